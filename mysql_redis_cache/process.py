@@ -1,0 +1,47 @@
+"""Which process this is, and what to do in a child after a fork.
+
+A forked child inherits sockets that the parent goes on using and locks that some other thread of the parent
+may hold. Whatever keeps either registers here and starts afresh in the child. ``os.register_at_fork`` covers
+``os.fork`` and what is built on it; servers that fork in C without calling Python's hooks (uWSGI by default)
+are noticed by ``check``, which every public call makes first.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+from weakref import WeakSet
+
+__all__ = ["Forkable", "check", "register"]
+
+
+class Forkable(Protocol):
+    """Something that must start afresh in a forked child."""
+
+    def after_fork_in_child(self) -> None:
+        """Replace inherited locks, connections and threads; take no lock and send nothing."""
+
+
+_registered: WeakSet[Forkable] = WeakSet()
+_pid = os.getpid()
+
+
+def register(forkable: Forkable) -> None:
+    """Have *forkable* start afresh in every forked child, for as long as it lives."""
+    _registered.add(forkable)
+
+
+def check() -> None:
+    """Start everything afresh if this process was forked without Python's hooks being run."""
+    if os.getpid() != _pid:
+        _start_afresh()
+
+
+def _start_afresh() -> None:
+    global _pid  # noqa: PLW0603 - the process id is a property of the process, so it is module state
+    _pid = os.getpid()
+    for forkable in list(_registered):
+        forkable.after_fork_in_child()
+
+
+os.register_at_fork(after_in_child=_start_afresh)
