@@ -1,0 +1,1 @@
+"""Interop with the npm package @actvalue/mysql-redis-cache, for real and both ways."""
