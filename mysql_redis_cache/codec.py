@@ -1,0 +1,280 @@
+r"""Values and their JSON bytes: what lies under a main key, and what a caller gets back.
+
+Plain compact UTF-8 JSON that any reader understands. Binary data is written as Node.js writes a ``Buffer``,
+``{"type":"Buffer","data":[104,105]}``, and comes back as ``bytes``. Everything else reads back as JSON does:
+a ``Decimal`` as float, a date as its ISO 8601 text, a tuple as a list.
+
+orjson does the work. Only what it refuses goes through the slower walk below, which either finds a form
+that JSON has (the escape ``\ud83d`` for half a surrogate pair) or names the culprit and the path to it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields, is_dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Dates", "decode", "encode", "encode_rows"]
+
+Dates = Literal["iso", "npm"]
+
+MAX_DEPTH = 250
+"""How deep lists and dicts may nest: what orjson writes, and far below what any reader takes."""
+
+_INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
+_CHUNK = 1 << 16
+_OPTIONS = {
+    # Dataclasses are passed to our own hook: orjson would leave out fields whose name begins with "_".
+    "iso": orjson.OPT_PASSTHROUGH_DATACLASS,
+    "npm": orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME,
+}
+
+
+def encode(value: object, dates: Dates = "iso") -> bytes:
+    """Turn a value into JSON.
+
+    Args:
+        value: None, bool, str, numbers (Decimal becomes float), date, datetime, time, UUID, bytes, Enum
+            members (as their value), and lists, tuples, dataclasses and str-keyed dicts of these. NaN and
+            the infinities become null, as in JavaScript.
+        dates: ``"npm"`` writes date and datetime as a Node.js process at UTC does,
+            ``2025-12-23T10:30:00.000Z``: milliseconds, cut not rounded; a naive datetime is taken as UTC.
+
+    Returns:
+        Compact UTF-8 JSON.
+
+    Raises:
+        TypeError: something in it has no JSON form; the message names its type and the path to it.
+        ValueError: it nests deeper than ``MAX_DEPTH`` or contains itself.
+    """
+    default = _DEFAULTS[dates]
+    try:
+        return orjson.dumps(value, default, _OPTIONS[dates])
+    except TypeError:  # orjson names neither the type nor the place, so look closer
+        return _dump_plain(_plain(value, "$", 0, default))
+
+
+def encode_rows(rows: object) -> bytes:
+    """Turn rows that ``rows`` made (JSON-native values and bytes) into JSON.
+
+    Args:
+        rows: a list of dicts, or the lists of them that a ``CALL`` returned.
+
+    Returns:
+        Compact UTF-8 JSON; ``decode`` gives back the very same rows.
+    """
+    try:
+        return orjson.dumps(rows, _buffer)
+    except TypeError:
+        return encode(rows)
+
+
+def decode(payload: bytes) -> object:
+    """Turn JSON bytes back into a value.
+
+    Args:
+        payload: what ``encode``, ``encode_rows`` or another writer stored.
+
+    Returns:
+        The value; ``{"type":"Buffer","data":[…]}``, at any depth, as bytes.
+
+    Raises:
+        ValueError: it is not JSON (NaN, Infinity and a byte order mark are not), or nests too deep to read.
+    """
+    try:
+        value = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        value = _load_surrogates(payload)
+    if b'"Buffer"' in payload:
+        return _revive(value)
+    return value
+
+
+# --- bytes -------------------------------------------------------------------------------------------------
+
+
+def _buffer(value: object) -> orjson.Fragment:
+    """Write bytes as Node.js writes a Buffer, piece by piece: a list of 64 M numbers would take 512 MB."""
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(type(value).__name__)
+    data = bytes(value)
+    pieces = (orjson.dumps(list(data[i : i + _CHUNK]))[1:-1] for i in range(0, len(data), _CHUNK))
+    return orjson.Fragment(b'{"type":"Buffer","data":[' + b",".join(pieces) + b"]}")
+
+
+def _revive(value: object) -> object:
+    """Put bytes where a Buffer was written.
+
+    Only the exact shape counts, and in the order Node.js writes it: MySQL sorts the keys of a JSON column,
+    so a look-alike there (``{"data": …, "type": …}``) stays the object it is.
+    """
+    try:
+        return _revive_one(value)
+    except RecursionError:
+        raise ValueError("the JSON nests too deep to read") from None
+
+
+def _revive_one(value: object) -> object:
+    if type(value) is list:
+        return [_revive_one(item) for item in value]
+    if type(value) is not dict:
+        return value
+    if len(value) == 2 and value.get("type") == "Buffer" and next(iter(value)) == "type":
+        data = value.get("data")
+        if type(data) is list and set(map(type, data)) <= {int} and (not data or _are_bytes(data)):
+            return bytes(data)
+    return {key: _revive_one(item) for key, item in value.items()}
+
+
+def _are_bytes(numbers: list[int]) -> bool:
+    return min(numbers) >= 0 and max(numbers) <= 255
+
+
+# --- what orjson does not know -----------------------------------------------------------------------------
+
+
+_BASES: tuple[tuple[type, Callable[[Any], object]], ...] = (
+    (tuple, list),
+    (str, str),
+    (float, float),
+    (UUID, str),
+)
+
+
+def _converted(value: object) -> object:
+    """Return the nearer-to-JSON form of a value orjson does not take as it is.
+
+    Raises:
+        TypeError: there is none.
+    """
+    if isinstance(value, Decimal):
+        return float(value) if value.is_finite() else None
+    if isinstance(value, Enum):
+        return value.value
+    for base, convert in _BASES:
+        if isinstance(value, base):
+            return convert(value)
+    if isinstance(value, (datetime, date)) or (isinstance(value, time) and value.tzinfo is None):
+        return value.isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    raise TypeError(type(value).__name__)
+
+
+def _default(value: object) -> object:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _buffer(value)
+    return _converted(value)
+
+
+def _default_npm(value: object) -> object:
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC) if value.tzinfo else value
+        return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    if isinstance(value, date):
+        return f"{value.isoformat()}T00:00:00.000Z"
+    return _default(value)
+
+
+_DEFAULTS: dict[Dates, Callable[[object], object]] = {"iso": _default, "npm": _default_npm}
+
+
+# --- the slow way: find the culprit, or write what orjson cannot -------------------------------------------
+
+
+def _plain(value: object, path: str, depth: int, default: Callable[[object], object]) -> object:
+    """Return *value* made of dicts, lists, str, int, float, bool and None only, or raise with the path."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"{_short(path)} nests deeper than {MAX_DEPTH} levels, or contains itself")
+    if value is None or type(value) in {str, bool}:
+        return value
+    if isinstance(value, dict):
+        return {
+            _plain_key(key, path): _plain(item, path + _step(key), depth + 1, default)
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{path}[{i}]", depth + 1, default) for i, item in enumerate(value)]
+    return _plain_leaf(value, path, depth, default)
+
+
+def _plain_leaf(value: object, path: str, depth: int, default: Callable[[object], object]) -> object:
+    if isinstance(value, int):
+        return _plain_int(value, path)
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return {"type": "Buffer", "data": list(bytes(value))}
+    try:
+        converted = default(value)
+    except TypeError:
+        raise TypeError(
+            f"{_short(path)} is of type {type(value).__name__}, which has no JSON form; "
+            "pass str, numbers, bool, None, date, datetime, naive time, bytes, UUID, Decimal, "
+            "or lists, tuples, dataclasses and dicts of these"
+        ) from None
+    return _plain(converted, path, depth, default)
+
+
+def _plain_int(value: int, path: str) -> int:
+    if not _INT64_MIN <= value <= _UINT64_MAX:
+        raise TypeError(
+            f"{_short(path)} is an int beyond 64 bits, which JSON readers cut; pass it as a string"
+        )
+    return int(value)
+
+
+def _plain_key(key: object, path: str) -> str:
+    if not isinstance(key, str):
+        raise TypeError(
+            f"{_short(path)} has a key of type {type(key).__name__}; keys of JSON objects are strings"
+        )
+    return str(key.value) if isinstance(key, Enum) else str(key)
+
+
+def _step(key: object) -> str:
+    return f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
+
+
+def _short(path: str) -> str:
+    """Keep both ends of a path that is too long to read."""
+    return path if len(path) <= 200 else f"{path[:100]}…{path[-80:]}"
+
+
+def _dump_plain(value: object) -> bytes:
+    r"""Write a plain tree; half a surrogate pair as the escape ``JSON.stringify`` writes, ``\ud83d``."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _load_surrogates(payload: bytes) -> object:
+    """Read JSON that orjson refused, if the reason is an escaped half of a surrogate pair.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    if b"\\ud" not in payload and b"\\uD" not in payload:
+        raise ValueError(f"{len(payload)} bytes are not JSON")
+    try:
+        return json.loads(payload.decode("utf-8"), parse_int=_read_int, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("the JSON nests too deep to read") from None
+
+
+def _read_int(digits: str) -> int | float:
+    number = int(digits)
+    return number if _INT64_MIN <= number <= _UINT64_MAX else float(digits)
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")
