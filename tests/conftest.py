@@ -1,0 +1,136 @@
+"""Servers for the tests: private ones, or those that MRC_MYSQL_URL and MRC_REDIS_URL name.
+
+No test skips because a server is missing: it fails, and says what to do.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+import pymysql
+import pytest
+import redis
+
+from tests.support.proxy import Proxy
+from tests.support.urls import mysql_arguments, with_database
+from tools.private_servers import PrivateMySQL, PrivateRedis, describe_mysql, describe_redis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pymysql.connections import Connection
+
+
+def pytest_report_header() -> list[str]:
+    """Name the servers, without starting them: a run of the pure tests needs none."""
+    own_mysql, own_redis = os.environ.get("MRC_MYSQL_URL"), os.environ.get("MRC_REDIS_URL")
+    return [
+        f"mysql: {_mysql_version(own_mysql) if own_mysql else describe_mysql()}",
+        f"redis: {_redis_version(own_redis) if own_redis else describe_redis()}",
+    ]
+
+
+def _mysql_version(url: str) -> str:
+    with closing(pymysql.connect(**mysql_arguments(url))) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT VERSION()")
+        (version,) = cursor.fetchone() or ("?",)
+    return f"{version} (MRC_MYSQL_URL)"
+
+
+def _redis_version(url: str) -> str:
+    with redis.Redis.from_url(url, socket_timeout=10) as client:
+        about = client.info("server")
+    name = about.get("server_name", "redis")
+    return f"{name} {about.get('valkey_version', about['redis_version'])} (MRC_REDIS_URL)"
+
+
+@pytest.fixture(scope="session")
+def mysql_server_url() -> Iterator[str]:
+    """URL of an account with every right, without a schema of its own."""
+    if url := os.environ.get("MRC_MYSQL_URL"):
+        yield url
+        return
+    with PrivateMySQL() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def mysql_url(mysql_server_url: str) -> Iterator[str]:
+    """URL of a fresh schema, dropped at the end."""
+    schema = f"mrc_test_{uuid.uuid4().hex[:12]}"
+    _run(mysql_server_url, f"CREATE DATABASE {schema} CHARACTER SET utf8mb4")
+    yield with_database(mysql_server_url, schema)
+    _run(mysql_server_url, f"DROP DATABASE IF EXISTS {schema}")
+
+
+def _run(url: str, statement: str) -> None:
+    with closing(pymysql.connect(**mysql_arguments(url))) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.fixture
+def mysql_admin(mysql_url: str) -> Iterator[Connection]:
+    """A raw PyMySQL connection to the schema, in autocommit: for tests to act behind the library's back."""
+    with closing(pymysql.connect(**mysql_arguments(mysql_url), autocommit=True)) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def server_flavour(mysql_server_url: str) -> str:
+    """Either ``mariadb`` or ``mysql``."""
+    return "mariadb" if "mariadb" in _mysql_version(mysql_server_url).lower() else "mysql"
+
+
+@pytest.fixture(scope="session")
+def redis_server_url() -> Iterator[str]:
+    """URL of the Redis for the whole run; tests take ``redis_url``."""
+    if url := os.environ.get("MRC_REDIS_URL"):
+        yield url
+        return
+    with PrivateRedis() as server:
+        yield server.url
+
+
+@pytest.fixture
+def redis_url(redis_server_url: str) -> str:
+    """URL of a Redis database, empty at the start of the test.
+
+    Only the database that the URL names is flushed: the others of a server of one's own are not ours.
+    """
+    with redis.Redis.from_url(redis_server_url, socket_timeout=10) as client:
+        client.flushdb()
+    return redis_server_url
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator[redis.Redis]:
+    """A raw redis-py client (bytes in, bytes out): for tests to look inside."""
+    with redis.Redis.from_url(redis_url, socket_timeout=10, decode_responses=False) as client:
+        yield client
+
+
+@pytest.fixture
+def private_redis() -> Iterator[Callable[..., PrivateRedis]]:
+    """Start a Redis of the test's own: ``server = private_redis("--maxmemory", "10mb")``.
+
+    It can be stopped, killed, frozen and restarted, and is gone after the test.
+    """
+    with ExitStack() as servers:
+        yield lambda *options, port=None: servers.enter_context(PrivateRedis(options, port))
+
+
+@pytest.fixture
+def private_mysql() -> Iterator[Callable[..., PrivateMySQL]]:
+    """Start a MariaDB or MySQL of the test's own: ``server = private_mysql("--max-connections=5")``."""
+    with ExitStack() as servers:
+        yield lambda *options, port=None: servers.enter_context(PrivateMySQL(options, port))
+
+
+@pytest.fixture
+def proxy_to() -> Iterator[Callable[..., Proxy]]:
+    """Put a misbehaving proxy before a server: ``proxy = proxy_to(redis_url)``, then ``proxy.url``."""
+    with ExitStack() as proxies:
+        yield lambda target, **settings: proxies.enter_context(Proxy(target, **settings))
