@@ -50,7 +50,7 @@ function untag(value) {
   return '$' in value ? UNTAG[value.$](value) : untagObject(value);
 }
 
-let client;
+let client = new MRCClient({}); // enough for keys, which need no server
 let server;
 
 const METHODS = {

@@ -214,7 +214,11 @@ class Peer:
     def _send(self, method: str, args: object) -> dict[str, Any]:
         assert self._process.stdin is not None
         self._last_id += 1
-        print(json.dumps({"id": self._last_id, "method": method, "args": args}), file=self._process.stdin, flush=True)
+        print(
+            json.dumps({"id": self._last_id, "method": method, "args": args}),
+            file=self._process.stdin,
+            flush=True,
+        )
         while True:
             reply = self._next_reply(method)
             if reply["id"] == self._last_id:  # an earlier one answers a call that was given up
