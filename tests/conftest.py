@@ -16,7 +16,8 @@ import redis
 
 from tests.support.proxy import Proxy
 from tests.support.urls import mysql_arguments, with_database
-from tools.private_servers import PrivateMySQL, PrivateRedis, describe_mysql, describe_redis
+from tools.private_servers import PrivateMySQL, PrivateRedis
+from tools.programs import describe_mysql, describe_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,0 +1,49 @@
+# `make test` and `make demo` need nothing but Python 3.11 or later: the rest is found or installed
+# (tools/bootstrap.py). MRC_MYSQL_URL and MRC_REDIS_URL name servers of your own instead.
+#   make test ARGS="-k keys -x"
+
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error Python 3.11 or later is needed (python3 on the PATH))) tools/bootstrap.py --venv $(VENV)
+RUN = $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help test demo lint check format servers lock clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+test: ## run the tests on private servers
+	@$(BOOTSTRAP) --servers --node test
+	@$(RUN)/python -m pytest $(ARGS)
+
+demo: ## show a real query cached, hit, dropped and read anew
+	@$(BOOTSTRAP) --servers
+	@$(RUN)/python tools/demo.py
+
+lint: ## check style and types
+	@$(BOOTSTRAP) --node test lint
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/pyright
+
+check: test lint ## test and lint
+
+format: ## rewrite the code in the project's style
+	@$(BOOTSTRAP) lint
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+servers: ## install MariaDB and Redis if they are missing
+	@$(BOOTSTRAP) --servers
+
+lock: ## renew requirements-dev.lock from pyproject.toml
+	@$(RUN)/python -m pip install --quiet uv
+	$(RUN)/uv pip compile --universal --python-version 3.11 --all-extras --group test --group lint --group bench \
+		--upgrade --no-header --no-emit-index-url --no-annotate --quiet --output-file requirements-dev.lock pyproject.toml
+
+clean: ## remove the environment and what the tools left behind
+	rm -rf $(VENV) .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build tests/interop/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
