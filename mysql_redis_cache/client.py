@@ -1,0 +1,404 @@
+"""MRCClient: cached reads of MySQL for blocking code."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypedDict, TypeVar, Unpack
+
+from . import readthrough
+from .core import Core, Options, Read, loading
+from .policy import DEFAULT_TTL, Policy, seconds
+from .readthrough import (
+    GET,
+    Acquire,
+    Entry,
+    Fill,
+    Get,
+    Join,
+    Load,
+    Refresh,
+    Release,
+    Seal,
+    Seat,
+    Settle,
+    Wait,
+)
+
+from .server import DROP_TIMEOUT, drop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
+
+    from .codec import Dates
+    from .database import Pool, Row, WriteResult
+    from .readthrough import Shared, Step, Steps
+
+__all__ = ["MRCClient"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Windows(TypedDict, total=False):
+    """Freshness windows of one call, instead of the client's."""
+
+    stale_while_revalidate: float | timedelta
+    stale_if_error: float | timedelta
+    early_refresh: float
+
+
+class MRCClient:
+    """Reads MySQL through a Redis cache, from blocking code: views, scripts, workers.
+
+    Safe to share between threads and to keep for the life of the process; opens nothing before it is used.
+    ``async with MRCClient(...)`` gives an ``AsyncMRCClient`` over this client instead.
+
+    Args:
+        mysql_config: dict (``host port user password db charset ssl_ca … minsize maxsize pool_timeout``) or
+            ``mysql://user:password@host:3306/db?charset=utf8mb4``.
+        redis_config: dict of redis-py's arguments, URL (``redis://``, ``rediss://``, ``unix://``), a ready
+            ``redis.Redis``, ``redis.RedisCluster`` or Sentinel master client (only its connection arguments
+            are taken), or ``None`` for no cache.
+        namespace: stands in front of every key, for databases that share one Redis database.
+        index: register entries so that drops cost O(matches); all clients and servers must agree.
+        dates: ``"npm"`` writes dates as a Node process at UTC does.
+        stale_while_revalidate: seconds (or timedelta) past its ttl for which an entry is served while it is
+            refreshed behind the reader's back.
+        stale_if_error: seconds (or timedelta) past its ttl for which an entry is served if the load fails.
+        early_refresh: β of the XFetch early refresh; 0 is off, 1 is usual.
+        wait_timeout: seconds to wait for somebody else's load of the same key before loading oneself.
+        max_entry_bytes: larger results are returned but not cached.
+
+    Raises:
+        TypeError: a configuration of the wrong type.
+        ValueError: an unknown option, named, or a bad value.
+    """
+
+    # Set by the room above, which this one must not import.
+    facade: ClassVar[Callable[..., Any]]
+
+    def __init__(
+        self,
+        mysql_config: Mapping[str, Any] | str,
+        redis_config: object = None,
+        *,
+        namespace: str | None = None,
+        index: bool = False,
+        dates: Dates = "iso",
+        stale_while_revalidate: float | timedelta = 0,
+        stale_if_error: float | timedelta = 0,
+        early_refresh: float = 0,
+        wait_timeout: float = 15.0,
+        max_entry_bytes: int | None = None,
+    ) -> None:
+        policy = Policy(
+            stale_while_revalidate=seconds("stale_while_revalidate", stale_while_revalidate),
+            stale_if_error=seconds("stale_if_error", stale_if_error),
+            early_refresh=early_refresh,
+            wait_timeout=wait_timeout,
+        )
+        options = Options(namespace, index, dates, max_entry_bytes, policy)
+        core = self._core = Core(mysql_config, redis_config, options)
+        self._performers: dict[type[Step], Callable[[Read, Any], Any]] = {
+            Get: core.get,
+            Join: self._join,
+            Acquire: core.acquire,
+            Load: self._load,
+            Seal: core.seal,
+            Fill: core.fill,
+            Release: core.release,
+            Settle: core.settle,
+            Wait: self._wait,
+            Refresh: self._refresh_behind,
+        }
+
+    # Cached reads
+
+    def query_with_cache(
+        self,
+        query: str,
+        params: Sequence[object] | None = None,
+        param_names: Sequence[str] = (),
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        refresh: bool = False,
+        cache: bool = True,
+        **windows: Unpack[Windows],
+    ) -> Any:
+        """Answer a query from Redis, or else from MySQL, and cache the answer.
+
+        Args:
+            query: one statement that reads, with ``?`` placeholders (or ``%s``).
+            params: one value for each placeholder.
+            param_names: names of the first params; a drop finds the entry by them.
+            ttl: seconds (or timedelta) to keep the answer, ± 10 %.
+            refresh: load and cache anew, whatever is cached.
+            cache: ``False`` neither reads nor writes the cache.
+            **windows: ``stale_while_revalidate``, ``stale_if_error``, ``early_refresh`` for this call.
+
+        Returns:
+            the rows, a list of dicts; the same on a hit and on a miss. CALL gives what mysql2 gives.
+
+        Raises:
+            TypeError, ValueError: bad arguments, before anything is sent.
+            DatabaseUnavailable: a miss, and MySQL cannot be reached (a ``ConnectionError``).
+            PoolTimeout: a miss, and no connection became free in time.
+            pymysql.MySQLError: what the server answered to the query.
+        """
+        core = self._core
+        core.check_open()
+        read = core.query_read(query, params, param_names, ttl, **windows)
+        return self._run(core.steps(read, refresh=refresh, cache=cache), read)
+
+    def with_cache(
+        self,
+        fn: Callable[[], Any],
+        query: str,
+        params: Sequence[object] | None = None,
+        param_names: Sequence[str] = (),
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        refresh: bool = False,
+        cache: bool = True,
+        **windows: Unpack[Windows],
+    ) -> Any:
+        """Answer a call of *fn* from Redis, or else call it and cache what it returns.
+
+        Args:
+            fn: called without arguments on a miss; what it raises passes through.
+            query: the signature under which to cache, such as ``"weather_api_v1"``.
+            params: as for ``query_with_cache``, and so are the others.
+
+        Returns:
+            what *fn* returned, in the form in which JSON gives it back: the same on a hit and on a miss.
+
+        Raises:
+            TypeError: *fn* returned something without JSON form; the message says where in it.
+        """
+        core = self._core
+        core.check_open()
+        read = core.function_read(
+            lambda: core.loaded(_call_plain(fn, read.key)), query, params, param_names, ttl, **windows
+        )
+        return self._run(core.steps(read, refresh=refresh, cache=cache), read)
+
+    def cached(
+        self, query: str, param_names: Sequence[str] = (), ttl: float | timedelta = DEFAULT_TTL
+    ) -> Callable[[Callable[P, T]], Callable[P, T]]:
+        """Decorate a function: its calls go through ``with_cache``, its arguments are the params.
+
+        Args:
+            query: the signature under which to cache.
+            param_names: names of the first arguments.
+            ttl: as for ``query_with_cache``.
+
+        Raises:
+            TypeError: (of the decorated function) keyword-only arguments, which have no place in a key.
+        """
+
+        def decorate(fn: Callable[P, T]) -> Callable[P, T]:
+            positional = positional_arguments(fn)
+
+            @wraps(fn)
+            def call(*args: P.args, **kwargs: P.kwargs) -> T:
+                params = positional(*args, **kwargs)
+                return self.with_cache(lambda: fn(*args, **kwargs), query, params, param_names, ttl)  # type: ignore[no-any-return]
+
+            return call
+
+        return decorate
+
+    def read_from_cache(
+        self,
+        query: str,
+        params: Sequence[object] | None = None,
+        param_names: Sequence[str] = (),
+        default: Any = None,
+    ) -> Any:
+        """Return what is cached, or *default*; MySQL is not asked.
+
+        Args:
+            default: returned on a miss, and when Redis does not answer; a sentinel of your own tells a
+                cached ``None`` from a miss.
+        """
+        core = self._core
+        core.check_open()
+        entry = core.get(core.function_read(_nothing, query, params, param_names, DEFAULT_TTL))
+        return entry.value if isinstance(entry, Entry) else default
+
+    def write_to_cache(
+        self,
+        query: str,
+        value: Any,
+        params: Sequence[object] | None = None,
+        param_names: Sequence[str] = (),
+        ttl: float | timedelta = DEFAULT_TTL,
+    ) -> None:
+        """Cache *value*; a load in flight does not overwrite it. Without Redis configured, do nothing.
+
+        Raises:
+            CacheUnavailable: Redis did not take it.
+            TypeError: the value has no JSON form; the message says where in it.
+        """
+        core = self._core
+        core.check_open()
+        core.write(core.function_read(_nothing, query, params, param_names, ttl), value)
+
+    def get_key_from_query(
+        self, query: str, params: Sequence[object] | None = None, param_names: Sequence[str] = ()
+    ) -> str:
+        """Return the key under which a call is cached; no I/O."""
+        return self._core.key(query, params, param_names)
+
+    # Straight to MySQL
+
+    def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
+        """Run a statement that reads, uncached, and return its rows."""
+        self._core.check_open()
+        return self._core.database.query(query, params)
+
+    def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
+        """Run a statement that writes; it is committed when this returns."""
+        self._core.check_open()
+        return self._core.database.execute(query, params)
+
+    def query_to_promise(self, query: str, params: Sequence[object] | None = None) -> list[Row] | WriteResult:
+        """Run any statement, uncached: rows of one that reads, a ``WriteResult`` of one that writes."""
+        self._core.check_open()
+        return self._core.database.run(query, params)
+
+    def get_mysql_pool(self) -> Pool:
+        """Return the connection pool for direct use: ``with pool.connection() as connection: …``."""
+        self._core.check_open()
+        return self._core.database.pool
+
+    # Drops
+
+    def drop_outdated_cache(
+        self,
+        key_names: Sequence[str],
+        key_values: Sequence[object],
+        require_all_match: bool = True,
+        *,
+        dry_run: bool = False,
+        timeout: float = DROP_TIMEOUT,
+        retry_for: float = 0.0,
+    ) -> int:
+        """Delete the entries that carry the pairs; as ``MRCServer.drop_outdated_cache``, which see."""
+        self._core.check_open()
+        return drop(self._core.drops, key_names, key_values, require_all_match, dry_run, timeout, retry_for)
+
+    def drop_query(
+        self, query: str, params: Sequence[object] | None = None, param_names: Sequence[str] = ()
+    ) -> bool:
+        """Delete the one entry of this call; the only way for entries without named params.
+
+        Returns:
+            whether it was cached.
+
+        Raises:
+            CacheUnavailable: Redis did not answer; the entry may still be there.
+        """
+        self._core.check_open()
+        return self._core.drop_key(self._core.key(query, params, param_names))
+
+    # Life
+
+    def stats(self) -> dict[str, int]:
+        """Return this client's counters by name: hits, misses, fills, refused_fills, and so on."""
+        return self._core.stats.snapshot()
+
+    def close_redis_connection(self) -> None:
+        """Close the connections to Redis; a later call opens new ones."""
+        self._core.drain_redis()
+
+    def close(self) -> None:
+        """Close everything; final, and safe to repeat."""
+        self._core.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Any:
+        self._entered = type(self).facade(self, owned=True)
+        return await self._entered.__aenter__()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._entered.__aexit__(*exc_info)
+
+    # Driving the steps
+
+    def _run(self, steps: Steps, read: Read) -> Any:
+        """Drive *steps* to their end with blocking calls."""
+        core = self._core
+        try:
+            step = steps.send(None)
+            while True:
+                try:
+                    outcome = core.get(read) if step is GET else self._performers[type(step)](read, step)
+                except BaseException as error:  # noqa: BLE001 - the steps decide what follows, and raise it again
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(outcome)
+        except StopIteration as done:
+            return done.value
+        finally:
+            if read.token or read.flight is not None:
+                core.end(read)
+
+    def _join(self, read: Read, step: Join) -> Shared | Seat:
+        flight = self._core.join(read)
+        if flight is None:
+            return Seat.LEADER
+        flight.wait(step.until - time.monotonic())
+        return self._core.landed(flight)
+
+    def _load(self, read: Read, step: Load) -> Any:  # noqa: ARG002 - a step's performer
+        return self._core.timed(read, read.load)
+
+    def _wait(self, read: Read, step: Wait) -> None:  # noqa: ARG002 - a step's performer
+        time.sleep(step.seconds)
+
+    def _refresh_behind(self, read: Read, step: Refresh) -> None:
+        core = self._core
+        behind = core.again(read)
+        job = partial(self._run, readthrough.refresh_behind(step.left), behind)
+        core.background.submit(read.key, job)
+
+
+def _call_plain(fn: Callable[[], Any], key: str) -> Any:
+    """Call *fn*, marked as the load of *key*, so that it may read that key itself."""
+    mark = loading.set(loading.get() | {key})
+    try:
+        value = fn()
+    finally:
+        loading.reset(mark)
+    if inspect.isawaitable(value):
+        if inspect.iscoroutine(value):
+            value.close()
+        raise TypeError("fn returned an awaitable; a coroutine function needs AsyncMRCClient")
+    return value
+
+
+def positional_arguments(fn: Callable[..., Any]) -> Callable[..., tuple[object, ...]]:
+    """Return what turns a call's arguments into its params, by the signature of *fn*."""
+    signature = inspect.signature(fn)
+
+    def positional(*args: object, **kwargs: object) -> tuple[object, ...]:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        if bound.kwargs:
+            raise TypeError(f"a cached function takes no keyword-only arguments: {', '.join(bound.kwargs)}")
+        return bound.args
+
+    return positional
+
+
+def _nothing() -> None:
+    """Stand for a load where none will happen."""

@@ -1,0 +1,440 @@
+"""What both clients are made of: how a read is set up, and what each of its steps does.
+
+The steps come from ``readthrough``; the blocking client and the facade differ in how they wait, not in what
+they do. What happens when Redis fails is decided here: reads go on without it, a breaker keeps them from
+asking it in vain, and one line is logged per change of state.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import os
+import random
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from . import codec, keys, process, readthrough, sql
+from .background import Background, Keeper
+from .breaker import Breaker
+from .database import Database
+from .drops import Drops
+from .entries import Entries, Found, Name
+from .errors import CacheUnavailable, ClosedError, LoadFailed
+from .flight import AGAIN, Flight, Flights, Landing
+from .policy import Policy, seconds, ttl_seconds
+from .readthrough import GET, RELEASE, SEAL, Claim, Entry, Loaded, Seat, Shared
+from .stats import Counters
+from .store import link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .codec import Dates
+    from .readthrough import Acquire, Fill, Get, Release, Seal, Settle, Steps
+
+__all__ = ["Core", "Options", "Read", "loading"]
+
+logger = logging.getLogger("mysql_redis_cache")
+
+# The keys whose load is going on in this thread or task, or in one it was started from.
+loading: ContextVar[frozenset[str]] = ContextVar("mysql_redis_cache_loading", default=frozenset())
+
+# How many queries' load times are remembered for the early refresh.
+LOAD_TIMES_KEPT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The keyword options of a client, described there."""
+
+    namespace: str | None = None
+    index: bool = False
+    dates: Dates = "iso"
+    max_entry_bytes: int | None = None
+    policy: Policy = field(default_factory=Policy)
+
+
+class Read:
+    """One read: what it asks for, and what it holds while it runs."""
+
+    __slots__ = (
+        "flight",
+        "key",
+        "load",
+        "names",
+        "params",
+        "policy",
+        "query",
+        "raw",
+        "token",
+        "ttl",
+        "where",
+    )
+
+    def __init__(
+        self,
+        key: str,
+        query: str,
+        params: Sequence[object] | None,
+        names: Sequence[str],
+        ttl: float,
+        policy: Policy,
+        load: Callable[[], Any],
+    ) -> None:
+        self.key = key
+        self.raw = key.encode()
+        self.query = query
+        self.params = params
+        self.names = names
+        self.ttl = ttl
+        self.policy = policy
+        self.load = load
+        self.where: Name | None = None
+        self.token = b""
+        self.holds_lease = False
+        self.flight: Flight | None = None
+        self.is_over = False
+
+
+class Core:
+    """The parts of a client, and the steps of its reads.
+
+    Args:
+        mysql_config: as for ``MRCClient``.
+        redis_config: as for ``MRCClient``.
+        options: the keyword options of ``MRCClient``.
+    """
+
+    def __init__(self, mysql_config: Mapping[str, Any] | str, redis_config: object, options: Options) -> None:
+        self.options = options
+        self.prefix = keys.check_namespace(options.namespace)
+        self.stats = Counters()
+        self.database = Database(mysql_config, dates=options.dates)
+        self.link = None if redis_config is None else link(redis_config)
+        self.entries: Entries | None = None
+        self.drops: Drops | None = None
+        if self.link is not None:
+            self.entries = Entries(self.link, options.policy.lease_seconds)
+            self.drops = Drops(self.link, self.prefix, indexed=options.index)
+        self.flights = Flights()
+        self.background = Background()
+        self._keeper = Keeper(options.policy.lease_seconds)
+        self._breaker = Breaker()
+        self._load_times: dict[str, float] = {}
+        self._closed = False
+        process.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Let no flight of the parent's be waited for; the parts look after themselves."""
+        self.flights.after_fork_in_child()
+
+    def check_open(self) -> None:
+        """Raise ``ClosedError`` after ``close``; start afresh in a process forked behind Python's back."""
+        process.check()
+        if self._closed:
+            raise ClosedError("this client is closed; make a new one")
+
+    def close(self) -> None:
+        """Close Redis and MySQL connections; final."""
+        self._closed = True
+        self.background.close()
+        if self.link is not None:
+            self.link.close()
+        self.database.close()
+
+    def drain_redis(self) -> None:
+        """Close the Redis connections; calls made later open new ones."""
+        if self.link is not None:
+            self.link.drain()
+
+    # Setting up a read
+
+    def key(self, query: str, params: Sequence[object] | None, names: Sequence[str]) -> str:
+        """Return the key of a call; no I/O."""
+        return keys.make_key(query, params, names, self.prefix)
+
+    def query_read(
+        self, query: str, params: Sequence[object] | None, names: Sequence[str], ttl: object, **windows: Any
+    ) -> Read:
+        """Return the read of a cached query, all of it checked.
+
+        Raises:
+            TypeError: an argument of the wrong type.
+            ValueError: a bad ttl, an uncacheable statement, wrong counts, bad names.
+        """
+        statement = sql.statement(query)
+        if statement.refusal:
+            raise ValueError(f"query_with_cache cannot cache this statement: {statement.refusal}")
+        statement.check_count(params)
+        return self.function_read(
+            partial(self._load_query, query, params), query, params, names, ttl, **windows
+        )
+
+    def function_read(
+        self,
+        load: Callable[[], Any],
+        query: str,
+        params: Sequence[object] | None,
+        names: Sequence[str],
+        ttl: object,
+        **windows: Any,
+    ) -> Read:
+        """Return the read of anything that *load* gives, as ``Loaded``."""
+        lifetime = ttl_seconds(ttl)
+        policy = self._policy(windows) if windows else self.options.policy
+        return Read(self.key(query, params, names), query, params, names, lifetime, policy, load)
+
+    def steps(self, read: Read, *, refresh: bool = False, cache: bool = True) -> Steps:
+        """Return the steps by which *read* is answered."""
+        if not cache or self.entries is None or read.key in loading.get():
+            return readthrough.bypass()
+        if self.link is not None and self.link.clustered and self._where(read) is None:
+            self.stats.bump("uncacheable_keys")
+            return readthrough.bypass()
+        if refresh:
+            return readthrough.refresh(read.policy, time.monotonic, random.random)
+        load_time = self._load_times.get(read.query, 0.0) if read.policy.early_refresh else 0.0
+        return readthrough.read(read.policy, time.monotonic, random.random, load_time)
+
+    def again(self, read: Read) -> Read:
+        """Return a read of the same that holds nothing yet."""
+        return Read(read.key, read.query, read.params, read.names, read.ttl, read.policy, read.load)
+
+    # The steps of a read
+
+    def get(self, read: Read, step: Get = GET) -> Entry | Claim | None:  # noqa: ARG002 - a step's performer
+        """Perform Get."""
+        if not self._breaker.allows(time.monotonic()):
+            return Claim.UNAVAILABLE
+        try:
+            found = self._get_raw(read)
+        except CacheUnavailable as error:
+            return self._lost_redis(error)
+        self._found_redis()
+        return self._entry(read, found)
+
+    def acquire(self, read: Read, step: Acquire) -> Entry | Claim:
+        """Perform Acquire."""
+        where = self._where(read)
+        if not self._breaker.allows(time.monotonic()) or where is None or self.entries is None:
+            return Claim.UNAVAILABLE
+        read.token = read.token or os.urandom(16).hex().encode()
+        try:
+            claim = self.entries.acquire(where, read.token, step.newer_than)
+            entry = self._entry(read, claim) if isinstance(claim, Found) else None
+            if isinstance(claim, Found) and entry is None:  # what is there does not decode: load over it
+                claim = self.entries.acquire(where, read.token, math.inf)
+        except CacheUnavailable as error:
+            return self._lost_redis(error)
+        self._found_redis()
+        if entry is not None:
+            return entry
+        return self._hold(read, where, self.entries) if claim is True else Claim.LOST
+
+    def fill(self, read: Read, step: Fill) -> bool:
+        """Perform Fill."""
+        self._let_go(read)
+        where = self._where(read)
+        if where is None or self.entries is None:
+            return False
+        lifetime = read.policy.lifetime(read.ttl, random.random)
+        try:
+            accepted = self.entries.fill(where, read.token, step.payload, lifetime)
+        except CacheUnavailable as error:
+            self._lost_redis(error)
+            return False
+        self.stats.bump("fills" if accepted else "refused_fills")
+        return accepted
+
+    def release(self, read: Read, step: Release = RELEASE) -> None:  # noqa: ARG002 - a step's performer
+        """Perform Release; where that fails the lease runs out by itself."""
+        self._let_go(read)
+        if read.where is None or self.entries is None:
+            return
+        try:
+            self.entries.release(read.where, read.token)
+        except CacheUnavailable as error:
+            self._lost_redis(error)
+
+    def join(self, read: Read) -> Flight | None:
+        """Join the flight of the key: return it to wait for, or ``None`` if *read* leads it."""
+        flight, leads = self.flights.join(read.raw)
+        if not leads:
+            return flight
+        read.flight = flight
+        return None
+
+    def landed(self, flight: Flight) -> Shared | Seat:
+        """Return what a follower gets from *flight* after waiting for it.
+
+        Raises:
+            Exception: a fresh copy of what the leader's load raised.
+        """
+        landing = flight.landing
+        if landing is None:
+            self.flights.seal(flight)  # it hangs: whoever comes next need not wait for it too
+            return Seat.LATE
+        if landing.failure is not None:
+            raise _fresh(landing.failure) from landing.failure
+        if landing.payload is None:
+            return Seat.AGAIN
+        self.stats.bump("shared_loads")
+        return Shared(codec.decode(landing.payload))
+
+    def seal(self, read: Read, step: Seal = SEAL) -> None:  # noqa: ARG002 - a step's performer
+        """Perform Seal."""
+        if read.flight is not None:
+            self.flights.seal(read.flight)
+
+    def settle(self, read: Read, step: Settle) -> None:
+        """Perform Settle."""
+        if read.flight is None:
+            return
+        outcome = step.outcome
+        if isinstance(outcome, Loaded):
+            landing = Landing(payload=outcome.payload)
+        else:
+            landing = AGAIN if outcome is None else Landing(failure=outcome)
+        self.flights.settle(read.flight, landing)
+        read.flight = None
+
+    def end(self, read: Read) -> None:
+        """End what an interrupted read left open; after a read that ran to its end there is nothing."""
+        read.is_over = True
+        if read.flight is not None:
+            self.flights.settle(read.flight, AGAIN)
+            read.flight = None
+        if read.holds_lease:
+            self.release_behind(read)
+
+    def release_behind(self, read: Read) -> None:
+        """Give the lease back from another thread; where that fails it runs out by itself."""
+        self._let_go(read)
+        self.background.submit(read.token, lambda: self.release(read))
+
+    # Loading
+
+    def timed(self, read: Read, load: Callable[[], Any]) -> Any:
+        """Run *load*, and remember how long it took if early refreshes are decided by that."""
+        if not read.policy.early_refresh:
+            return load()
+        began = time.monotonic()
+        result = load()
+        self.note_load_time(read, time.monotonic() - began)
+        return result
+
+    def note_load_time(self, read: Read, took: float) -> None:
+        """Blend *took* seconds into the moving average of the query's loads."""
+        times = self._load_times
+        if len(times) >= LOAD_TIMES_KEPT and read.query not in times:
+            times.clear()
+        before = times.get(read.query, took)
+        times[read.query] = before + 0.3 * (took - before)
+
+    def loaded(self, value: object) -> Loaded:
+        """Return what a function gave in the form that a later hit has."""
+        payload = codec.encode(value, self.options.dates)
+        return self._sized(Loaded(codec.decode(payload), payload))
+
+    def _load_query(self, query: str, params: Sequence[object] | None) -> Loaded:
+        rows = self.database.query(query, params)
+        return self._sized(Loaded(rows, codec.encode_rows(rows)))
+
+    def _sized(self, loaded: Loaded) -> Loaded:
+        limit = self.options.max_entry_bytes
+        if limit is None or loaded.payload is None or len(loaded.payload) <= limit:
+            return loaded
+        self.stats.bump("oversized_entries")
+        return Loaded(loaded.value, None)
+
+    # Direct access to entries
+
+    def write(self, read: Read, value: object) -> None:
+        """Store *value* under the key of *read* and revoke the lease of a load in flight.
+
+        Raises:
+            CacheUnavailable: Redis did not take it.
+            TypeError, ValueError: the value has no JSON form.
+        """
+        payload = codec.encode(value, self.options.dates)
+        where = self._where(read)
+        if where is None or self.entries is None:
+            return
+        self.entries.put(where, payload, read.policy.lifetime(read.ttl, random.random))
+
+    def drop_key(self, key: str) -> bool:
+        """Delete one entry and revoke its lease; return whether it was there."""
+        if self.entries is None:
+            return False
+        raw = key.encode()
+        return self.entries.unlink(raw, keys.lease_name(raw))
+
+    # Inside
+
+    def _policy(self, windows: Mapping[str, Any]) -> Policy:
+        given = {name: seconds(name, value) for name, value in windows.items() if value is not None}
+        return replace(self.options.policy, **given) if given else self.options.policy
+
+    def _where(self, read: Read) -> Name | None:
+        if read.where is None and self.entries is not None:
+            texts = keys.pair_texts(read.params, read.names)
+            longest = read.policy.longest(read.ttl)
+            read.where = self.entries.name(read.key, texts, self.prefix, longest, indexed=self.options.index)
+        return read.where
+
+    def _get_raw(self, read: Read) -> bytes | Found | None:
+        if self.entries is None:
+            return None
+        return self.entries.get_aged(read.raw) if read.policy.needs_age else self.entries.get(read.raw)
+
+    def _entry(self, read: Read, found: bytes | Found | None) -> Entry | None:
+        """Decode what was found; what does not decode is a miss, and gets overwritten."""
+        if found is None:
+            self.stats.bump("misses")
+            return None
+        payload, left = found if isinstance(found, Found) else (found, math.inf)
+        try:
+            value = codec.decode(payload)
+        except ValueError:
+            self.stats.bump("corrupt_entries")
+            logger.warning("the entry %.200s is not JSON; it will be overwritten", read.key)
+            return None
+        self.stats.bump("hits")
+        return Entry(value, left)
+
+    def _hold(self, read: Read, where: Name, entries: Entries) -> Claim:
+        read.holds_lease = True
+        self._keeper.keep(read.token, lambda: entries.renew(where, read.token))
+        if read.is_over:  # cancelled meanwhile: nobody will fill or release
+            self.release_behind(read)
+        return Claim.WON
+
+    def _let_go(self, read: Read) -> None:
+        read.holds_lease = False
+        self._keeper.forget(read.token)
+
+    def _lost_redis(self, error: CacheUnavailable) -> Claim:
+        self.stats.bump("cache_failures")
+        if self._breaker.failed(time.monotonic()):
+            logger.warning("Redis is failing; reads go to MySQL until it is back: %s", error)
+        return Claim.UNAVAILABLE
+
+    def _found_redis(self) -> None:
+        if self._breaker.succeeded():
+            logger.warning("Redis is back; reads are cached again")
+
+
+def _fresh(failure: Exception) -> Exception:
+    """Return a copy of the leader's failure for one follower, so that no two raise the same object."""
+    try:
+        fresh = copy.copy(failure)
+    except Exception:  # noqa: BLE001 - some exceptions cannot be made twice
+        fresh = None
+    if type(fresh) is not type(failure):
+        return LoadFailed(f"another caller was loading this key and failed: {type(failure).__name__}")
+    return fresh.with_traceback(None)

@@ -1,0 +1,177 @@
+"""Entries and leases in Redis: what each step of a read does there, one round trip a step."""
+
+from __future__ import annotations
+
+import math
+from hashlib import sha1
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import keys
+from .scripts import ACQUIRE, FILL, PUT, RELEASE, RENEW
+from .store import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .store import Link
+
+__all__ = ["MARKER", "REGISTRY", "Entries", "Found", "Name", "index_key"]
+
+# While this exists, some entry may be in no index, and a drop by index has to sweep.
+MARKER = b"mrc:unindexed"
+# The index keys, each with the time from which it is garbage.
+REGISTRY = b"mrc:idx"
+
+
+class Found(NamedTuple):
+    """The bytes of an entry and the seconds it has left (infinite where nobody asked, or it has no end)."""
+
+    payload: bytes
+    left: float
+
+
+class Name(NamedTuple):
+    """What a cached answer is called in Redis.
+
+    Attributes:
+        key: the entry.
+        lease: its lease.
+        tracks: what a script registers the entry in: the marker, or the registry and the index keys of its
+            pairs, or nothing (cluster).
+        horizon: milliseconds from the lease's start for which the entry may live.
+    """
+
+    key: bytes
+    lease: bytes
+    tracks: tuple[bytes, ...]
+    horizon: int
+
+
+def index_key(prefix: str, text: str) -> bytes:
+    """Return the name of the index of the pair *text* (``name=text``), hashed to escape npm's drops."""
+    return b"mrc:idx:" + sha1((prefix + text).encode("utf-8", "surrogatepass")).hexdigest().encode()
+
+
+class Entries:
+    """The entries and leases behind a link.
+
+    Args:
+        link: the way to Redis.
+        lease_seconds: life of a lease that nobody renews.
+    """
+
+    def __init__(self, link: Link, lease_seconds: float) -> None:
+        self._link = link
+        self._lease_ms = max(1, round(lease_seconds * 1000))
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the bytes of an entry: one command."""
+        try:
+            return self._link.call(b"GET", key)  # type: ignore[no-any-return]  # redis-py's replies are untyped
+        except Refused as error:
+            _check_type_error(error)
+            return None
+
+    def get_aged(self, key: bytes) -> Found | None:
+        """Return an entry and the time it has left, which is asked for first so as not to be too long."""
+        left, payload = self._link.calls([(b"PTTL", key), (b"GET", key)])
+        if isinstance(payload, Refused):
+            _check_type_error(payload)
+            payload = None
+        if isinstance(left, Refused):
+            raise left
+        return None if payload is None else Found(payload, _left(left))
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the bytes of several entries in one round trip (on a cluster, one per slot)."""
+        return self._link.get_many(keys)
+
+    def acquire(self, name: Name, token: bytes, newer_than: float) -> bool | Found:
+        """Take the lease, unless somebody holds it or an entry with more than *newer_than* seconds is there.
+
+        Returns:
+            whether *token* holds the lease now, or the entry.
+        """
+        return _claim(self._link.script(ACQUIRE, *self._acquire(name, token, newer_than)))
+
+    def acquire_many(self, names: Sequence[Name], token: bytes) -> list[bool | Found]:
+        """Take the leases of several entries that were not there, in one round trip."""
+        runs = [(ACQUIRE, run[0], run[1:]) for run in (self._acquire(name, token, -1.0) for name in names)]
+        replies = self._link.scripts(runs)
+        for reply in replies:
+            if isinstance(reply, Refused):
+                raise reply
+        return [_claim(reply) for reply in replies]
+
+    def fill(self, name: Name, token: bytes, payload: bytes, lifetime: int) -> bool:
+        """Store the entry for *lifetime* seconds if *token* still holds the lease, which ends with it."""
+        return bool(self._link.script(FILL, (name.key, name.lease), token, payload, lifetime))
+
+    def release(self, name: Name, token: bytes) -> None:
+        """Give the lease back if *token* still holds it."""
+        self._link.script(RELEASE, (name.key, name.lease), token)
+
+    def renew(self, name: Name, token: bytes) -> bool:
+        """Prolong the lease if *token* still holds it."""
+        keys_ = (name.key, name.lease, *name.tracks)
+        return bool(self._link.script(RENEW, keys_, token, self._lease_ms, name.horizon))
+
+    def put(self, name: Name, payload: bytes, lifetime: int) -> None:
+        """Store the entry whoever holds its lease, and revoke that."""
+        self._link.script(PUT, (name.key, name.lease, *name.tracks), payload, lifetime, name.horizon)
+
+    def unlink(self, key: bytes, lease: bytes) -> bool:
+        """Delete an entry and its lease; return whether the entry was there."""
+        _, gone = self._link.calls([(b"UNLINK", lease), (b"UNLINK", key)])
+        if isinstance(gone, Refused):
+            raise gone
+        return bool(gone)
+
+    def name(
+        self, key: str, texts: Sequence[str], prefix: str, longest: float, *, indexed: bool
+    ) -> Name | None:
+        """Return what the entry *key* is called, or ``None`` if a cluster could not keep it with its lease.
+
+        Args:
+            key: the main key.
+            texts: its pairs, ``name=text``.
+            prefix: the namespace's.
+            longest: seconds for which the entry may live, at most.
+            indexed: whether drops look it up in an index.
+        """
+        raw = key.encode("utf-8")
+        horizon = math.ceil(longest * 1000) + self._lease_ms
+        if self._link.clustered:
+            lease = keys.slot_safe_lease_name(raw)
+            return None if lease is None else Name(raw, lease, (), horizon)
+        return Name(raw, keys.lease_name(raw), _tracks(texts, prefix, indexed=indexed), horizon)
+
+    def _acquire(
+        self, name: Name, token: bytes, newer_than: float
+    ) -> tuple[tuple[bytes, ...], bytes, int, str, int]:
+        newer_ms = "inf" if math.isinf(newer_than) else str(math.ceil(newer_than * 1000))
+        return (name.key, name.lease, *name.tracks), token, self._lease_ms, newer_ms, name.horizon
+
+
+def _tracks(texts: Sequence[str], prefix: str, *, indexed: bool) -> tuple[bytes, ...]:
+    """Return what an entry is registered in. Without pairs no drop looks for it, so: nothing."""
+    if not texts:
+        return ()
+    return (REGISTRY, *(index_key(prefix, text) for text in texts)) if indexed else (MARKER,)
+
+
+def _claim(reply: object) -> bool | Found:
+    if isinstance(reply, list):
+        left, payload = reply
+        return Found(payload, _left(left))
+    return reply == 1
+
+
+def _left(milliseconds: int) -> float:
+    return math.inf if milliseconds == -1 else milliseconds / 1000
+
+
+def _check_type_error(error: Refused) -> None:
+    """Let a key of another type pass for a missing entry, which the fill will overwrite."""
+    if "WRONGTYPE" not in str(error):
+        raise error

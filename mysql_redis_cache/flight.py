@@ -1,0 +1,96 @@
+"""One leader per key in this process; the others, threads and tasks alike, wait for it to land.
+
+The rule of sharing is not here but in ``readthrough``: this module only seals, settles and wakes.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["AGAIN", "Flight", "Flights", "Landing"]
+
+
+class Landing(NamedTuple):
+    """How a flight ended: with a payload to decode, with a failure, or (neither) with nothing to share."""
+
+    payload: bytes | None = None
+    failure: Exception | None = None
+
+
+AGAIN = Landing()
+
+
+class Flight:
+    """One load in progress. Made by ``Flights.join``."""
+
+    __slots__ = ("_lock", "_wakers", "key", "landing")
+
+    def __init__(self, key: bytes, lock: threading.Lock) -> None:
+        self.key = key
+        self.landing: Landing | None = None
+        self._lock = lock
+        self._wakers: list[Callable[[], Any]] = []
+
+    def wait(self, timeout: float) -> Landing | None:
+        """Block this thread until the flight lands; ``None`` if it has not within *timeout* seconds."""
+        landed = threading.Event()
+        if self.wake(landed.set):
+            landed.wait(max(0.0, timeout))
+        return self.landing
+
+    def wake(self, waker: Callable[[], Any]) -> bool:
+        """Have *waker* called, from any thread, when the flight lands; ``False`` if it has already."""
+        with self._lock:
+            if self.landing is not None:
+                return False
+            self._wakers.append(waker)
+            return True
+
+    def land(self, landing: Landing) -> None:
+        """Set the landing and wake everybody; the first landing stands."""
+        with self._lock:
+            if self.landing is not None:
+                return
+            self.landing = landing
+            wakers, self._wakers = self._wakers, []
+        for waker in wakers:
+            waker()
+
+
+class Flights:
+    """The open flights of this process, by key."""
+
+    def __init__(self) -> None:
+        self.after_fork_in_child()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def join(self, key: bytes) -> tuple[Flight, bool]:
+        """Return the open flight of *key* and whether the caller founded, and so leads, it."""
+        with self._lock:
+            flight = self._open.get(key)
+            if flight is not None:
+                return flight, False
+            flight = self._open[key] = Flight(key, threading.Lock())
+            return flight, True
+
+    def seal(self, flight: Flight) -> None:
+        """Close *flight* to joiners: who comes from now on founds the next one."""
+        with self._lock:
+            if self._open.get(flight.key) is flight:
+                del self._open[flight.key]
+
+    def settle(self, flight: Flight, landing: Landing) -> None:
+        """Seal *flight* and hand its landing to those who joined."""
+        self.seal(flight)
+        flight.land(landing)
+
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's flights, whose leaders do not exist here."""
+        self._lock = threading.Lock()
+        self._open: dict[bytes, Flight] = {}

@@ -1,0 +1,155 @@
+"""How long things live and how long anybody waits: validated once, then pure arithmetic.
+
+All times are seconds as floats unless a name says otherwise. Chance is an argument, so that tests decide it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["DEFAULT_TTL", "Freshness", "Policy", "seconds", "ttl_seconds"]
+
+DEFAULT_TTL = 86_400
+JITTER = 0.1
+# Redis refuses expiries past 2^63 ms; a millennium is far below that and past anybody's intent.
+LONGEST = 1e11
+
+
+class Freshness(Enum):
+    """What may be done with an entry found in Redis."""
+
+    FRESH = "serve it"
+    AGING = "serve it and refresh it behind the caller's back"
+    FALLBACK = "load anew, and serve it only if the load fails"
+    OVER = "load anew"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The waits and windows of a client or of one call.
+
+    Args:
+        stale_while_revalidate: seconds past its ttl for which an entry is served while it is refreshed.
+        stale_if_error: seconds past its ttl for which an entry is served when the load fails.
+        early_refresh: β of the XFetch algorithm; 0 is off, 1 is the paper's choice.
+        wait_timeout: seconds to wait for somebody else's load of the same key.
+        lease_seconds: life of a lease that nobody renews, so the cost of a loader that was killed.
+
+    Raises:
+        ValueError: a window is negative or not finite, or a wait is not positive.
+    """
+
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 0.0
+    early_refresh: float = 0.0
+    wait_timeout: float = 15.0
+    lease_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("stale_while_revalidate", "stale_if_error", "early_refresh"):
+            _check_number(name, getattr(self, name), smallest=0.0)
+        for name in ("wait_timeout", "lease_seconds"):
+            _check_number(name, getattr(self, name), smallest=0.001)
+
+    @property
+    def grace(self) -> float:
+        """Seconds for which an entry stays in Redis past its ttl."""
+        return max(self.stale_while_revalidate, self.stale_if_error)
+
+    @property
+    def needs_age(self) -> bool:
+        """Whether a read must ask for the time an entry has left."""
+        return bool(self.grace or self.early_refresh)
+
+    def lifetime(self, ttl: float, random: Callable[[], float]) -> int:
+        """Return the whole seconds for which Redis keeps an entry: ``ttl ± 10 %``, never 0, plus grace.
+
+        Args:
+            ttl: seconds.
+            random: returns a float in [0, 1).
+        """
+        jittered = round(ttl * (1 - JITTER + 2 * JITTER * random()))
+        return max(1, jittered) + math.ceil(self.grace)
+
+    def longest(self, ttl: float) -> float:
+        """Return the most seconds that ``lifetime`` can give for *ttl*."""
+        return max(1.0, ttl * (1 + JITTER) + 1) + self.grace + 1
+
+    def freshness(self, left: float, load_time: float, random: Callable[[], float]) -> Freshness:
+        """Judge an entry by the time it has left in Redis.
+
+        The early refresh is XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede
+        Prevention", PVLDB 8(8), 2015, doi:10.14778/2757807.2757813.
+
+        Args:
+            left: seconds until Redis deletes the entry; infinite if it never does.
+            load_time: seconds that a load of this query has taken of late.
+            random: returns a float in [0, 1).
+        """
+        until_stale = left - self.grace
+        if until_stale > 0:
+            early = self.early_refresh and -load_time * self.early_refresh * _log(random()) >= until_stale
+            return Freshness.AGING if early else Freshness.FRESH
+        if -until_stale <= self.stale_while_revalidate and self.stale_while_revalidate:
+            return Freshness.AGING
+        return Freshness.FALLBACK if -until_stale <= self.stale_if_error else Freshness.OVER
+
+    def pause(self, waited: float, random: Callable[[], float]) -> float:
+        """Return how long to wait before asking again, having *waited* seconds already.
+
+        A tenth of the time waited so far (5 to 100 ms) overshoots a load by a tenth at most; the jitter
+        keeps the waiting processes from asking in step.
+        """
+        return min(0.1, max(0.005, 0.1 * waited)) * (0.5 + 0.5 * random())
+
+
+def seconds(name: str, value: object) -> float:
+    """Return a window given as int, float or timedelta in seconds.
+
+    Raises:
+        TypeError: it is none of these.
+        ValueError: it is negative or not finite.
+    """
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    return _check_number(name, value, smallest=0.0)
+
+
+def ttl_seconds(ttl: object) -> float:
+    """Return *ttl* in seconds.
+
+    Args:
+        ttl: a positive int, float or timedelta.
+
+    Raises:
+        TypeError: it is none of these.
+        ValueError: it is not positive, not finite, or past three thousand years.
+    """
+    if ttl.__class__ is int and 0 < ttl <= LONGEST:  # type: ignore[operator]  # an int, by its class
+        return ttl  # type: ignore[return-value]
+    if isinstance(ttl, timedelta):
+        ttl = ttl.total_seconds()
+    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
+        raise TypeError(f"ttl must be seconds (int or float) or a timedelta, not {type(ttl).__name__}")
+    if not 0 < ttl <= LONGEST:
+        raise ValueError(f"ttl must be positive seconds, at most {LONGEST:g}, not {ttl!r}")
+    return ttl
+
+
+def _check_number(name: str, value: object, *, smallest: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    if not smallest <= value <= LONGEST:
+        raise ValueError(f"{name} must be at least {smallest:g} and finite, not {value!r}")
+    return value
+
+
+def _log(chance: float) -> float:
+    return math.log(chance) if chance > 0 else -math.inf

@@ -1,0 +1,297 @@
+"""The steps of a read through the cache, and the decisions between them. Pure: no I/O, clock or threads.
+
+A read is a generator: it yields steps and is sent their outcomes. The blocking client performs a step by a
+call, the facade by a thread hop or an await, the model test by a transition of its model; what happens in
+which order, and what is cached or shared, is decided here alone.
+
+::
+
+    hit    Get → entry
+    miss   Get → None, Join → LEADER, Acquire → WON, Load, Seal, Fill → True, Settle(shared)
+    lost   Acquire → LOST, Wait, Acquire, … → entry, or WON, or at the deadline: Seal, Load, Settle
+    joined Join → Shared | AGAIN (start over) | the leader's failure
+
+Why this keeps a drop's promise: the lease is taken before the load, so a drop that follows the commit either
+finds the lease (and the fill is refused) or precedes it (and the load sees the commit). A flight is sealed
+before the fill is sent, and its rows are shared only if the fill was accepted; rows loaded without a lease
+are shared only with those who joined before the load began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple, TypeAlias
+
+from .policy import Freshness, Policy
+
+__all__ = [
+    "ACQUIRE_ANY",
+    "GET",
+    "JOIN",
+    "LOAD",
+    "RELEASE",
+    "SEAL",
+    "Acquire",
+    "Claim",
+    "Entry",
+    "Fill",
+    "Loaded",
+    "Refresh",
+    "Seat",
+    "Settle",
+    "Shared",
+    "Step",
+    "Steps",
+    "Wait",
+    "bypass",
+    "read",
+    "refresh",
+    "refresh_behind",
+]
+
+
+class Entry(NamedTuple):
+    """A decoded entry and the seconds it has left (infinite where nobody asked)."""
+
+    value: Any
+    left: float
+
+
+class Loaded(NamedTuple):
+    """A loaded value and the JSON bytes that go into Redis; ``None`` if it may not be cached."""
+
+    value: Any
+    payload: bytes | None
+
+
+class Seat(Enum):
+    """What a caller became by joining the flight of its key."""
+
+    LEADER = "leads the flight"
+    AGAIN = "the flight shares nothing: start over"
+    LATE = "the flight did not land in time"
+
+
+class Claim(Enum):
+    """What asking for the lease gave, other than an entry."""
+
+    WON = "the lease is ours"
+    LOST = "somebody else holds it"
+    UNAVAILABLE = "Redis did not answer"
+
+
+class Shared(NamedTuple):
+    """What the leader of a flight loaded."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """Read the entry. Outcome: ``Entry``, ``None``, or ``Claim.UNAVAILABLE``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Join the flight of this key or found it. Outcome: ``Shared`` or a ``Seat``; raises its failure."""
+
+    until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Acquire:
+    """Take the lease, unless an entry with more than *newer_than* seconds left is there.
+
+    Outcome: a ``Claim`` or that ``Entry``.
+    """
+
+    newer_than: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Run the query or the function. Outcome: ``Loaded``; raises its failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Close the flight to joiners."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Store the payload if the lease is still ours. Outcome: whether it was stored."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give the lease back if it is still ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """End the flight: share what was loaded, or its failure, or nothing (``None``: start over)."""
+
+    outcome: Loaded | Exception | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Have the entry with *left* seconds refreshed behind the caller's back, if nobody does already."""
+
+    left: float
+
+
+GET = Get()
+JOIN = Join()
+LOAD = Load()
+SEAL = Seal()
+RELEASE = Release()
+# Any entry will do: Redis says -2 ms of one that does not exist.
+ACQUIRE_ANY = Acquire(-1.0)
+
+Step: TypeAlias = Get | Join | Acquire | Wait | Load | Seal | Fill | Release | Settle | Refresh
+Steps: TypeAlias = Generator[Step, Any, Any]
+Clock: TypeAlias = Callable[[], float]
+
+
+def read(policy: Policy, clock: Clock, random: Clock, load_time: float = 0.0) -> Steps:
+    """Read through the cache.
+
+    Args:
+        policy: waits and windows.
+        clock: monotonic seconds.
+        random: floats in [0, 1).
+        load_time: seconds that loads of this query have taken of late, for the early refresh.
+
+    Returns:
+        (of the generator) the value.
+    """
+    entry = yield GET
+    freshness = _judge(entry, policy, load_time, random)
+    if freshness is Freshness.FRESH:
+        return entry.value
+    if freshness is Freshness.AGING:
+        yield Refresh(entry.left)
+        return entry.value
+    fallback = entry if freshness is Freshness.FALLBACK else None
+    try:
+        return (yield from _read_cold(policy, clock, random, entry))
+    except Exception:
+        if fallback is None:
+            raise
+        return fallback.value
+
+
+def refresh(policy: Policy, clock: Clock, random: Clock) -> Steps:
+    """Load and fill whatever is cached; share nobody's load, since it may have begun before this call."""
+    claim = yield from _claim(policy, clock, random, Acquire(float("inf")), clock() + policy.wait_timeout)
+    return (yield from (_load_and_fill() if claim is Claim.WON else _load_alone()))
+
+
+def refresh_behind(left: float) -> Steps:
+    """Refresh the entry seen with *left* seconds, unless somebody does or did: nobody waits for this."""
+    claim = yield Acquire(left)
+    if claim is Claim.WON:
+        yield from _load_and_fill()
+
+
+def bypass() -> Steps:
+    """Load, and neither read nor fill the cache."""
+    loaded = yield LOAD
+    return loaded.value
+
+
+def _judge(entry: Any, policy: Policy, load_time: float, random: Clock) -> Freshness:
+    if entry is None or entry is Claim.UNAVAILABLE:
+        return Freshness.OVER
+    if not policy.needs_age:
+        return Freshness.FRESH
+    return policy.freshness(entry.left, load_time, random)
+
+
+def _read_cold(policy: Policy, clock: Clock, random: Clock, entry: Any) -> Steps:
+    """Load, or get what somebody else loads. *entry* is what Get gave: nothing, too old, or no answer."""
+    until = clock() + policy.wait_timeout
+    while True:
+        seat = yield Join(until)
+        if seat is Seat.LEADER:
+            return (yield from _lead(policy, clock, random, entry, until))
+        if seat is Seat.LATE:
+            return (yield from bypass())
+        if seat is not Seat.AGAIN:
+            return seat.value
+        entry = yield GET
+        if _judge(entry, policy, 0.0, random) in {Freshness.FRESH, Freshness.AGING}:
+            return entry.value
+
+
+def _lead(policy: Policy, clock: Clock, random: Clock, entry: Any, until: float) -> Steps:
+    """Load as the leader of the flight; whatever happens, the flight is settled."""
+    try:
+        if entry is Claim.UNAVAILABLE:
+            return (yield from _load_alone())
+        acquire = ACQUIRE_ANY if entry is None else Acquire(entry.left)
+        claim = yield from _claim(policy, clock, random, acquire, until)
+        if isinstance(claim, Entry):
+            # Who joined after this entry was read may have started after a drop of it: they look again.
+            yield Settle(None)
+            return claim.value
+        return (yield from (_load_and_fill() if claim is Claim.WON else _load_alone()))
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        yield Settle(error)
+        raise
+    except BaseException:  # the leader was interrupted, which is no failure of the load
+        yield Settle(None)
+        raise
+
+
+def _claim(policy: Policy, clock: Clock, random: Clock, acquire: Acquire, until: float) -> Steps:
+    """Ask for the lease until it is won, an entry is there, or the time is over. Nobody is robbed of it."""
+    began = clock()
+    while True:
+        claim = yield acquire
+        now = clock()
+        if claim is not Claim.LOST or now >= until:
+            return claim
+        yield Wait(min(policy.pause(now - began, random), until - now))
+
+
+def _load_and_fill() -> Steps:
+    """Load under the lease and fill."""
+    try:
+        loaded = yield LOAD
+    except GeneratorExit:
+        raise
+    except BaseException:
+        yield RELEASE
+        raise
+    if loaded.payload is None:
+        yield RELEASE
+        yield Settle(None)
+        return loaded.value
+    yield SEAL
+    accepted = yield Fill(loaded.payload)
+    yield Settle(loaded if accepted is True else None)
+    return loaded.value
+
+
+def _load_alone() -> Steps:
+    """Load without a lease: nothing is cached, and only who has joined by now may share it."""
+    yield SEAL
+    loaded = yield LOAD
+    yield Settle(loaded)
+    return loaded.value

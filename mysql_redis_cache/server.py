@@ -1,0 +1,134 @@
+"""MRCServer: drops outdated entries when data has changed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from . import process
+from .drops import Drops
+from .errors import CacheUnavailable, ClosedError
+from .keys import check_namespace
+from .store import link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["DROP_TIMEOUT", "MRCServer", "drop"]
+
+DROP_TIMEOUT = 60.0
+RETRY_PAUSE = 0.1
+
+
+class MRCServer:
+    """Drops outdated entries; needs Redis only.
+
+    Safe to share between threads; opens nothing before it is used. ``async with MRCServer(...)`` gives an
+    ``AsyncMRCServer`` over this server instead.
+
+    Args:
+        redis_config: as for ``MRCClient``, but not ``None``.
+        namespace: the namespace of the clients whose entries it drops.
+        index: find entries by the index that clients with ``index=True`` keep.
+        wait_replicas: how many replicas must have a deletion before a drop returns.
+    """
+
+    # Set by the room above, which this one must not import.
+    facade: ClassVar[Callable[..., Any]]
+
+    def __init__(
+        self,
+        redis_config: object,
+        *,
+        namespace: str | None = None,
+        index: bool = False,
+        wait_replicas: int = 0,
+    ) -> None:
+        self._link = link(redis_config)
+        self._drops = Drops(
+            self._link, check_namespace(namespace), indexed=index, wait_replicas=wait_replicas
+        )
+        self._closed = False
+
+    def drop_outdated_cache(
+        self,
+        key_names: Sequence[str],
+        key_values: Sequence[object],
+        require_all_match: bool = True,
+        *,
+        dry_run: bool = False,
+        timeout: float = DROP_TIMEOUT,
+        retry_for: float = 0.0,
+    ) -> int:
+        """Delete the entries that carry the pairs, and make loads in flight of such entries cache nothing.
+
+        When this has returned, no cached read that starts later gives rows older than what was committed
+        before it was called.
+
+        Args:
+            key_names: the names of the pairs.
+            key_values: one value for each.
+            require_all_match: whether an entry must carry all the pairs (the default: they name one
+                combination) or any of them.
+            dry_run: count what would be deleted and delete nothing.
+            timeout: seconds the drop may take.
+            retry_for: seconds to keep trying while Redis cannot be reached.
+
+        Returns:
+            how many entries were deleted.
+
+        Raises:
+            TypeError, ValueError: bad pairs, before anything is sent.
+            CacheUnavailable: Redis could not be reached; outdated entries may remain. Repeating is safe.
+            DropTimeout: it took longer than *timeout*. Repeating is safe.
+        """
+        process.check()
+        if self._closed:
+            raise ClosedError("this server is closed; make a new one")
+        return drop(self._drops, key_names, key_values, require_all_match, dry_run, timeout, retry_for)
+
+    def close_redis_connection(self) -> None:
+        """Close the connections to Redis; a later call opens new ones."""
+        self._link.drain()
+
+    def close(self) -> None:
+        """Close everything; final, and safe to repeat."""
+        self._closed = True
+        self._link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Any:
+        self._entered = type(self).facade(self, owned=True)
+        return await self._entered.__aenter__()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._entered.__aexit__(*exc_info)
+
+
+def drop(
+    drops: Drops | None,
+    names: Sequence[str],
+    values: Sequence[object],
+    require_all: bool,
+    dry_run: bool,
+    timeout: float,
+    retry_for: float,
+) -> int:
+    """Perform ``drop_outdated_cache`` with *drops*; without a cache there is nothing to drop."""
+    if drops is None:
+        return 0
+    matcher = drops.matcher(names, values, require_all=require_all)
+    perform = drops.count if dry_run else drops.drop
+    until = time.monotonic() + retry_for
+    while True:
+        try:
+            return perform(matcher, timeout)
+        except CacheUnavailable:
+            if time.monotonic() + RETRY_PAUSE >= until:
+                raise
+            time.sleep(RETRY_PAUSE)
