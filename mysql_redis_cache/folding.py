@@ -1,0 +1,94 @@
+"""When a value's text is ambiguous, and a text of the params that never is.
+
+A key shows JavaScript's text of each value. Two values may have one text (``None`` and ``'null'``), and a
+string may read as two pairs. The params of such a call are *folded*: their canonical JSON, types included,
+goes into the key's digest.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from decimal import Decimal
+
+from mysql_redis_cache.jstext import Plain, text
+from mysql_redis_cache.pairs import NUMBER_LIST, SURROGATE
+
+__all__ = ["WORDS", "canonical_json", "folds"]
+
+WORDS = frozenset(("null", "true", "false", "undefined", "NaN", "Infinity", "-Infinity"))
+"""Texts of values that are no strings; ``undefined`` is Node's own."""
+
+_NUMBERS = frozenset((int, float, Decimal))
+
+
+def folds(value: Plain, marks: tuple[str, ...]) -> bool:
+    """Tell whether a value's text is ambiguous.
+
+    Args:
+        value: what ``jstext.plain`` returned.
+        marks: ``_{name}=`` of each name of the call.
+
+    Returns:
+        Whether a value that is not equal has the same text, or the text reads as several pairs.
+    """
+    if isinstance(value, str):
+        return _string_folds(value, marks)
+    if isinstance(value, list):
+        return not _is_number_list(value) or any(_is_large_float(item) for item in value)
+    return isinstance(value, (bytes, dict)) or _is_large_float(value)
+
+
+def _string_folds(value: str, marks: tuple[str, ...]) -> bool:
+    if value in WORDS or ("," in value and NUMBER_LIST.fullmatch(value)):
+        return True
+    if "=" in value and any(mark in value for mark in marks):
+        return True
+    return not value.isascii() and SURROGATE.search(value) is not None
+
+
+def _is_number_list(value: list[Plain]) -> bool:
+    return {type(item) for item in value} <= _NUMBERS
+
+
+def _is_large_float(value: Plain) -> bool:
+    # From 2^53 up JavaScript writes zeros for digits it leaves out, and an int may really have those zeros.
+    return isinstance(value, float) and 2**53 <= abs(value) < math.inf
+
+
+def canonical_json(values: list[Plain]) -> str:
+    """Write params so that two lists have one text only if they are equal.
+
+    A param that is a number counts as the string of its digits, as in an unfolded key; inside a list or dict
+    the two stay apart, since ``IN (1, 'a')`` and ``IN ('1', 'a')`` are different questions.
+
+    Args:
+        values: what ``jstext.plain`` returned for each param.
+
+    Returns:
+        The JSON text. It may hold lone surrogates.
+    """
+    return _ENCODER.encode([_canonical_param(value) for value in values])
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def _canonical_param(value: Plain) -> object:
+    if isinstance(value, list) and len(value) == 1 and _is_number_list(value):
+        value = value[0]  # IN (1) asks what = 1 asks, and has the same text
+    written = text(value) if type(value) in _NUMBERS and not _is_large_float(value) else None
+    return _canonical(value) if written is None or written in WORDS else written
+
+
+def _canonical(value: Plain) -> object:
+    # What is no string, bool, None or list is an object with one key, its type: no two types write alike.
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, dict):
+        return {"dict": sorted([key, _canonical(item)] for key, item in value.items())}
+    if isinstance(value, bytes):
+        return {"bytes": value.hex()}
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    return {"float" if _is_large_float(value) else "number": text(value)}

@@ -1,0 +1,152 @@
+"""Key names: from a call to its key, and from a (name, value) pair to the keys that carry it.
+
+A key is ``{name1}={text1}_{name2}={text2}_{sha1(query)}``, byte for byte the npm package's wherever that
+format is unambiguous. Where it is not, all params go into the digest too (*folding*), so that no two calls
+share a key unless their params are equal; the visible part stays, so a drop still finds the key.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import sha1
+from typing import TYPE_CHECKING, NamedTuple
+
+from mysql_redis_cache.folding import WORDS, canonical_json, folds
+from mysql_redis_cache.matching import Matcher, lease_name, slot_safe_lease_name
+from mysql_redis_cache.pairs import SURROGATE, check_names, pair_texts, plain_value, shown_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mysql_redis_cache.jstext import Plain
+
+__all__ = ["Matcher", "check_namespace", "lease_name", "make_key", "pair_texts", "slot_safe_lease_name"]
+
+_CACHED_LENGTH = 8192
+"""Longer queries are hashed anew each time: a thousand of them would be megabytes of cached text."""
+
+
+class _Plan(NamedTuple):
+    """What is the same for all calls with one query, one list of names and one prefix."""
+
+    visible: str  # "%"-template of the visible part
+    digest: str
+    marks: tuple[str, ...]  # "_UserId=" of each name: in a value, it reads as the start of another pair
+
+
+def make_key(
+    query: str,
+    params: Sequence[object] | None = None,
+    names: Sequence[str] = (),
+    prefix: str = "",
+) -> str:
+    """Make the key of a call.
+
+    Args:
+        query: the SQL text (or signature), exactly as the caller wrote it.
+        params: the values, a list or tuple; ``None`` means none.
+        names: the names of the first ``len(names)`` params, a list or tuple.
+        prefix: what stands in front of every key, as ``check_namespace`` returns it.
+
+    Returns:
+        The key. It can always be encoded as UTF-8: a lone surrogate shows as U+FFFD, as Node writes it.
+
+    Raises:
+        TypeError: *query* or a name is no str, *params* or *names* no list or tuple, or a value of a type
+            that ``jstext.plain`` does not list.
+        ValueError: an empty query, a lone surrogate in query or name, more names than params, a name that
+            is empty, repeated or contains ``=``, or an empty list as a value.
+    """
+    if params is None:
+        params = ()
+    elif not isinstance(params, (list, tuple)):
+        raise TypeError(f"params must be a list or tuple, got {type(params).__name__}")
+    plan = _plan(query, names, prefix)
+    visible, digest, marks = plan
+    if len(params) != len(marks):
+        return _careful_key(query, params, names, plan)
+    for value in params:
+        kind = type(value)
+        if kind is int:
+            continue
+        if kind is str and value.isascii() and "=" not in value and "," not in value and value not in WORDS:
+            continue
+        return _careful_key(query, params, names, plan)
+    return visible % tuple(params) + digest
+
+
+def _plan(query: str, names: Sequence[str], prefix: str) -> _Plan:
+    if not isinstance(query, str):
+        raise TypeError(f"query must be a str, got {type(query).__name__}")
+    if not isinstance(names, (list, tuple)):
+        raise TypeError(f"names must be a list or tuple of str, got {type(names).__name__}")
+    if len(query) <= _CACHED_LENGTH:
+        try:
+            return _cached_plan(query, tuple(names), prefix)
+        except TypeError:  # a name that is no str, perhaps not even hashable: said below
+            pass
+    return _new_plan(query, tuple(names), prefix)
+
+
+def _new_plan(query: str, names: tuple[str, ...], prefix: str) -> _Plan:
+    if not query:
+        raise ValueError("the query is empty; pass the SQL text, or a signature of your function")
+    if SURROGATE.search(query):
+        raise ValueError("the query contains a lone surrogate, which cannot be encoded as UTF-8")
+    check_names(names)
+    if len(set(names)) < len(names):
+        raise ValueError(f"a name is repeated in {list(names)}; give each param a name of its own")
+    pairs = "".join([f"{name}=".replace("%", "%%") + "%s_" for name in names])
+    return _Plan(prefix.replace("%", "%%") + pairs, _sha1(query), tuple([f"_{name}=" for name in names]))
+
+
+_cached_plan = lru_cache(maxsize=1024)(_new_plan)
+
+
+def _sha1(content: str) -> str:
+    # "surrogatepass", since a param may hold what UTF-8 does not allow; two params must stay two.
+    return sha1(content.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+def _careful_key(query: str, params: Sequence[object], names: Sequence[str], plan: _Plan) -> str:
+    if len(names) > len(params):
+        raise ValueError(f"more names ({len(names)}) than params ({len(params)}); name only what is passed")
+    values = _plain_params(params, names)
+    visible = plan.visible % tuple([shown_text(value) for value in values[: len(names)]])
+    if len(values) == len(names) and not any(folds(value, plan.marks) for value in values):
+        return visible + plan.digest
+    return visible + _sha1(f"{query}\0{canonical_json(values)}")
+
+
+def _plain_params(params: Sequence[object], names: Sequence[str]) -> list[Plain]:
+    labels = [f"param {position}" for position in range(1, len(params) + 1)]
+    labels[: len(names)] = [f"{label} ({name})" for label, name in zip(labels, names, strict=False)]
+    return [plain_value(value, label) for value, label in zip(params, labels, strict=True)]
+
+
+def check_namespace(namespace: str | None) -> str:
+    """Turn the ``namespace`` option into the prefix of every key.
+
+    Args:
+        namespace: ``None`` for no prefix, or up to 64 printable characters without white space, ``=``,
+            ``{`` and ``}`` (``=`` belongs to the pairs, braces to Redis Cluster).
+
+    Returns:
+        ``""``, or the namespace and a colon.
+
+    Raises:
+        TypeError: it is no str.
+        ValueError: it is empty, too long, or has other characters.
+    """
+    if namespace is None:
+        return ""
+    if not isinstance(namespace, str):
+        raise TypeError(f"namespace must be a str or None, got {type(namespace).__name__}")
+    if not 1 <= len(namespace) <= _NAMESPACE_LENGTH:
+        raise ValueError(f"namespace must have 1 to {_NAMESPACE_LENGTH} characters, got {len(namespace)}")
+    if not namespace.isprintable() or any(char in "={}" or char.isspace() for char in namespace):
+        raise ValueError(f"namespace {namespace!a} holds white space, a control character, '=', '{{' or '}}'")
+    return f"{namespace}:"
+
+
+_NAMESPACE_LENGTH = 64

@@ -1,0 +1,150 @@
+"""Which names in Redis carry a (name, value) pair.
+
+A drop sees nothing but names, so a name is read back into pairs: it counts if the whole pair stands at a
+place where a pair can stand and the rest has the shape of a key. Where a value makes a name readable in two
+ways, both count: dropping an entry too many costs a read, dropping one too few serves stale rows.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mysql_redis_cache.jstext import NUMBER
+from mysql_redis_cache.pairs import check_names, plain_value, shown_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["Matcher", "lease_name", "slot_safe_lease_name"]
+
+_NUMBER = re.compile(NUMBER)
+_NUMBER_LIST = f"{NUMBER}(?:,{NUMBER})++".encode()
+_LEASE = b":lease"
+
+
+class Matcher:
+    """Recognise the main keys, and the leases, that carry all (or any) of some pairs.
+
+    Args:
+        names: the names of the pairs; one may stand there twice, with two values.
+        values: one value for each name, of the types that params may have.
+        require_all: whether a key must carry all the pairs or any of them.
+        prefix: only names that start with it count, as ``check_namespace`` returns it.
+
+    Attributes:
+        texts: the pairs as ``"name=text"``.
+        require_all: as given.
+        pattern: glob for ``SCAN … MATCH`` that every matching key and lease fits, and few others.
+
+    Raises:
+        TypeError: *names* or *values* is no list or tuple, a name no str, or a value has no text in a key.
+        ValueError: the lists are empty or differ in length, a name is empty or contains ``=``, or a value
+            is an empty list.
+    """
+
+    def __init__(
+        self, names: Sequence[str], values: Sequence[object], require_all: bool = True, prefix: str = ""
+    ) -> None:
+        pairs = _checked_pairs(names, values)
+        self.texts = tuple([f"{name}={shown}" for name, shown in pairs])
+        self.require_all = require_all
+        self.pattern = _glob(pairs, require_all)
+        self._combine = all if require_all else any
+        self._searches = [_search(name, shown, prefix) for name, shown in pairs]
+
+    def entry(self, name: bytes) -> bool:
+        """Tell whether *name* is a main key that carries the pairs."""
+        return self._combine([needle in name and match(name) is not None for needle, match in self._searches])
+
+    def lease(self, name: bytes) -> bool:
+        """Tell whether *name* is the lease of a main key that carries the pairs."""
+        if not name.endswith(_LEASE):
+            return False
+        tagged = name[: -len(_LEASE)]
+        key = tagged[1:-1] if tagged[:1] == b"{" and tagged[-1:] == b"}" else tagged
+        return lease_name(key) == name and self.entry(key)
+
+
+def _checked_pairs(names: Sequence[str], values: Sequence[object]) -> list[tuple[str, str]]:
+    check_names(names)
+    if not isinstance(values, (list, tuple)):
+        raise TypeError(f"values must be a list or tuple, got {type(values).__name__}")
+    if len(names) != len(values):
+        raise ValueError(f"{len(names)} names but {len(values)} values; give one value for each name")
+    if not names:
+        raise ValueError("no names and values: a drop needs at least one pair")
+    return [
+        (name, shown_text(plain_value(value, f"value {position} ({name})")))
+        for position, (name, value) in enumerate(zip(names, values, strict=True), 1)
+    ]
+
+
+def _search(name: str, shown: str, prefix: str) -> tuple[bytes, Callable[[bytes], object]]:
+    """Compile what finds a pair in a key, and a literal that is in every such key."""
+    start, value = re.escape(f"{name}=".encode()), re.escape(shown.encode())
+    if not _NUMBER.fullmatch(shown):
+        return f"{name}={shown}_".encode(), _compile(prefix, start + value + b"_")
+    # Lookahead first, then the element: both in one go, so a long list costs its length and not its square.
+    element = b"(?=%b_)(?:[^,_]++,)*?%b(?:,[^_]*+)?_" % (_NUMBER_LIST, value)
+    return f"{name}=".encode(), _compile(prefix, start + b"(?>%b_|%b)" % (value, element))
+
+
+def _compile(prefix: str, pair: bytes) -> Callable[[bytes], object]:
+    # Before the pair stand other pairs or nothing, after it other pairs or the digest at once: without
+    # that, Name='a' would find the key of Name='a_b', and Id=1 the key of the name Shop_Id.
+    return re.compile(
+        rb"(?s)(?=.*_[0-9a-f]{40}\Z)%b(?:[^=]++=.*_)?%b(?:[^=]++=|[0-9a-f]{40}\Z)"
+        % (re.escape(prefix.encode()), pair)
+    ).match
+
+
+def _glob(pairs: list[tuple[str, str]], require_all: bool) -> bytes:
+    globs = sorted([_pair_glob(name, shown) for name, shown in pairs], key=len)
+    if require_all or len(globs) == 1:
+        return globs[-1]
+    return b"*=*"
+
+
+def _pair_glob(name: str, shown: str) -> bytes:
+    if _NUMBER.fullmatch(shown):
+        return b"*%b*[=,]%b[,_]*" % (_escaped(name), _escaped(shown))
+    return b"*%b=%b_*" % (_escaped(name), _escaped(shown))
+
+
+def _escaped(literal: str) -> bytes:
+    return re.sub(rb"([\\*?\[\]])", rb"\\\1", literal.encode())
+
+
+def lease_name(key: bytes) -> bytes:
+    """Name the lease of a main key.
+
+    Args:
+        key: the main key.
+
+    Returns:
+        ``{key}:lease`` with literal braces, so that Redis Cluster keeps both in one slot; ``key:lease`` if
+        the key has a hash tag of its own. Both contain the key, so npm's drop by substring revokes it too.
+
+    Source: Redis Cluster specification, "Hash tags".
+    """
+    return b"%b:lease" % key if _has_hash_tag(key) else b"{%b}:lease" % key
+
+
+def slot_safe_lease_name(key: bytes) -> bytes | None:
+    """Name the lease of a main key for Redis Cluster.
+
+    Args:
+        key: the main key.
+
+    Returns:
+        What ``lease_name`` returns if that lies in the key's slot. ``None`` if the key holds a ``}`` but no
+        hash tag: the added braces would close early, so such a key cannot be cached in a cluster.
+    """
+    return None if b"}" in key and not _has_hash_tag(key) else lease_name(key)
+
+
+def _has_hash_tag(key: bytes) -> bool:
+    # The rule looks at the first "{" and the first "}" after it, and nowhere else.
+    start = key.find(b"{")
+    return start >= 0 and key.find(b"}", start) > start + 1
