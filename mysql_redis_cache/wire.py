@@ -1,0 +1,277 @@
+"""The reply to a query, as MySQL's text protocol sends it: packets, result sets, the final OK.
+
+No sockets here: bytes come from two functions. They are taken in big pieces and the rows cut out of them in
+one loop, because in pure Python the price of a result is the number of calls per value.
+
+Protocol: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response.html
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from io import BytesIO
+from typing import TYPE_CHECKING, NamedTuple
+
+from .rows import Row, RowBuilder, lenenc_bytes, lenenc_int, parse_column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .cells import Cell
+    from .codec import Dates
+
+__all__ = ["ErrorPacket", "GarbledReply", "Ok", "Packets", "Reply", "read_reply"]
+
+_PIECE = 1 << 17
+_BLOCK_CELLS = 1 << 13
+_LONGEST_PAYLOAD = 2**24 - 1
+_MORE_RESULTS = 8
+_NULL = b"\xfb"
+_SIZE_WIDTHS = {b"\xfc": 2, b"\xfd": 3, b"\xfe": 8}
+
+
+class ErrorPacket(Exception):  # noqa: N818 - it is a packet; the driver makes the error
+    """The server answered with an error.
+
+    Attributes:
+        payload: the packet's.
+        is_notice: it was not an answer but the server's farewell (shutting down, killed, idle too long).
+    """
+
+    def __init__(self, payload: bytes, is_notice: bool) -> None:
+        super().__init__(payload)
+        self.payload = payload
+        self.is_notice = is_notice
+
+
+class GarbledReply(Exception):  # noqa: N818 - says what was found
+    """The bytes are not the reply to this query; the connection is of no more use."""
+
+
+class Ok(NamedTuple):
+    """An OK packet: what a statement without rows did."""
+
+    affected_rows: int
+    insert_id: int
+    status: int
+    warnings: int
+    info: str
+
+    def as_npm(self) -> dict[str, object]:
+        """Return it in the form mysql2 gives it to npm's users."""
+        changed = re.search(r"\schanged:\s*(\d+)", self.info, re.IGNORECASE)
+        return {
+            "fieldCount": 0,
+            "affectedRows": self.affected_rows,
+            "insertId": self.insert_id,
+            "info": self.info,
+            "serverStatus": self.status,
+            "warningStatus": self.warnings,
+            "changedRows": int(changed[1]) if changed else 0,
+        }
+
+
+class Reply(NamedTuple):
+    """All that the server answered to one query."""
+
+    result_sets: list[list[Row]]
+    ok: Ok | None
+    status: int
+
+
+def read_reply(packets: Packets, encoding: str = "utf-8", dates: Dates = "iso") -> Reply:
+    """Read a reply to its end.
+
+    Args:
+        packets: of the reply.
+        encoding: of the connection, as Python names it.
+        dates: ``"iso"`` or ``"npm"``, see ``codec.encode``.
+
+    Returns:
+        Its result sets and, if it ends with one (statements without rows and CALL do), the OK packet.
+
+    Raises:
+        ErrorPacket: the server answered with an error.
+        GarbledReply: this is no reply to a query.
+        EOFError: the connection ended before the reply did.
+        UnicodeDecodeError: text is not in the connection's character set.
+    """
+    result_sets = []
+    ok = None
+    while True:
+        first = packets.next()
+        if first[0] == 0x00:
+            ok = _parse_ok(first)
+            status = ok.status
+        elif first[0] == 0xFB:
+            raise GarbledReply("LOAD DATA LOCAL is not supported here; use a connection of get_mysql_pool()")
+        else:
+            rows, status = _read_result_set(packets, lenenc_int(first, 0)[0], encoding, dates)
+            result_sets.append(rows)
+        if not status & _MORE_RESULTS:
+            packets.expect_end()
+            return Reply(result_sets, ok, status)
+
+
+def _read_result_set(packets: Packets, width: int, encoding: str, dates: Dates) -> tuple[list[Row], int]:
+    columns = [parse_column(packets.next(), encoding) for _ in range(width)]
+    packets.next()  # the end of the columns
+    return packets.rows(RowBuilder(columns, encoding, dates))
+
+
+def _parse_ok(payload: bytes) -> Ok:
+    affected_rows, position = lenenc_int(payload, 1)
+    insert_id, position = lenenc_int(payload, position)
+    status, warnings = struct.unpack_from("<HH", payload, position)
+    info = lenenc_bytes(payload, position + 4)[0] if len(payload) > position + 4 else b""
+    return Ok(affected_rows, insert_id, status, warnings, info.decode("utf-8", "replace"))
+
+
+class Packets:
+    """The packets of one reply.
+
+    Args:
+        read: takes a number of bytes and returns as many, fewer only at the end of the connection.
+        read_some: returns what there is, at least one byte and at most that many; none at the end.
+    """
+
+    def __init__(self, read: Callable[[int], bytes], read_some: Callable[[int], bytes]) -> None:
+        self._read = read
+        self._read_some = read_some
+        self._data = b""
+        self._position = 0
+        self._sequence = 1
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of the reply has come."""
+        return bool(self._data)
+
+    def next(self) -> bytes:
+        """Return the next packet's payload.
+
+        Raises:
+            ErrorPacket: it is an error.
+            GarbledReply: its number is not the next.
+            EOFError: the connection ended.
+        """
+        payload = self._next_part()
+        if len(payload) == _LONGEST_PAYLOAD:
+            parts = [payload]
+            while len(parts[-1]) == _LONGEST_PAYLOAD:
+                parts.append(self._next_part())
+            payload = b"".join(parts)
+        if payload[:1] == b"\xff":
+            raise ErrorPacket(payload, is_notice=False)
+        return payload
+
+    def _next_part(self) -> bytes:
+        size = self._need_packet()
+        start = self._position + 4
+        payload = self._data[start : start + size]
+        if self._data[start - 1] != self._sequence:
+            raise self._out_of_sequence(payload)
+        self._sequence = (self._sequence + 1) & 255
+        self._position = start + size
+        return payload
+
+    def _out_of_sequence(self, payload: bytes) -> Exception:
+        number = self._data[self._position + 3]
+        if number == 0 and payload[:1] == b"\xff":
+            return ErrorPacket(payload, is_notice=True)
+        return GarbledReply(f"packet number {number} where {self._sequence} was due")
+
+    def rows(self, builder: RowBuilder) -> tuple[list[Row], int]:
+        """Read the rows of a result set.
+
+        Returns:
+            The rows, and the server's status flags after them.
+        """
+        rows: list[Row] = []
+        cells: list[Cell] = []
+        while not self._at_end_of_rows():
+            self._cut_rows(builder.width, cells)
+            if len(cells) >= _BLOCK_CELLS:
+                rows += builder.build(cells)
+                cells = []
+        rows += builder.build(cells)
+        (status,) = struct.unpack_from("<3xH", self.next())
+        return rows, status
+
+    def _at_end_of_rows(self) -> bool:
+        size = self._need_packet()
+        first = self._data[self._position + 4]
+        if first == 0xFF:
+            self.next()  # raises
+        return first == 0xFE and size < 9
+
+    def _cut_rows(self, width: int, cells: list[Cell]) -> None:
+        """Append the cells of all rows that are in the buffer as a whole, at least one.
+
+        The innermost loop of every miss: reading from a ``BytesIO`` costs less than slicing by positions.
+        """
+        data, position, sequence = self._data, self._position, self._sequence
+        stream = BytesIO(data)
+        stream.seek(position)
+        read, append, columns, end = stream.read, cells.append, range(width), len(data)
+        while end - position > 4 and data[position + 4] < 0xFE and data[position + 3] == sequence:
+            stop = position + 4 + (data[position] | data[position + 1] << 8 | data[position + 2] << 16)
+            if stop > end or stop - position == _LONGEST_PAYLOAD + 4:
+                break
+            read(4)
+            for _ in columns:
+                head = read(1)
+                if head < _NULL:
+                    append(read(head[0]))
+                elif head == _NULL:
+                    append(None)
+                else:
+                    append(read(int.from_bytes(read(_SIZE_WIDTHS[head]), "little")))
+            position, sequence = stop, (sequence + 1) & 255
+        if position == self._position:
+            self._cut_long_row(width, cells)
+        else:
+            self._position, self._sequence = position, sequence
+
+    def _cut_long_row(self, width: int, cells: list[Cell]) -> None:
+        """Append the cells of one row, which may be longer than a packet."""
+        payload = self.next()
+        position = 0
+        for _ in range(width):
+            if payload[position] == _NULL[0]:
+                cells.append(None)
+                position += 1
+            else:
+                cell, position = lenenc_bytes(payload, position)
+                cells.append(cell)
+
+    def expect_end(self) -> None:
+        """Check that nothing follows.
+
+        Raises:
+            GarbledReply: something does, so whose reply this was is not certain.
+        """
+        if self._position != len(self._data):
+            raise GarbledReply(f"{len(self._data) - self._position} bytes follow the end of the reply")
+
+    def _need_packet(self) -> int:
+        """Have the next packet in the buffer as a whole; return the size of its payload."""
+        self._need(4)
+        size = int.from_bytes(self._data[self._position : self._position + 3], "little")
+        self._need(4 + size)
+        return size
+
+    def _need(self, size: int) -> None:
+        missing = self._position + size - len(self._data)
+        if missing <= 0:
+            return
+        pieces = [self._data[self._position :]]
+        while missing > 0:
+            piece = self._read(missing) if missing > _PIECE else self._read_some(_PIECE)
+            if not piece:
+                raise EOFError
+            pieces.append(piece)
+            missing -= len(piece)
+        self._data = b"".join(pieces)
+        self._position = 0
