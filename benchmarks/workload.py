@@ -65,6 +65,8 @@ class Databases:
     PYPI = 4
     DROP = 5
     INDEX = 6
+    COLD = 7
+    FACADE = 8  # and the two after it
 
 
 def load_orders(mysql: dict[str, Any]) -> None:

@@ -1,0 +1,192 @@
+"""Hits per second of one asynchronous library, from inside a process of its own.
+
+Run by ``facade.py`` with ``python -I`` of the environment that has the library. A question such as
+``{"tasks": 64, "seconds": 0.4, "large": false, "holds": false}`` is answered with hits, latencies, errors and
+how long the event loop was kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import itertools
+import json
+import platform
+import sys
+import threading
+import time
+from importlib.metadata import version
+
+ORDERS = json.loads(sys.argv[1])
+ANSWERS, sys.stdout = sys.stdout, sys.stderr  # a library that prints must not disturb the answers
+sys.path[:0] = ORDERS["paths"]
+
+QUERY = "SELECT id, user_id, store_id, sku, qty, price, state, placed FROM orders WHERE user_id = %s"
+NAMES = ["UserId"]
+TTL = 3600
+SMALL_KEYS = 1000
+LARGE_KEYS = 8
+WATCH_SECONDS = 0.001
+ROW = {
+    "id": 1,
+    "user_id": 12,
+    "store_id": 3,
+    "sku": "KX-4821",
+    "price": 19.99,
+    "placed": "2025-12-23T10:30:00",
+}
+SMALL = [ROW] * 10  # 1 kB
+LARGE = [ROW] * 10_000  # 1 MB
+
+
+@contextlib.asynccontextmanager
+async def raw():
+    """GET and orjson on redis.asyncio."""
+    import orjson
+    import redis.asyncio as redis
+
+    client = redis.Redis(**ORDERS["redis"])
+
+    async def read(number):
+        return orjson.loads(await client.get(f"UserId={number}"))
+
+    async def write(number, value):
+        await client.set(f"UserId={number}", orjson.dumps(value), ex=TTL)
+
+    yield read, write, f"redis-py {version('redis')}, orjson {version('orjson')}"
+    await client.aclose()
+
+
+@contextlib.asynccontextmanager
+async def client_of(make, name):
+    """``query_with_cache`` of an MRCClient, whose interface both packages share."""
+    async with make(ORDERS["mysql"], ORDERS["redis"]) as client:
+
+        async def read(number):
+            return await client.query_with_cache(QUERY, [number], NAMES, TTL)
+
+        async def write(number, value):
+            await client.write_to_cache(QUERY, value, [number], NAMES, TTL)
+
+        yield read, write, name
+
+
+def ours():
+    """The facade of this library."""
+    from mysql_redis_cache import AsyncMRCClient
+
+    return client_of(AsyncMRCClient, "")
+
+
+def pypi():
+    """PyPI's package."""
+    from mysql_redis_cache import MRCClient
+
+    return client_of(MRCClient, version("actvalue.mysql-redis-cache"))
+
+
+class Load:
+    """Tasks that read as fast as they can until the time is over."""
+
+    def __init__(self, read, keys, seconds):
+        self.read, self.seconds = read, seconds
+        self.keys = itertools.cycle(keys)
+        self.latencies, self.lateness, self.errors = [], [], []
+
+    async def run(self, tasks):
+        """Start that many *tasks* and answer what they saw."""
+        await asyncio.gather(*(self.warm() for _ in range(tasks)))
+        gc.collect()
+        start = time.perf_counter()
+        self.deadline = start + self.seconds
+        await asyncio.gather(self.watch(), *(self.work() for _ in range(tasks)))
+        return self.answer(time.perf_counter() - start)
+
+    async def run_watching_holds(self, tasks):
+        """As run; also answers the longest that one callback or one step of a task kept the event loop."""
+        run_handle, longest = asyncio.Handle._run, 0.0
+
+        def timed(handle):
+            nonlocal longest
+            start = time.perf_counter()
+            run_handle(handle)
+            longest = max(longest, time.perf_counter() - start)
+
+        asyncio.Handle._run = timed
+        try:
+            answer = await self.run(tasks)
+        finally:
+            asyncio.Handle._run = run_handle
+        return {**answer, "longest_hold": longest}
+
+    async def warm(self):
+        """One read that is not measured: connections and threads are there afterwards."""
+        with contextlib.suppress(Exception):
+            await self.read(next(self.keys))
+
+    async def work(self):
+        """One task."""
+        while (start := time.perf_counter()) < self.deadline:
+            try:
+                await self.read(next(self.keys))
+            except Exception as error:
+                self.errors.append(f"{type(error).__name__}: {error}")
+                await asyncio.sleep(0.01)
+            else:
+                self.latencies.append(time.perf_counter() - start)
+
+    async def watch(self):
+        """Sleep a millisecond at a time; what it takes longer, other code has kept the event loop busy."""
+        while (start := time.perf_counter()) < self.deadline:
+            await asyncio.sleep(WATCH_SECONDS)
+            self.lateness.append(time.perf_counter() - start - WATCH_SECONDS)
+
+    def answer(self, seconds):
+        """The figures, in seconds."""
+        return {
+            "rate": len(self.latencies) / seconds,
+            "p50": share(self.latencies, 0.5),
+            "p99": share(self.latencies, 0.99),
+            "late_p99": share(self.lateness, 0.99),
+            "late_max": share(self.lateness, 1),
+            "errors": len(self.errors),
+            "first_error": self.errors[0] if self.errors else "",
+            "threads": threading.active_count(),
+        }
+
+
+def share(values, part):
+    """The value that *part* of all *values* do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else 0.0
+
+
+async def main():
+    """Fill the cache, greet, and answer questions until there are no more."""
+    small, large = range(1, SMALL_KEYS + 1), range(-LARGE_KEYS, 0)
+    async with {"raw": raw, "ours": ours, "pypi": pypi}[ORDERS["library"]]() as (read, write, name):
+        for number in small:
+            await write(number, SMALL)
+        for number in large:
+            await write(number, LARGE)
+        say(version=name, python=platform.python_version())
+        gc.freeze()
+        for line in sys.stdin:  # blocks the event loop: nothing is to run in it meanwhile
+            question = json.loads(line)
+            load = Load(read, large if question["large"] else small, question["seconds"])
+            run = load.run_watching_holds if question["holds"] else load.run
+            say(**await run(question["tasks"]))
+
+
+def say(**values):
+    """Answer."""
+    print(json.dumps(values), file=ANSWERS, flush=True)
+
+
+if ORDERS["loop"] == "uvloop":
+    import uvloop
+
+    uvloop.run(main())
+else:
+    asyncio.run(main())

@@ -1,0 +1,107 @@
+"""What ``facade.py`` measured, as tables, aims and a chart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aims import Aim, aims_table
+from chart import Axes, write_lines
+from facade import LARGE_TASKS, LOOPS, OURS, PYPI, RAW, FacadeResult, Load
+from report import duration, table, times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOLD_SECONDS = 0.005
+
+
+def facade_text(result: FacadeResult) -> str:
+    """A table for each event loop, the aims, and what went wrong."""
+    loops = [loop for loop in LOOPS if any(load.loop == loop for load in result.loads)]
+    parts = [f"**{loop}**\n\n{_table(result, loop)}" for loop in loops]
+    parts.append(_holds_table(result))
+    parts.append(aims_table(list(_aims(result))))
+    parts += _errors(result)
+    return "\n\n".join(parts)
+
+
+def facade_chart(path: Path, result: FacadeResult, loop: str) -> None:
+    """Hits per second over the number of tasks."""
+    series = {
+        name: {load.tasks: result.median(load, name, "rate") for load in _loads(result, loop)}
+        for name in result.titles
+    }
+    write_lines(
+        path, Axes(f"Cached reads on {loop}: higher is better", "tasks at once", "hits per second"), series
+    )
+
+
+def _loads(result: FacadeResult, loop: str) -> list[Load]:
+    return [load for load in result.loads if load.loop == loop]
+
+
+def _table(result: FacadeResult, loop: str) -> str:
+    rows = [
+        [str(load.tasks), *(_cell(result, load, name) for name in result.titles)]
+        for load in _loads(result, loop)
+    ]
+    return table(["tasks", *result.titles.values()], rows)
+
+
+def _cell(result: FacadeResult, load: Load, library: str) -> str:
+    rate, p50, p99 = (result.median(load, library, figure) for figure in ("rate", "p50", "p99"))
+    text = f"{rate:,.0f}/s, p50 {duration(p50)}, p99 {duration(p99)}"
+    return f"{text}, errors" if result.errors(load, library) else text
+
+
+def _holds_table(result: FacadeResult) -> str:
+    rows = [
+        [
+            f"{size}, {LARGE_TASKS if size == '1 MB' else 64} tasks",
+            *(duration(_hold(result, size, name)) for name in result.titles),
+        ]
+        for size in result.holds
+    ]
+    return table(["longest that one callback kept the event loop", *result.titles], rows)
+
+
+def _hold(result: FacadeResult, size: str, library: str) -> float:
+    return max(answer["longest_hold"] for answer in result.holds[size][library])
+
+
+def _errors(result: FacadeResult) -> list[str]:
+    lines = []
+    for name in result.titles:
+        failed = [load for load in result.loads if result.errors(load, name)]
+        if failed:
+            tasks = sorted({load.tasks for load in failed})
+            lines.append(
+                f"{name} raised `{result.errors(failed[0], name)}` at {', '.join(map(str, tasks))} tasks."
+            )
+    return lines
+
+
+# ── Aims ────────────────────────────────────────────────────────────────────────────────────────────────
+
+_RATES = ((1, PYPI, 0.6), (16, PYPI, 3.0), (64, PYPI, 5.0), (64, RAW, 3.0))
+
+
+def _aims(result: FacadeResult) -> Iterator[Aim]:
+    for load in result.loads:
+        where = f"{load.tasks:,} {'task' if load.tasks == 1 else 'tasks'}, {load.loop}"
+        for tasks, reference, factor in _RATES:
+            if load.tasks == tasks and reference in result.titles:
+                ratio = result.ratio(load, reference, "rate")
+                what = f"hits per second against {reference}, {where}"
+                yield Aim(what, f"at least {factor:g} ×", times(ratio), ratio.median >= factor)
+        if load.tasks == 64 and PYPI in result.titles:
+            ratio = result.ratio(load, PYPI, "p99")
+            yield Aim(f"p99 latency against {PYPI}, {where}", "at most 1 ×", times(ratio), ratio.median <= 1)
+        if load.tasks == 1000:
+            errors, threads = (result.median(load, OURS, figure) for figure in ("errors", "threads"))
+            yield Aim(f"errors, {where}", "0", f"{errors:g} ({threads:g} threads)", errors == 0)
+    for size in result.holds:
+        longest = _hold(result, size, OURS)
+        what = f"longest hold of the event loop, {size} values"
+        yield Aim(what, "at most 5 ms", duration(longest), longest <= HOLD_SECONDS)
