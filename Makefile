@@ -20,7 +20,7 @@ test: ## run the tests on private servers
 
 demo: ## show a real query cached, hit, dropped and read anew
 	@$(BOOTSTRAP) --servers
-	@$(RUN)/python tools/demo.py
+	@$(RUN)/python -m tools.demo
 
 lint: ## check style and types
 	@$(BOOTSTRAP) --node test lint

@@ -34,6 +34,14 @@ def pytest_report_header() -> list[str]:
     ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use the tests' Redis."""
+    for item in items:
+        if "redis_server_url" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.redis)
+
+
 def _mysql_version(url: str) -> str:
     with closing(pymysql.connect(**mysql_arguments(url))) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT VERSION()")

@@ -186,7 +186,7 @@ def ensure_environment(venv: Path, groups: list[str]) -> None:
         "--constraint",
         str(LOCK),
     ]
-    run([*command, "--editable", f"{ROOT}[rsa]", *group_requirements(groups)])
+    run([*command, "--editable", f"{ROOT}[rsa]", *group_requirements(groups)], quiet=True)
     if done["requirements"] == wanted["requirements"]:
         wanted["groups"] = sorted({*groups, *done["groups"]})
     stamp.write_text(json.dumps(wanted))

@@ -1,0 +1,76 @@
+"""``__all__`` of the package and of each module: sorted, complete, and no name that is not there."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+import mysql_redis_cache
+from mysql_redis_cache import errors
+
+PACKAGE = Path(mysql_redis_cache.__file__).parent
+MODULES = sorted(
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for path in PACKAGE.rglob("*.py")
+    if path.stem != "__main__"
+)
+
+
+def sort_key(name: str) -> tuple[int, str]:
+    """Constants, then classes, then the rest: the order of ruff's RUF022."""
+    kind = 0 if name.isupper() else 1 if name[:1].isupper() else 2
+    return kind, name
+
+
+def public_definitions(module: str) -> set[str]:
+    """The classes and functions that a module defines at its top, without underscore."""
+    source = importlib.import_module(module).__file__
+    assert source is not None
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    body = ast.parse(Path(source).read_text()).body
+    return {node.name for node in body if isinstance(node, kinds) and not node.name.startswith("_")}
+
+
+@pytest.mark.parametrize(
+    "name", ["AsyncMRCClient", "AsyncMRCServer", "MRCClient", "MRCServer", *errors.__all__]
+)
+def test_the_package_has_the_documented_names(name: str) -> None:
+    """Clients, servers and every error come from the package itself."""
+    assert name in mysql_redis_cache.__all__
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_all_is_sorted_and_exists(module: str) -> None:
+    """Every name of ``__all__`` is there, once, in order."""
+    namespace = importlib.import_module(module)
+
+    assert sorted(set(namespace.__all__), key=sort_key) == list(namespace.__all__)
+    assert [name for name in namespace.__all__ if not hasattr(namespace, name)] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_all_is_complete(module: str) -> None:
+    """What other modules may use is in ``__all__``; what is not has an underscore."""
+    assert public_definitions(module) - set(importlib.import_module(module).__all__) == set()
+
+
+@pytest.mark.parametrize("name", mysql_redis_cache.__all__)
+def test_public_names_are_described(name: str) -> None:
+    """Every public name and every public method of it has a docstring of its own."""
+    thing = getattr(mysql_redis_cache, name)
+    methods = (
+        {
+            f"{name}.{each}": member
+            for each, member in vars(thing).items()
+            if callable(member) and not each.startswith("_")
+        }
+        if isinstance(thing, type)
+        else {}
+    )
+
+    assert [
+        title for title, member in {name: thing, **methods}.items() if not (member.__doc__ or "").strip()
+    ] == []

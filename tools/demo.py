@@ -1,0 +1,196 @@
+"""What the cache does, seen on a real MySQL and a real Redis: `make demo`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import uuid
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+
+from mysql_redis_cache import MRCClient, MRCServer
+from tools.private_servers import PrivateMySQL, PrivateRedis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Result = TypeVar("Result")
+
+WIDTH = 92
+ORDERS = 100_000
+CUSTOMER = 42
+
+TABLE = """
+CREATE TABLE orders (
+    id INT PRIMARY KEY, customer_id INT NOT NULL, product VARCHAR(40) NOT NULL, status VARCHAR(12) NOT NULL,
+    amount DECIMAL(9,2) NOT NULL, ordered_on DATE NOT NULL, KEY (customer_id)
+)
+"""
+# One statement that works on every MySQL and MariaDB: five digits make the numbers 0 to 99,999.
+DIGITS = "(SELECT 0 d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 \
+UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)"
+FILL = f"""
+INSERT INTO orders
+SELECT n, 1 + n MOD 5000, CONCAT('Product ', CRC32(n) MOD 300),
+       ELT(1 + CRC32(CONCAT(n, 's')) MOD 4, 'new', 'paid', 'shipped', 'returned'),
+       (CRC32(CONCAT(n, 'a')) MOD 50000) / 100, '2025-01-01' + INTERVAL n MOD 365 DAY
+FROM (SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS n
+      FROM {DIGITS} a, {DIGITS} b, {DIGITS} c, {DIGITS} e, {DIGITS} f) numbers
+"""
+OF_CUSTOMER = "SELECT id, product, status, amount, ordered_on FROM orders WHERE customer_id = ? ORDER BY id"
+REVENUE = (
+    "SELECT status, COUNT(*) AS orders, SUM(amount) AS revenue FROM orders GROUP BY status ORDER BY status"
+)
+
+
+def main() -> None:
+    """Start servers, load the orders, and show one step after the other."""
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without box characters
+    with ExitStack() as life:
+        mysql_url = life.enter_context(mysql_schema())
+        redis_url = os.environ.get("MRC_REDIS_URL") or life.enter_context(PrivateRedis()).url
+        # A namespace of its own: on a Redis of one's own the demo leaves other entries alone.
+        namespace = f"demo{uuid.uuid4().hex[:6]}"
+        client = life.enter_context(MRCClient(mysql_url, redis_url, namespace=namespace))
+        server = life.enter_context(MRCServer(redis_url, namespace=namespace))
+        inside = life.enter_context(redis.Redis.from_url(redis_url, socket_timeout=10))
+        introduce(client, inside)
+        show_reads(client)
+        show_update(client, server)
+        show_entry(client, inside)
+        server.drop_outdated_cache(["CustomerId"], [CUSTOMER])
+        client.drop_query(REVENUE)
+
+
+@contextmanager
+def mysql_schema() -> Iterator[str]:
+    """A schema of the demo's own, on a private server or on MRC_MYSQL_URL's; dropped at the end."""
+    with ExitStack() as life:
+        url = os.environ.get("MRC_MYSQL_URL") or life.enter_context(PrivateMySQL()).url
+        schema = f"mrc_demo_{uuid.uuid4().hex[:8]}"
+        with MRCClient(url) as admin:
+            admin.execute("CREATE DATABASE ??", [schema])
+            try:
+                yield urlunsplit(urlsplit(url)._replace(path=f"/{schema}"))
+            finally:
+                admin.execute("DROP DATABASE ??", [schema])
+
+
+def introduce(client: MRCClient, inside: redis.Redis) -> None:
+    """Say what runs where, and load the table."""
+    (about,) = client.query("SELECT VERSION() AS version")
+    seconds, _ = timed(lambda: (client.execute(TABLE), client.execute(FILL)))
+    print(f"\nmysql-redis-cache: one real table, read through the cache\n{'=' * WIDTH}")
+    print(f"  MySQL    {about['version']}")
+    print(f"  Redis    {inside.info('server')['redis_version']}")  # type: ignore[index]
+    print(f"  table    {ORDERS:,} orders, made in {seconds:.1f} s\n")
+    print(f"  orders   {OF_CUSTOMER}\n           with customer_id = {CUSTOMER}, named CustomerId")
+    print(f"  revenue  {REVENUE}\n")
+
+
+def show_reads(client: MRCClient) -> None:
+    """A miss and a hit of a small query, and of one that costs MySQL something."""
+    heading("reads")
+    for name, read in (("orders", orders), ("revenue", revenue)):
+        miss = show(client, f"{name}, first time", read)
+        show(client, f"{name}, again", read, compared_with=miss)
+
+
+def show_update(client: MRCClient, server: MRCServer) -> None:
+    """An update is seen as soon as the entry has been dropped."""
+    heading("an order changes")
+    first = orders(client)[0]
+    status = "returned" if first["status"] == "paid" else "paid"
+    seconds, written = timed(
+        lambda: client.execute("UPDATE orders SET status = ? WHERE id = ?", [status, first["id"]])
+    )
+    line(f"UPDATE order {first['id']}: {first['status']} → {status}", "MySQL", written.affected_rows, seconds)
+    seconds, dropped = timed(lambda: server.drop_outdated_cache(["CustomerId"], [CUSTOMER]))
+    line(f"drop CustomerId = {CUSTOMER}", "Redis", dropped, seconds, "entries dropped")
+    miss = show(
+        client, "orders, read anew", orders, note=lambda rows: f"order {rows[0]['id']} is {rows[0]['status']}"
+    )
+    show(client, "orders, again", orders, compared_with=miss)
+    if orders(client)[0]["status"] != status:
+        raise SystemExit("the demo read a stale row; this must never happen")
+
+
+def show_entry(client: MRCClient, inside: redis.Redis) -> None:
+    """The entry as it lies in Redis."""
+    key = client.get_key_from_query(OF_CUSTOMER, [CUSTOMER], ["CustomerId"])
+    value = bytes(inside.get(key) or b"")  # type: ignore[arg-type]
+    print(f"\n  what lies in Redis now\n  {'-' * (WIDTH - 2)}")
+    print(f"  key      {key}")
+    print(f"  value    {shortened(value.decode())}  ({len(value):,} bytes)")
+    print(
+        f"  TTL      {inside.ttl(key):,} s  (3,600 asked for, ± 10 %, so that not all entries end at once)\n"
+    )
+
+
+def orders(client: MRCClient) -> list[dict[str, Any]]:
+    """The orders of one customer, through the cache."""
+    return client.query_with_cache(OF_CUSTOMER, [CUSTOMER], ["CustomerId"], 3600)  # type: ignore[no-any-return]
+
+
+def revenue(client: MRCClient) -> list[dict[str, Any]]:
+    """The revenue by status, through the cache."""
+    return client.query_with_cache(REVENUE, ttl=3600)  # type: ignore[no-any-return]
+
+
+def show(
+    client: MRCClient,
+    name: str,
+    read: Callable[[MRCClient], list[dict[str, Any]]],
+    *,
+    compared_with: float | None = None,
+    note: Callable[[list[dict[str, Any]]], str] | None = None,
+) -> float:
+    """Print one read: where the client's own counters say that it came from, and how long it took."""
+    hits = client.stats().get("hits", 0)
+    seconds, rows = timed(lambda: read(client))
+    hit = client.stats().get("hits", 0) > hits
+    remark = (
+        f"hit, {compared_with / seconds:,.0f} × as fast"
+        if hit and compared_with
+        else "hit"
+        if hit
+        else "miss, now cached"
+    )
+    line(
+        name,
+        "Redis" if hit else "MySQL",
+        len(rows),
+        seconds,
+        ", ".join(filter(None, [remark, note and note(rows)])),
+    )
+    return seconds
+
+
+def timed(call: Callable[[], Result]) -> tuple[float, Result]:
+    """Seconds that a call took, and what it returned."""
+    begun = time.perf_counter()
+    result = call()
+    return time.perf_counter() - begun, result
+
+
+def heading(title: str) -> None:
+    """The head of a part of the table."""
+    print(f"  {title:<36}{'from':<8}{'rows':>6}{'ms':>10}\n  {'-' * (WIDTH - 2)}")
+
+
+def line(step: str, source: str, rows: int, seconds: float, remark: str = "") -> None:
+    """One line of the table."""
+    print(f"  {step:<36}{source:<8}{rows:>6}{seconds * 1000:>10.2f}   {remark}")
+
+
+def shortened(text: str, size: int = 60) -> str:
+    """The beginning of a long text."""
+    return text if len(text) <= size else f"{text[:size]}…"
+
+
+if __name__ == "__main__":
+    main()
