@@ -71,7 +71,7 @@ class Background:
                 key, job = self._jobs.popleft()
             try:
                 job()
-            except Exception:  # noqa: BLE001 - the reader has its answer already; the next one tries again
+            except Exception:  # the reader has its answer already; the next one tries again
                 logger.debug("a refresh behind a reader's back failed", exc_info=True)
             finally:
                 with self._changed:

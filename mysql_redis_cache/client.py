@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypedDict, Typ
 
 from . import readthrough
 from .core import Core, Options, Read, loading
+from .drops import DROP_TIMEOUT
 from .policy import DEFAULT_TTL, Policy, seconds
 from .readthrough import (
     GET,
@@ -25,8 +26,6 @@ from .readthrough import (
     Settle,
     Wait,
 )
-
-from .server import DROP_TIMEOUT, drop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,7 +100,7 @@ class MRCClient:
             wait_timeout=wait_timeout,
         )
         options = Options(namespace, index, dates, max_entry_bytes, policy)
-        core = self._core = Core(mysql_config, redis_config, options)
+        core = self.core = Core(mysql_config, redis_config, options)
         self._performers: dict[type[Step], Callable[[Read, Any], Any]] = {
             Get: core.get,
             Join: self._join,
@@ -112,7 +111,7 @@ class MRCClient:
             Release: core.release,
             Settle: core.settle,
             Wait: self._wait,
-            Refresh: self._refresh_behind,
+            Refresh: self.refresh_behind,
         }
 
     # Cached reads
@@ -148,7 +147,7 @@ class MRCClient:
             PoolTimeout: a miss, and no connection became free in time.
             pymysql.MySQLError: what the server answered to the query.
         """
-        core = self._core
+        core = self.core
         core.check_open()
         read = core.query_read(query, params, param_names, ttl, **windows)
         return self._run(core.steps(read, refresh=refresh, cache=cache), read)
@@ -170,7 +169,12 @@ class MRCClient:
         Args:
             fn: called without arguments on a miss; what it raises passes through.
             query: the signature under which to cache, such as ``"weather_api_v1"``.
-            params: as for ``query_with_cache``, and so are the others.
+            params: as for ``query_with_cache``.
+            param_names: as for ``query_with_cache``.
+            ttl: as for ``query_with_cache``.
+            refresh: as for ``query_with_cache``.
+            cache: as for ``query_with_cache``.
+            **windows: as for ``query_with_cache``.
 
         Returns:
             what *fn* returned, in the form in which JSON gives it back: the same on a hit and on a miss.
@@ -178,11 +182,10 @@ class MRCClient:
         Raises:
             TypeError: *fn* returned something without JSON form; the message says where in it.
         """
-        core = self._core
+        core = self.core
         core.check_open()
-        read = core.function_read(
-            lambda: core.loaded(_call_plain(fn, read.key)), query, params, param_names, ttl, **windows
-        )
+        read = core.function_read(None, query, params, param_names, ttl, **windows)
+        read.load = lambda: core.loaded(_call_plain(fn, read.key))
         return self._run(core.steps(read, refresh=refresh, cache=cache), read)
 
     def cached(
@@ -221,12 +224,15 @@ class MRCClient:
         """Return what is cached, or *default*; MySQL is not asked.
 
         Args:
+            query: as it was cached.
+            params: as it was cached.
+            param_names: as it was cached.
             default: returned on a miss, and when Redis does not answer; a sentinel of your own tells a
                 cached ``None`` from a miss.
         """
-        core = self._core
+        core = self.core
         core.check_open()
-        entry = core.get(core.function_read(_nothing, query, params, param_names, DEFAULT_TTL))
+        entry = core.get(core.function_read(None, query, params, param_names, DEFAULT_TTL))
         return entry.value if isinstance(entry, Entry) else default
 
     def write_to_cache(
@@ -243,37 +249,37 @@ class MRCClient:
             CacheUnavailable: Redis did not take it.
             TypeError: the value has no JSON form; the message says where in it.
         """
-        core = self._core
+        core = self.core
         core.check_open()
-        core.write(core.function_read(_nothing, query, params, param_names, ttl), value)
+        core.write(core.function_read(None, query, params, param_names, ttl), value)
 
     def get_key_from_query(
         self, query: str, params: Sequence[object] | None = None, param_names: Sequence[str] = ()
     ) -> str:
         """Return the key under which a call is cached; no I/O."""
-        return self._core.key(query, params, param_names)
+        return self.core.key(query, params, param_names)
 
     # Straight to MySQL
 
     def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
         """Run a statement that reads, uncached, and return its rows."""
-        self._core.check_open()
-        return self._core.database.query(query, params)
+        self.core.check_open()
+        return self.core.database.query(query, params)
 
     def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
         """Run a statement that writes; it is committed when this returns."""
-        self._core.check_open()
-        return self._core.database.execute(query, params)
+        self.core.check_open()
+        return self.core.database.execute(query, params)
 
     def query_to_promise(self, query: str, params: Sequence[object] | None = None) -> list[Row] | WriteResult:
         """Run any statement, uncached: rows of one that reads, a ``WriteResult`` of one that writes."""
-        self._core.check_open()
-        return self._core.database.run(query, params)
+        self.core.check_open()
+        return self.core.database.run(query, params)
 
     def get_mysql_pool(self) -> Pool:
         """Return the connection pool for direct use: ``with pool.connection() as connection: …``."""
-        self._core.check_open()
-        return self._core.database.pool
+        self.core.check_open()
+        return self.core.database.pool
 
     # Drops
 
@@ -288,8 +294,17 @@ class MRCClient:
         retry_for: float = 0.0,
     ) -> int:
         """Delete the entries that carry the pairs; as ``MRCServer.drop_outdated_cache``, which see."""
-        self._core.check_open()
-        return drop(self._core.drops, key_names, key_values, require_all_match, dry_run, timeout, retry_for)
+        self.core.check_open()
+        if self.core.drops is None:
+            return 0
+        return self.core.drops.drop(
+            key_names,
+            key_values,
+            require_all=require_all_match,
+            dry_run=dry_run,
+            timeout=timeout,
+            retry_for=retry_for,
+        )
 
     def drop_query(
         self, query: str, params: Sequence[object] | None = None, param_names: Sequence[str] = ()
@@ -302,22 +317,22 @@ class MRCClient:
         Raises:
             CacheUnavailable: Redis did not answer; the entry may still be there.
         """
-        self._core.check_open()
-        return self._core.drop_key(self._core.key(query, params, param_names))
+        self.core.check_open()
+        return self.core.drop_key(self.core.key(query, params, param_names))
 
     # Life
 
     def stats(self) -> dict[str, int]:
         """Return this client's counters by name: hits, misses, fills, refused_fills, and so on."""
-        return self._core.stats.snapshot()
+        return self.core.stats.snapshot()
 
     def close_redis_connection(self) -> None:
         """Close the connections to Redis; a later call opens new ones."""
-        self._core.drain_redis()
+        self.core.drain_redis()
 
     def close(self) -> None:
         """Close everything; final, and safe to repeat."""
-        self._core.close()
+        self.core.close()
 
     def __enter__(self) -> Self:
         return self
@@ -336,7 +351,7 @@ class MRCClient:
 
     def _run(self, steps: Steps, read: Read) -> Any:
         """Drive *steps* to their end with blocking calls."""
-        core = self._core
+        core = self.core
         try:
             step = steps.send(None)
             while True:
@@ -353,20 +368,21 @@ class MRCClient:
                 core.end(read)
 
     def _join(self, read: Read, step: Join) -> Shared | Seat:
-        flight = self._core.join(read)
+        flight = self.core.join(read)
         if flight is None:
             return Seat.LEADER
         flight.wait(step.until - time.monotonic())
-        return self._core.landed(flight)
+        return self.core.landed(flight)
 
     def _load(self, read: Read, step: Load) -> Any:  # noqa: ARG002 - a step's performer
-        return self._core.timed(read, read.load)
+        return self.core.timed(read, read.load)
 
     def _wait(self, read: Read, step: Wait) -> None:  # noqa: ARG002 - a step's performer
         time.sleep(step.seconds)
 
-    def _refresh_behind(self, read: Read, step: Refresh) -> None:
-        core = self._core
+    def refresh_behind(self, read: Read, step: Refresh) -> None:
+        """Have a thread refresh the entry of *read*; for the facade."""
+        core = self.core
         behind = core.again(read)
         job = partial(self._run, readthrough.refresh_behind(step.left), behind)
         core.background.submit(read.key, job)
@@ -398,7 +414,3 @@ def positional_arguments(fn: Callable[..., Any]) -> Callable[..., tuple[object, 
         return bound.args
 
     return positional
-
-
-def _nothing() -> None:
-    """Stand for a load where none will happen."""

@@ -59,46 +59,23 @@ class Options:
     policy: Policy = field(default_factory=Policy)
 
 
+@dataclass(slots=True, eq=False)
 class Read:
     """One read: what it asks for, and what it holds while it runs."""
 
-    __slots__ = (
-        "flight",
-        "key",
-        "load",
-        "names",
-        "params",
-        "policy",
-        "query",
-        "raw",
-        "token",
-        "ttl",
-        "where",
-    )
-
-    def __init__(
-        self,
-        key: str,
-        query: str,
-        params: Sequence[object] | None,
-        names: Sequence[str],
-        ttl: float,
-        policy: Policy,
-        load: Callable[[], Any],
-    ) -> None:
-        self.key = key
-        self.raw = key.encode()
-        self.query = query
-        self.params = params
-        self.names = names
-        self.ttl = ttl
-        self.policy = policy
-        self.load = load
-        self.where: Name | None = None
-        self.token = b""
-        self.holds_lease = False
-        self.flight: Flight | None = None
-        self.is_over = False
+    key: str
+    query: str
+    params: Sequence[object] | None
+    names: Sequence[str]
+    ttl: float
+    policy: Policy
+    load: Any  # a callable that gives ``Loaded``; the facade has a form of its own
+    raw: bytes
+    where: Name | None = None
+    token: bytes = b""
+    holds_lease: bool = False
+    flight: Flight | None = None
+    is_over: bool = False
 
 
 class Core:
@@ -177,7 +154,7 @@ class Core:
 
     def function_read(
         self,
-        load: Callable[[], Any],
+        load: object,
         query: str,
         params: Sequence[object] | None,
         names: Sequence[str],
@@ -187,7 +164,8 @@ class Core:
         """Return the read of anything that *load* gives, as ``Loaded``."""
         lifetime = ttl_seconds(ttl)
         policy = self._policy(windows) if windows else self.options.policy
-        return Read(self.key(query, params, names), query, params, names, lifetime, policy, load)
+        key = self.key(query, params, names)
+        return Read(key, query, params, names, lifetime, policy, load, key.encode())
 
     def steps(self, read: Read, *, refresh: bool = False, cache: bool = True) -> Steps:
         """Return the steps by which *read* is answered."""
@@ -203,7 +181,7 @@ class Core:
 
     def again(self, read: Read) -> Read:
         """Return a read of the same that holds nothing yet."""
-        return Read(read.key, read.query, read.params, read.names, read.ttl, read.policy, read.load)
+        return Read(read.key, read.query, read.params, read.names, read.ttl, read.policy, read.load, read.raw)
 
     # The steps of a read
 
@@ -217,6 +195,20 @@ class Core:
             return self._lost_redis(error)
         self._found_redis()
         return self._entry(read, found)
+
+    def get_many(self, reads: Sequence[Read]) -> list[Entry | Claim | None]:
+        """Perform Get for several reads in one round trip."""
+        if not self._breaker.allows(time.monotonic()) or self.entries is None:
+            return [Claim.UNAVAILABLE] * len(reads)
+        aged = any(read.policy.needs_age for read in reads)
+        try:
+            found = (self.entries.get_many_aged if aged else self.entries.get_many)(
+                [read.raw for read in reads]
+            )
+        except CacheUnavailable as error:
+            return [self._lost_redis(error)] * len(reads)
+        self._found_redis()
+        return [self._entry(*pair) for pair in zip(reads, found, strict=True)]
 
     def acquire(self, read: Read, step: Acquire) -> Entry | Claim:
         """Perform Acquire."""

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from .store import Link, Pinned, Server
 
-__all__ = ["Drops"]
+__all__ = ["DROP_TIMEOUT", "Drops"]
+
+DROP_TIMEOUT = 60.0
+RETRY_PAUSE = 0.1
 
 SCAN_COUNT = 2000
 RESTARTS = 3
@@ -55,13 +58,29 @@ class Drops:
         self._turn = threading.Lock()
         self._next: _Batch | None = None
 
-    def matcher(self, names: Sequence[str], values: Sequence[object], *, require_all: bool) -> Matcher:
-        """Return which keys the pairs name; raises ``TypeError`` or ``ValueError`` on bad ones."""
-        return Matcher(names, values, require_all, self._prefix)
+    def drop(
+        self,
+        names: Sequence[str],
+        values: Sequence[object],
+        *,
+        require_all: bool = True,
+        dry_run: bool = False,
+        timeout: float = DROP_TIMEOUT,
+        retry_for: float = 0.0,
+    ) -> int:
+        """Delete the entries that carry the pairs; as ``MRCServer.drop_outdated_cache``, which see."""
+        matcher = Matcher(names, values, require_all, self._prefix)
+        perform = self._count if dry_run else self._delete
+        until = time.monotonic() + retry_for
+        while True:
+            try:
+                return perform(matcher, _Budget(timeout))
+            except CacheUnavailable:
+                if time.monotonic() + RETRY_PAUSE >= until:
+                    raise
+                time.sleep(RETRY_PAUSE)
 
-    def count(self, matcher: Matcher, timeout: float) -> int:
-        """Return how many entries a drop would delete now."""
-        budget = _Budget(timeout)
+    def _count(self, matcher: Matcher, budget: _Budget) -> int:
         found: set[bytes] = set()
         for server in self._link.primaries():
             with server.pinned() as pinned:
@@ -69,17 +88,7 @@ class Drops:
                     found.update(name for name in names if matcher.entry(name))
         return len(found)
 
-    def drop(self, matcher: Matcher, timeout: float) -> int:
-        """Delete the entries that *matcher* names and revoke their leases.
-
-        Returns:
-            how many entries were deleted.
-
-        Raises:
-            CacheUnavailable: Redis did not answer.
-            DropTimeout: *timeout* seconds were not enough.
-        """
-        budget = _Budget(timeout)
+    def _delete(self, matcher: Matcher, budget: _Budget) -> int:
         if self._indexed:
             dropped = self._drop_by_index(matcher, budget)
             if dropped is not None:
@@ -135,7 +144,8 @@ class Drops:
     def _unlink_pairs(self, listed: Sequence[bytes], budget: _Budget) -> int:
         """Delete entries, each right after its lease: once that is gone nothing can fill it again."""
         dropped = 0
-        with self._link.pinned() as pinned:
+        (server,) = self._link.primaries()  # there is no index on a cluster
+        with server.pinned() as pinned:
             for start in range(0, len(listed), SCAN_COUNT):
                 budget.check("deleting", dropped)
                 batch = listed[start : start + SCAN_COUNT]
@@ -215,7 +225,8 @@ class _Sweep:
                 with server.pinned() as pinned:
                     for names in _scan(pinned, self._pattern, self._budget, stage, self._counts):
                         self._unlink(pinned, names, owner, counted=counted)
-                    return _await_replicas(pinned, self._replicas, self._budget)
+                    _await_replicas(pinned, self._replicas, self._budget)
+                    return
             except (Refused, DropTimeout):
                 raise
             except CacheUnavailable:

@@ -73,18 +73,19 @@ class Entries:
             return None
 
     def get_aged(self, key: bytes) -> Found | None:
-        """Return an entry and the time it has left, which is asked for first so as not to be too long."""
-        left, payload = self._link.calls([(b"PTTL", key), (b"GET", key)])
-        if isinstance(payload, Refused):
-            _check_type_error(payload)
-            payload = None
-        if isinstance(left, Refused):
-            raise left
-        return None if payload is None else Found(payload, _left(left))
+        """Return an entry and the time it has left."""
+        return self.get_many_aged([key])[0]
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the bytes of several entries in one round trip (on a cluster, one per slot)."""
+        if len(keys) == 1:
+            return [self.get(keys[0])]
         return self._link.get_many(keys)
+
+    def get_many_aged(self, keys: Sequence[bytes]) -> list[Found | None]:
+        """Return several entries and the time each has left, asked for first so as not to be too long."""
+        replies = self._link.calls([(command, key) for key in keys for command in (b"PTTL", b"GET")])
+        return [_aged(left, payload) for left, payload in zip(replies[::2], replies[1::2], strict=True)]
 
     def acquire(self, name: Name, token: bytes, newer_than: float) -> bool | Found:
         """Take the lease, unless somebody holds it or an entry with more than *newer_than* seconds is there.
@@ -158,6 +159,15 @@ def _tracks(texts: Sequence[str], prefix: str, *, indexed: bool) -> tuple[bytes,
     if not texts:
         return ()
     return (REGISTRY, *(index_key(prefix, text) for text in texts)) if indexed else (MARKER,)
+
+
+def _aged(left: int | Refused, payload: bytes | Refused | None) -> Found | None:
+    if isinstance(left, Refused):
+        raise left
+    if isinstance(payload, Refused):
+        _check_type_error(payload)
+        return None
+    return None if payload is None else Found(payload, _left(left))
 
 
 def _claim(reply: object) -> bool | Found:

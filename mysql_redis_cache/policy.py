@@ -132,8 +132,8 @@ def ttl_seconds(ttl: object) -> float:
         TypeError: it is none of these.
         ValueError: it is not positive, not finite, or past three thousand years.
     """
-    if ttl.__class__ is int and 0 < ttl <= LONGEST:  # type: ignore[operator]  # an int, by its class
-        return ttl  # type: ignore[return-value]
+    if ttl.__class__ is int and 0 < ttl <= LONGEST:
+        return ttl
     if isinstance(ttl, timedelta):
         ttl = ttl.total_seconds()
     if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from . import process
-from .drops import Drops
-from .errors import CacheUnavailable, ClosedError
+from .drops import DROP_TIMEOUT, Drops
+from .errors import ClosedError
 from .keys import check_namespace
 from .store import link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["DROP_TIMEOUT", "MRCServer", "drop"]
-
-DROP_TIMEOUT = 60.0
-RETRY_PAUSE = 0.1
+__all__ = ["MRCServer"]
 
 
 class MRCServer:
@@ -85,7 +81,14 @@ class MRCServer:
         process.check()
         if self._closed:
             raise ClosedError("this server is closed; make a new one")
-        return drop(self._drops, key_names, key_values, require_all_match, dry_run, timeout, retry_for)
+        return self._drops.drop(
+            key_names,
+            key_values,
+            require_all=require_all_match,
+            dry_run=dry_run,
+            timeout=timeout,
+            retry_for=retry_for,
+        )
 
     def close_redis_connection(self) -> None:
         """Close the connections to Redis; a later call opens new ones."""
@@ -108,27 +111,3 @@ class MRCServer:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._entered.__aexit__(*exc_info)
-
-
-def drop(
-    drops: Drops | None,
-    names: Sequence[str],
-    values: Sequence[object],
-    require_all: bool,
-    dry_run: bool,
-    timeout: float,
-    retry_for: float,
-) -> int:
-    """Perform ``drop_outdated_cache`` with *drops*; without a cache there is nothing to drop."""
-    if drops is None:
-        return 0
-    matcher = drops.matcher(names, values, require_all=require_all)
-    perform = drops.count if dry_run else drops.drop
-    until = time.monotonic() + retry_for
-    while True:
-        try:
-            return perform(matcher, timeout)
-        except CacheUnavailable:
-            if time.monotonic() + RETRY_PAUSE >= until:
-                raise
-            time.sleep(RETRY_PAUSE)
