@@ -39,12 +39,14 @@ class Plan(NamedTuple):
         mode: the sql_mode it holds for.
         slots: the placeholders in order.
         pieces: the text around them; the odd ones are empty and wait for the values.
+        is_plain: whether they are all ``?`` or ``%s`` outside ``/*! … */`` and hints.
         is_malformed: whether there is a run of three or more question marks.
     """
 
     mode: Mode
     slots: tuple[Slot, ...]
     pieces: tuple[str, ...]
+    is_plain: bool
     is_malformed: bool
 
 
@@ -125,7 +127,13 @@ def _scan(text: str, mode: Mode) -> Plan:
         elif kind == "close":
             depth = max(depth - 1, 0)
     slots = tuple(marks or percents)
-    return Plan(mode, slots, _pieces(text, slots), any(slot.end - slot.start > 2 for slot in slots))
+    return Plan(
+        mode,
+        slots,
+        _pieces(text, slots),
+        is_plain=not any(slot.is_identifier or slot.is_guarded for slot in slots),
+        is_malformed=any(slot.end - slot.start > 2 for slot in slots),
+    )
 
 
 def _pieces(text: str, slots: tuple[Slot, ...]) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ class Statement:
         """
         if not self.is_read:
             return f"it is not a read ({_beginning(self.text)}); use execute()"
-        if not _SUSPECT.search(self.text):
+        if _SUSPECTS.isdisjoint(_NAMES.findall(self.text.upper())):
             return None
         code = " ".join(_words(self.text))
         return next((reason for pattern, reason in _REFUSALS if re.search(pattern, code)), None)
@@ -143,14 +143,23 @@ class Statement:
 
     def _fill(self, plan: Plan, params: Sequence[object], no_backslash_escapes: bool) -> str:
         pieces = list(plan.pieces)
-        for index, slot in enumerate(plan.slots):
-            try:
-                pieces[2 * index + 1] = self._write(params[index], slot, plan.mode, no_backslash_escapes)
-            except Unsendable as fault:
-                raise fault.error(f"params[{index}]") from None
+        try:
+            if plan.is_plain:
+                pieces[1::2] = [literal(value, no_backslash_escapes) for value in params]
+                return "".join(pieces)
+        except Unsendable:
+            pass  # a dict, which the careful way below may take, or an error, which it can locate
+        pieces[1::2] = self._write_each(plan, params, no_backslash_escapes)
         return "".join(pieces)
 
-    def _write(self, value: object, slot: Slot, mode: Mode, no_backslash_escapes: bool) -> str:
+    def _write_each(self, plan: Plan, params: Sequence[object], no_backslash_escapes: bool) -> Iterator[str]:
+        for index, (slot, value) in enumerate(zip(plan.slots, params, strict=True)):
+            try:
+                yield self._write(slot, value, plan.mode, no_backslash_escapes)
+            except Unsendable as fault:
+                raise fault.error(f"params[{index}]") from None
+
+    def _write(self, slot: Slot, value: object, mode: Mode, no_backslash_escapes: bool) -> str:
         if slot.is_identifier:
             sql = identifier(value)
         elif isinstance(value, dict) and in_assignments(self.text, slot.start, mode):
@@ -192,8 +201,10 @@ def _count(params: Sequence[object] | None) -> int:
 def _mismatch(plan: Plan, count: int) -> ValueError:
     if plan.is_malformed:
         return ValueError("the query has ??? in it: a placeholder is ? for a value or ?? for an identifier")
-    hint = "" if count or not plan.slots else "; pass a value for each"
-    return ValueError(f"the query has {len(plan.slots)} placeholders and {count} params were given{hint}")
+    return ValueError(
+        f"the placeholders of the query ({len(plan.slots)}) and the params ({count}) differ in number; "
+        "a ? or %s in quotes or a comment is text, and a list is one param"
+    )
 
 
 _READS = frozenset(["SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "TABLE", "VALUES", "CALL"])
@@ -207,10 +218,11 @@ _SESSION_FUNCTIONS = (
 _SESSION_VARIABLES = "IDENTITY|INSERT_ID|LAST_INSERT_ID|WARNING_COUNT|ERROR_COUNT|PSEUDO_THREAD_ID"
 _OF_ONE_SESSION = "whose answer is another in each session; use query()"
 
-# Without one of these in the text no refusal is possible, and none but suspects need be taken apart.
-_SUSPECT = re.compile(
-    rf";|@|\b(?:FOR|LOCK|INTO|SHOW|CURRENT_USER|CURRENT_ROLE|{_SESSION_FUNCTIONS})\b", re.IGNORECASE
+# Without one of these in the text no refusal is possible, and the text need not be taken apart.
+_SUSPECTS = frozenset(
+    [";", "@", "FOR", "LOCK", "INTO", "SHOW", "CURRENT_USER", "CURRENT_ROLE", *_SESSION_FUNCTIONS.split("|")]
 )
+_NAMES = re.compile(r"[A-Z_]+|[;@]")
 
 # Searched for in the words of a statement with one space between them.
 _REFUSALS = (
