@@ -7,9 +7,10 @@ goes into the key's digest.
 
 from __future__ import annotations
 
-import json
 import math
 from decimal import Decimal
+from json.encoder import encode_basestring as quoted
+from operator import itemgetter
 
 from mysql_redis_cache.jstext import Plain, text
 from mysql_redis_cache.pairs import NUMBER_LIST, SURROGATE
@@ -34,9 +35,13 @@ def folds(value: Plain, marks: tuple[str, ...]) -> bool:
     """
     if isinstance(value, str):
         return _string_folds(value, marks)
+    if isinstance(value, float):
+        return _is_large(value)
     if isinstance(value, list):
-        return not _is_number_list(value) or any(_is_large_float(item) for item in value)
-    return isinstance(value, (bytes, dict)) or _is_large_float(value)
+        return not _is_number_list(value) or any(
+            isinstance(item, float) and _is_large(item) for item in value
+        )
+    return isinstance(value, (bytes, dict))
 
 
 def _string_folds(value: str, marks: tuple[str, ...]) -> bool:
@@ -51,15 +56,15 @@ def _is_number_list(value: list[Plain]) -> bool:
     return {type(item) for item in value} <= _NUMBERS
 
 
-def _is_large_float(value: Plain) -> bool:
+def _is_large(value: float) -> bool:
     # From 2^53 up JavaScript writes zeros for digits it leaves out, and an int may really have those zeros.
-    return isinstance(value, float) and 2**53 <= abs(value) < math.inf
+    return 2**53 <= abs(value) < math.inf
 
 
 def canonical_json(values: list[Plain]) -> str:
     """Write params so that two lists have one text only if they are equal.
 
-    A param that is a number counts as the string of its digits, as in an unfolded key; inside a list or dict
+    A param that is a number counts as the string of its digits, as in an unfolded key. Inside a list or dict
     the two stay apart, since ``IN (1, 'a')`` and ``IN ('1', 'a')`` are different questions.
 
     Args:
@@ -68,27 +73,32 @@ def canonical_json(values: list[Plain]) -> str:
     Returns:
         The JSON text. It may hold lone surrogates.
     """
-    return _ENCODER.encode([_canonical_param(value) for value in values])
+    return f"[{','.join([_param(value) for value in values])}]"
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-def _canonical_param(value: Plain) -> object:
+def _param(value: Plain) -> str:
     if isinstance(value, list) and len(value) == 1 and _is_number_list(value):
-        value = value[0]  # IN (1) asks what = 1 asks, and has the same text
-    written = text(value) if type(value) in _NUMBERS and not _is_large_float(value) else None
-    return _canonical(value) if written is None or written in WORDS else written
+        return _param(value[0])  # IN (1) asks what = 1 asks, and has the same text
+    if isinstance(value, float) and (not math.isfinite(value) or _is_large(value)):
+        return _typed(value)
+    return f'"{text(value)}"' if type(value) in _NUMBERS else _typed(value)
 
 
-def _canonical(value: Plain) -> object:
-    # What is no string, bool, None or list is an object with one key, its type: no two types write alike.
+def _typed(value: Plain) -> str:
+    # What is no string, bool, None or list is an object whose one key is its type: no two types write alike.
+    if isinstance(value, str):
+        return quoted(value)  # which leaves what is not ASCII, so that 😀 and its two halves stay apart
+    if value is None or isinstance(value, bool):
+        return text(value)
     if isinstance(value, list):
-        return [_canonical(item) for item in value]
+        return f"[{','.join([_typed(item) for item in value])}]"
     if isinstance(value, dict):
-        return {"dict": sorted([key, _canonical(item)] for key, item in value.items())}
+        items = [f"{quoted(key)}:{_typed(item)}" for key, item in sorted(value.items(), key=_key)]
+        return f'{{"dict":{{{",".join(items)}}}}}'
     if isinstance(value, bytes):
-        return {"bytes": value.hex()}
-    if value is None or isinstance(value, (bool, str)):
-        return value
-    return {"float" if _is_large_float(value) else "number": text(value)}
+        return f'{{"bytes":"{value.hex()}"}}'
+    kind = "float" if isinstance(value, float) and _is_large(value) else "number"
+    return f'{{"{kind}":"{text(value)}"}}'
+
+
+_key = itemgetter(0)

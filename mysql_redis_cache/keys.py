@@ -12,10 +12,12 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, NamedTuple
 
 from mysql_redis_cache.folding import WORDS, canonical_json, folds
+from mysql_redis_cache.jstext import plain
 from mysql_redis_cache.matching import Matcher, lease_name, slot_safe_lease_name
 from mysql_redis_cache.pairs import SURROGATE, check_names, pair_texts, plain_value, shown_text
 
 if TYPE_CHECKING:
+    from _hashlib import HASH
     from collections.abc import Sequence
 
     from mysql_redis_cache.jstext import Plain
@@ -31,6 +33,7 @@ class _Plan(NamedTuple):
 
     visible: str  # "%"-template of the visible part
     digest: str
+    folding: HASH  # SHA-1 of the query and "\0", to be copied and fed with the params
     marks: tuple[str, ...]  # "_UserId=" of each name: in a value, it reads as the start of another pair
 
 
@@ -62,16 +65,21 @@ def make_key(
     elif not isinstance(params, (list, tuple)):
         raise TypeError(f"params must be a list or tuple, got {type(params).__name__}")
     plan = _plan(query, names, prefix)
-    visible, digest, marks = plan
+    visible, digest, _, marks = plan
     if len(params) != len(marks):
-        return _careful_key(query, params, names, plan)
+        return _careful_key(params, names, plan)
     for value in params:
-        kind = type(value)
-        if kind is int:
+        if type(value) is int:
             continue
-        if kind is str and value.isascii() and "=" not in value and "," not in value and value not in WORDS:
+        if (
+            type(value) is str
+            and value.isascii()
+            and "=" not in value
+            and "," not in value
+            and value not in WORDS
+        ):
             continue
-        return _careful_key(query, params, names, plan)
+        return _careful_key(params, names, plan)
     return visible % tuple(params) + digest
 
 
@@ -97,28 +105,37 @@ def _new_plan(query: str, names: tuple[str, ...], prefix: str) -> _Plan:
     if len(set(names)) < len(names):
         raise ValueError(f"a name is repeated in {list(names)}; give each param a name of its own")
     pairs = "".join([f"{name}=".replace("%", "%%") + "%s_" for name in names])
-    return _Plan(prefix.replace("%", "%%") + pairs, _sha1(query), tuple([f"_{name}=" for name in names]))
+    hasher = sha1(query.encode(), usedforsecurity=False)
+    folding = hasher.copy()
+    folding.update(b"\0")
+    marks = tuple([f"_{name}=" for name in names])
+    return _Plan(prefix.replace("%", "%%") + pairs, hasher.hexdigest(), folding, marks)
 
 
 _cached_plan = lru_cache(maxsize=1024)(_new_plan)
 
 
-def _sha1(content: str) -> str:
-    # "surrogatepass", since a param may hold what UTF-8 does not allow; two params must stay two.
-    return sha1(content.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
-
-
-def _careful_key(query: str, params: Sequence[object], names: Sequence[str], plan: _Plan) -> str:
+def _careful_key(params: Sequence[object], names: Sequence[str], plan: _Plan) -> str:
     if len(names) > len(params):
         raise ValueError(f"more names ({len(names)}) than params ({len(params)}); name only what is passed")
     values = _plain_params(params, names)
     visible = plan.visible % tuple([shown_text(value) for value in values[: len(names)]])
-    if len(values) == len(names) and not any(folds(value, plan.marks) for value in values):
+    if len(values) == len(names) and not any([folds(value, plan.marks) for value in values]):  # noqa: C419 - 2 x
         return visible + plan.digest
-    return visible + _sha1(f"{query}\0{canonical_json(values)}")
+    hasher = plan.folding.copy()
+    # "surrogatepass": a param may hold what UTF-8 does not allow, and two such params must stay two.
+    hasher.update(canonical_json(values).encode("utf-8", "surrogatepass"))
+    return visible + hasher.hexdigest()
 
 
 def _plain_params(params: Sequence[object], names: Sequence[str]) -> list[Plain]:
+    try:
+        values = [plain(value) for value in params]
+    except (TypeError, ValueError, RecursionError):
+        values = []
+    if values and [] not in values:
+        return values
+    # One of them will not do. Only now are the labels worth their time.
     labels = [f"param {position}" for position in range(1, len(params) + 1)]
     labels[: len(names)] = [f"{label} ({name})" for label, name in zip(labels, names, strict=False)]
     return [plain_value(value, label) for value, label in zip(params, labels, strict=True)]
