@@ -9,7 +9,7 @@ BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error Python 3.11 or later is needed (pyt
 RUN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo lint check format servers lock clean
+.PHONY: help test demo bench lint check format servers lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -21,6 +21,10 @@ test: ## run the tests on private servers
 demo: ## show a real query cached, hit, dropped and read anew
 	@$(BOOTSTRAP) --servers
 	@$(RUN)/python -m tools.demo
+
+bench: ## measure beside other caches; writes docs/benchmarks.md
+	@$(BOOTSTRAP) --servers bench
+	@$(RUN)/python benchmarks/run.py $(ARGS)
 
 lint: ## check style and types
 	@$(BOOTSTRAP) --node test lint

@@ -6,6 +6,7 @@ import json
 import select
 import subprocess
 import tempfile
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ class Child:
         script: a file that imports nothing of ours; its first line of output is its greeting.
         orders: what it is to do, its only argument, as JSON.
 
-    Attributes:
-        hello: the greeting.
     """
 
     def __init__(self, python: str, script: Path, orders: dict[str, Any]) -> None:
@@ -40,7 +39,11 @@ class Child:
             text=True,
             bufsize=1,
         )
-        self.hello = self._answer()
+
+    @cached_property
+    def hello(self) -> dict[str, Any]:
+        """The greeting; must be read before the first question, and waits until the child is ready."""
+        return self._answer()
 
     def ask(self, **question: Any) -> dict[str, Any]:
         """Send a question and wait for its answer.

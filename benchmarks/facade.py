@@ -110,12 +110,10 @@ def _children(workload: Workload, loop: str) -> Iterator[tuple[str, Child]]:
         except UnavailableError as error:
             print(f"{name} is left out: {error}", file=sys.stderr)
             continue
-        mysql = dict(workload.mysql)
-        mysql["db"] = mysql.pop("database")
         orders = {
             "library": library,
             "loop": loop,
-            "mysql": mysql,
+            "mysql": workload.mysql_with_db,
             "redis": workload.redis(DATABASES[name]),
             "paths": [str(ROOT)] if name == OURS else [],
         }

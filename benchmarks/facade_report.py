@@ -26,8 +26,9 @@ def facade_text(result: FacadeResult) -> str:
     return "\n\n".join(parts)
 
 
-def facade_chart(path: Path, result: FacadeResult, loop: str) -> None:
-    """Hits per second over the number of tasks."""
+def facade_chart(path: Path, result: FacadeResult) -> None:
+    """Hits per second over the number of tasks, on the fastest event loop there is."""
+    loop = next(reversed(result.loads)).loop
     series = {
         name: {load.tasks: result.median(load, name, "rate") for load in _loads(result, loop)}
         for name in result.titles

@@ -2,7 +2,7 @@
 
 python benchmarks/run.py                          all of it, in less than three minutes
 python benchmarks/run.py --quick                  a rough look in half a minute; prints, leaves docs/ alone
-python benchmarks/run.py --only hit --only drop   some parts; prints, leaves docs/ alone
+python benchmarks/run.py --only hit --only cold   some parts; writes the sections that are whole
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
+from cold import cold_text, measure_cold
 from core import measure_core
 from core_report import core_chart, core_text
 from environments import UnavailableError
+from facade import measure_facade
+from facade_report import facade_chart, facade_text
 from report import machine, replace_section
 from servers import ROOT, private_servers
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 CORE = {"hit", "miss", "key", "drop"}
+PARTS = (*sorted(CORE), "cold", "facade")
 MAKERS = (
     "ours.make_subject",
     "ours.make_index_subject",
@@ -42,11 +46,16 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="fewer repetitions, 30,000 keys instead of 300,000"
     )
-    parser.add_argument("--only", action="append", choices=sorted(CORE), metavar="PART", help=", ".join(CORE))
+    parser.add_argument("--only", action="append", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     options = parser.parse_args()
-    parts = set(options.only or CORE)
+    parts = set(options.only or PARTS)
     with private_servers() as workload:
-        run_core(workload, parts & CORE, quick=options.quick)
+        if parts & CORE:
+            run_core(workload, parts & CORE, quick=options.quick)
+        if "cold" in parts:
+            run_cold(workload, quick=options.quick)
+        if "facade" in parts:
+            run_facade(workload, quick=options.quick)
 
 
 def run_core(workload: Workload, parts: set[str], *, quick: bool) -> None:
@@ -56,11 +65,31 @@ def run_core(workload: Workload, parts: set[str], *, quick: bool) -> None:
         for subject in subjects:
             closing.callback(subject.close)
         result = measure_core(workload, subjects, quick=quick, parts=parts)
-    text = f"{machine()}.\n\n{core_text(result, subjects)}"
-    print(text)
-    if parts == CORE and not quick:
-        replace_section(PAGE, "core", text)
+    whole = parts == CORE and not quick
+    publish("core", core_text(result, subjects), whole=whole)
+    if whole:
         core_chart(PAGE.with_name("benchmarks.svg"), result)
+
+
+def run_cold(workload: Workload, *, quick: bool) -> None:
+    """Callers on a cold key, in several processes."""
+    publish("cold", cold_text(measure_cold(workload, quick=quick)), whole=not quick)
+
+
+def run_facade(workload: Workload, *, quick: bool) -> None:
+    """The asynchronous clients, each in its own process."""
+    result = measure_facade(workload, quick=quick)
+    publish("facade", facade_text(result), whole=not quick)
+    if not quick:
+        facade_chart(PAGE.with_name("benchmarks-async.svg"), result)
+
+
+def publish(section: str, text: str, *, whole: bool) -> None:
+    """Print *text* and, if it is a *whole* measurement, put it into the page."""
+    text = f"{machine()}.\n\n{text}"
+    print(f"\n{text}", flush=True)
+    if whole:
+        replace_section(PAGE, section, text)
 
 
 def make_subject(maker: str, workload: Workload) -> Subject | None:

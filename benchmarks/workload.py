@@ -51,6 +51,11 @@ class Workload:
     mysql: dict[str, Any]
     redis_port: int
 
+    @property
+    def mysql_with_db(self) -> dict[str, Any]:
+        """The same under the one name for the database that all clients but PyMySQL know."""
+        return {"db" if name == "database" else name: value for name, value in self.mysql.items()}
+
     def redis(self, database: int) -> dict[str, Any]:
         """Connection arguments of a Redis *database*."""
         return {"host": "127.0.0.1", "port": self.redis_port, "db": database}

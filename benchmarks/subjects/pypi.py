@@ -24,10 +24,8 @@ def make_subject(workload: Workload) -> Subject:
     Raises:
         environments.UnavailableError: no Python 3.13, or its packages cannot be installed.
     """
-    mysql = dict(workload.mysql)
-    mysql["db"] = mysql.pop("database")
     orders = {
-        "mysql": mysql,
+        "mysql": workload.mysql_with_db,
         "redis": workload.redis(Databases.PYPI),
         "drop_redis": workload.redis(Databases.DROP),
         "few_query": FEW_QUERY.replace("?", "%s"),  # its README says "?", which raises TypeError
