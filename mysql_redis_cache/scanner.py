@@ -64,13 +64,11 @@ def tokens(text: str, mode: Mode = "default") -> Iterator[tuple[int, str]]:
     a dot) comes as ``'``.
     """
     in_hint, after_dot = False, False
-    for match in _tokenizer(mode).finditer(text):
+    for match, depth in _matches(_tokenizer(mode), text):
         kind, word = match.lastgroup, match.group()
         if kind == "open":
             in_hint = word.endswith("+")
-        elif kind == "close":
-            in_hint = False
-        elif kind in {"quoted", "word", "sign"} and not in_hint:
+        elif kind in {"quoted", "word", "sign"} and not (in_hint and depth):
             is_name = kind == "quoted" or (kind == "word" and after_dot)
             yield match.start(), "'" if is_name else word.upper()
             after_dot = word == "."
@@ -115,17 +113,12 @@ def in_assignments(text: str, position: int, mode: Mode) -> bool:
 def _scan(text: str, mode: Mode) -> Plan:
     marks: list[Slot] = []
     percents: list[Slot] = []
-    depth = 0
-    for match in _scanner(mode).finditer(text):
-        kind, (start, end) = match.lastgroup, match.span()
-        if kind == "mark":
+    for match, depth in _matches(_scanner(mode), text):
+        start, end = match.span()
+        if match.lastgroup == "mark":
             marks.append(Slot(start, end, end - start == 2, depth > 0))
-        elif kind == "percent":
+        elif match.lastgroup == "percent":
             percents.append(Slot(start, end, False, depth > 0))
-        elif kind == "open":
-            depth += 1
-        elif kind == "close":
-            depth = max(depth - 1, 0)
     slots = tuple(marks or percents)
     return Plan(
         mode,
@@ -143,6 +136,20 @@ def _pieces(text: str, slots: tuple[Slot, ...]) -> tuple[str, ...]:
         pieces += (text[end : slot.start], "")
         end = slot.end
     return (*pieces, text[end:])
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], int]]:
+    """What *pattern* finds in turn, with the number of ``/*! … */`` and hints around it."""
+    position, depth = 0, 0
+    while match := pattern.search(text, position):
+        position = match.end()
+        if match.lastgroup == "open":
+            depth += 1
+        elif match.lastgroup == "close" and depth:
+            depth -= 1
+        elif match.lastgroup == "close":
+            position -= 1  # nothing to end: a multiplication sign, and the slash may begin a comment
+        yield match, depth
 
 
 @cache
