@@ -52,9 +52,10 @@ def main() -> None:
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without box characters
     with ExitStack() as life:
         mysql_url = life.enter_context(mysql_schema())
-        redis_url = os.environ.get("MRC_REDIS_URL") or life.enter_context(PrivateRedis()).url
-        # A namespace of its own: on a Redis of one's own the demo leaves other entries alone.
-        namespace = f"demo{uuid.uuid4().hex[:6]}"
+        own_redis = os.environ.get("MRC_REDIS_URL")
+        redis_url = own_redis or life.enter_context(PrivateRedis()).url
+        # Beside other entries the demo's get a prefix, so that it leaves those alone.
+        namespace = f"demo-{uuid.uuid4().hex[:6]}" if own_redis else None
         client = life.enter_context(MRCClient(mysql_url, redis_url, namespace=namespace))
         server = life.enter_context(MRCServer(redis_url, namespace=namespace))
         inside = life.enter_context(redis.Redis.from_url(redis_url, socket_timeout=10))
@@ -193,4 +194,7 @@ def shortened(text: str, size: int = 60) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -119,6 +119,7 @@ class PrivateMySQL(PrivateServer):
             "--no-defaults",  # must come first
             f"--datadir={self.folder / 'data'}",
             f"--tmpdir={self.folder}",
+            f"--secure-file-priv={self.folder}",
             f"--socket={self.folder / 'sock'}",
             f"--pid-file={self.folder / 'pid'}",
             f"--init-file={self.folder / 'init.sql'}",
