@@ -232,7 +232,8 @@ class Peer:
         if not line:
             self._stderr.seek(0)
             raise RuntimeError(f"the npm peer has ended:\n{self._stderr.read().decode(errors='replace')}")
-        return json.loads(line)
+        reply: dict[str, Any] = json.loads(line)
+        return reply
 
     @staticmethod
     def _value(outcome: dict[str, Any]) -> Any:
