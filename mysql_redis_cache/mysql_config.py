@@ -43,7 +43,10 @@ class MySQLConfig:
     def address(self) -> str:
         """Return where the server is, for messages: ``host:port`` or the path of a socket."""
         arguments = self.arguments
-        return arguments.get("unix_socket") or f"{arguments['host']}:{arguments['port']}"
+        return (
+            arguments.get("unix_socket")
+            or f"{arguments.get('host', 'localhost')}:{arguments.get('port', 3306)}"
+        )
 
 
 def parse_mysql_config(config: Mapping[str, object] | str) -> MySQLConfig:
@@ -123,8 +126,8 @@ def _url_options(url: str) -> dict[str, object]:
         "password": parts.password and unquote(parts.password),
         "database": unquote(parts.path.strip("/")),
     }
-    for name, value in located.items():
-        if value and options.setdefault(name, value) != value:
+    for name, part in located.items():
+        if part and options.setdefault(name, part) != part:
             raise ValueError(f"mysql_config URL gives {name!r} twice")
     return options
 
@@ -145,7 +148,7 @@ def _password(name: str, value: object) -> bytes:
 
 def _truth(name: str, value: object) -> bool:
     truth = _TRUTHS.get(value.lower()) if isinstance(value, str) else value
-    if not isinstance(truth, bool):
+    if truth is not True and truth is not False:
         raise ValueError(f"mysql_config {name} must be true or false, not {value!r}")
     return truth
 
@@ -222,8 +225,6 @@ _REFUSED = {
 }
 
 _DEFAULTS: dict[str, Any] = {
-    "host": "localhost",
-    "port": 3306,
     "charset": "utf8mb4",
     "connect_timeout": 10.0,
     "read_timeout": 60.0,

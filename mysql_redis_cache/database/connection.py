@@ -1,0 +1,188 @@
+"""One connection to MySQL: PyMySQL's, with bounded connecting and a fast way to read rows."""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pymysql import err
+from pymysql.connections import Connection as PyMySQLConnection
+from pymysql.constants import COMMAND, CR, SERVER_STATUS
+
+from mysql_redis_cache.wire import ErrorPacket, GarbledReply, Packets, Reply, read_reply
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Iterator, Mapping
+    from io import BufferedReader
+
+    from mysql_redis_cache.codec import Dates
+
+__all__ = ["Connection", "LostUnanswered"]
+
+
+class LostUnanswered(err.OperationalError):
+    """The connection was lost before anything of the reply came."""
+
+
+class Connection(PyMySQLConnection):
+    """A PyMySQL connection: cursors behave as there; the rest is for this package.
+
+    Args:
+        tls: keeps the one TLS context of a pool, which takes longer to make than to connect.
+        arguments: of PyMySQL's ``connect``.
+
+    Attributes:
+        idle_since: when it was last used, on the monotonic clock.
+    """
+
+    if TYPE_CHECKING:  # private to PyMySQL, so its stubs do not have them
+        _sock: socket.socket | None
+        _rfile: BufferedReader
+        _result: Any
+        _read_timeout: float
+        _write_timeout: float
+        _current_timeout: float
+
+        def _force_close(self) -> None: ...
+
+    def __init__(self, tls: dict[str, ssl.SSLContext], arguments: Mapping[str, Any]) -> None:
+        self._tls = tls
+        self._pid = os.getpid()
+        self.idle_since = time.monotonic()
+        super().__init__(**arguments)
+
+    def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
+        if "context" not in self._tls:
+            self._tls["context"] = super()._create_ssl_ctx(sslp)  # type: ignore[misc]  # not in the stubs
+        return self._tls["context"]
+
+    def connect(self, sock: Any = None) -> None:
+        """Connect; ``connect_timeout`` bounds each wait, for the greeting and the login too."""
+        with self._waiting_at_most(self.connect_timeout or self._read_timeout):
+            super().connect(sock)
+
+    @contextmanager
+    def _waiting_at_most(self, seconds: float) -> Iterator[None]:
+        read_timeout, write_timeout = self._read_timeout, self._write_timeout
+        self._read_timeout = self._write_timeout = seconds
+        try:
+            yield
+        finally:
+            self._read_timeout, self._write_timeout = read_timeout, write_timeout
+
+    def ask(self, statement: str, dates: Dates = "iso") -> Reply:
+        """Send a statement and read the whole reply.
+
+        Args:
+            statement: the SQL, complete.
+            dates: ``"iso"`` or ``"npm"``, see ``codec.encode``.
+
+        Returns:
+            The reply, rows as dicts.
+
+        Raises:
+            LostUnanswered: the connection was lost, with nothing of the reply read.
+            pymysql.err.Error: the server's error, or the connection was lost; then it is closed.
+        """
+        try:
+            return self._read_reply(self._send(statement), dates)
+        except ErrorPacket as packet:
+            if packet.is_notice:
+                raise self._lost(LostUnanswered, "the server closed the connection") from None
+            raise _server_error(packet.payload) from None
+        except GarbledReply as error:
+            raise self._lost(err.OperationalError, str(error), CR.CR_MALFORMED_PACKET) from error
+        except err.Error:
+            raise
+        except BaseException:
+            self._force_close()  # the rest of the reply may still be on its way
+            raise
+
+    def _send(self, statement: str) -> Packets:
+        try:
+            self._execute_command(COMMAND.COM_QUERY, statement)
+        except err.OperationalError as error:
+            if isinstance(error.__context__, TimeoutError):
+                raise
+            raise LostUnanswered(*error.args) from error
+        if self._sock is not None and self._current_timeout != self._read_timeout:
+            self._sock.settimeout(self._read_timeout)
+            self._current_timeout = self._read_timeout
+        return Packets(self._rfile.read, self._rfile.read1)
+
+    def _read_reply(self, packets: Packets, dates: Dates) -> Reply:
+        try:
+            reply = read_reply(packets, self.encoding, dates)
+        except TimeoutError as error:
+            text = f"no reply within read_timeout={self._read_timeout:g} s"
+            raise self._lost(err.OperationalError, text) from error
+        except (EOFError, OSError) as error:
+            kind = err.OperationalError if packets.has_begun else LostUnanswered
+            raise self._lost(kind, f"Lost connection to MySQL server during query ({error})") from error
+        except (IndexError, KeyError, struct.error) as error:
+            raise self._lost(err.OperationalError, "malformed packet", CR.CR_MALFORMED_PACKET) from error
+        self.server_status = reply.status
+        return reply
+
+    def _lost(
+        self, kind: type[err.OperationalError], text: str, errno: int = CR.CR_SERVER_LOST
+    ) -> err.OperationalError:
+        self._force_close()
+        return kind(errno, text)
+
+    def _execute_command(self, command: int, sql: str | bytes) -> None:
+        if os.getpid() != self._pid:
+            self._force_close()  # it is the parent's: closed here without a word, it goes on working there
+        super()._execute_command(command, sql)  # type: ignore[misc]  # not in the stubs
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing came since the last reply: neither the server's farewell nor a late answer."""
+        if self._sock is None:
+            return False
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return not poll.poll(0)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it is fit for the next user: open, all replies read, no transaction, autocommit on."""
+        flags = self.server_status & (
+            SERVER_STATUS.SERVER_STATUS_IN_TRANS | SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
+        )
+        unread = self._result is not None and (self._result.has_next or self._result.unbuffered_active)
+        return self.open and not unread and flags == SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
+
+    def answers(self, seconds: float) -> bool:
+        """Whether the server answers a ping within *seconds*."""
+        try:
+            with self._waiting_at_most(seconds):
+                self.ping(reconnect=False)
+        except (err.Error, OSError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Take leave of the server and close; in a forked child close without a word."""
+        if os.getpid() != self._pid:
+            self._force_close()
+            return
+        with self._waiting_at_most(1.0):
+            super().close()
+
+    def drop(self) -> None:
+        """Close at once, without a word; never waits."""
+        self._force_close()
+
+
+def _server_error(payload: bytes) -> err.Error:
+    try:
+        err.raise_mysql_exception(payload)
+    except err.Error as error:
+        return error

@@ -1,0 +1,72 @@
+"""What an error of PyMySQL means: for the caller, and for the connection it happened on."""
+
+from __future__ import annotations
+
+from pymysql import err
+
+__all__ = ["errno_of", "is_answer", "is_unavailable"]
+
+# Server errors after which the session is over, or that say it never began:
+# https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html, https://mariadb.com/kb/en/mariadb-error-codes/
+_FAREWELLS = frozenset(
+    [
+        1053,  # server shutdown
+        1080,  # forced close
+        1152,  # connection aborted
+        1158,  # error reading from the network
+        1159,  # timeout reading
+        1160,  # error writing
+        1161,  # timeout writing
+        1184,  # connection aborted
+        1927,  # MariaDB: connection was killed
+        4031,  # MySQL: disconnected because of inactivity
+    ]
+)
+_REFUSALS = frozenset(
+    [
+        1040,  # too many connections
+        1041,  # out of resources
+        1129,  # this host is blocked
+        1203,  # this account has too many connections
+        1226,  # this account has used up its resources
+    ]
+)
+_LOST = frozenset(
+    [
+        0,  # the connection is closed
+        2001,  # no socket
+        2002,  # cannot connect over the socket file
+        2003,  # cannot connect
+        2005,  # unknown host
+        2006,  # gone away
+        2012,  # error in the handshake
+        2013,  # lost during the query
+        2014,  # commands out of sync
+        2027,  # malformed packet
+        2055,  # lost, with the system's error
+    ]
+)
+
+
+def errno_of(error: BaseException) -> int | None:
+    """Return the number MySQL or PyMySQL gave an error."""
+    number = error.args[0] if isinstance(error, err.Error) and error.args else None
+    return number if isinstance(number, int) else None
+
+
+def is_answer(error: BaseException) -> bool:
+    """Whether *error* is what the server answered to a statement, so that the connection is ready for more.
+
+    Everything else, a timeout, a lost connection, an exception out of a signal handler or out of the user's
+    own code, may have left part of a reply behind.
+    """
+    errno = errno_of(error)
+    return errno is not None and not 2000 <= errno < 3000 and errno >= 1000 and errno not in _FAREWELLS
+
+
+def is_unavailable(error: err.Error) -> bool:
+    """Whether *error* says that MySQL cannot be reached or hung up, and nothing about a statement."""
+    errno = errno_of(error)
+    if errno is None:
+        return isinstance(error, err.InternalError)  # PyMySQL: packet sequence number wrong
+    return errno in _LOST or errno in _FAREWELLS or errno in _REFUSALS

@@ -1,0 +1,264 @@
+"""A bounded pool of connections.
+
+DBUtils' ``PooledDB`` kept to what it does well: holding idle connections. Left to itself it runs a failed
+statement up to three times, waits without end, and connects, pings and rolls back under its one lock. Here a
+call waits for a slot with a deadline, connects and checks outside the lock, and a connection goes back only
+after an answer that leaves no doubt whose it was: after an exception between sending and reading, the next
+user of the connection would be given the rows of the last.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from dbutils.pooled_db import PooledDB
+from pymysql import err
+
+from mysql_redis_cache import process
+from mysql_redis_cache.errors import ClosedError, DatabaseUnavailable, PoolTimeout
+
+from .connection import Connection
+from .failures import errno_of, is_answer, is_unavailable
+from .slots import Slot, Slots, SlotsClosed
+
+if TYPE_CHECKING:
+    import ssl
+    from types import TracebackType
+
+    from dbutils.steady_db import SteadyDBConnection
+
+    from mysql_redis_cache.mysql_config import MySQLConfig
+
+__all__ = ["Lease", "Pool"]
+
+_CHECK_AFTER = 5.0
+"""Seconds of rest after which a connection is asked whether it still works."""
+
+_PING_TIMEOUT = 2.0
+_KEEP_IDLE = 300.0
+"""Seconds for which connections beyond ``minsize`` are kept without being used."""
+
+
+def raw(steady: SteadyDBConnection) -> Connection:
+    """Return the connection inside DBUtils' wrapper."""
+    return cast("Connection", steady._con)  # noqa: SLF001 - its public name came with a later version
+
+
+class Pool:
+    """At most ``maxsize`` connections, opened when they are needed.
+
+    Get one as ``client.get_mysql_pool()``. Connections are plain PyMySQL ones in autocommit mode::
+
+        with pool.connection() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT name FROM users WHERE id = %s", (123,))
+
+    An exception in the block closes the connection, unless it is the server's answer to a statement. So does
+    a transaction left open. What else a session keeps (variables, temporary tables, ``USE``) goes on to the
+    next user.
+
+    Args:
+        config: where MySQL is, and how many connections there may be.
+    """
+
+    def __init__(self, config: MySQLConfig) -> None:
+        self._config = config
+        self._tls: dict[str, ssl.SSLContext] = {}
+        self._closed = False
+        self._start()
+        process.register(self)
+
+    def _start(self) -> None:
+        self._slots = Slots(self.size)
+        self._idle = _IdleConnections(self._create, self.size)
+
+    def _create(self) -> Connection:
+        return Connection(self._tls, self._config.arguments)
+
+    @property
+    def size(self) -> int:
+        """How many connections there may be."""
+        return self._config.maxsize
+
+    @property
+    def in_use(self) -> int:
+        """How many are in use."""
+        return self._slots.in_use
+
+    def connection(self, timeout: float | None = None) -> Lease:
+        """Return a context manager that borrows a connection.
+
+        Args:
+            timeout: how many seconds to wait for one; default is ``pool_timeout``.
+
+        Returns:
+            To be used in ``with``, which raises ``PoolTimeout`` if none became free in time,
+            ``DatabaseUnavailable`` if MySQL cannot be reached, ``ClosedError`` after ``close``.
+        """
+        return Lease(self, self._config.pool_timeout if timeout is None else timeout)
+
+    def close(self) -> None:
+        """Close idle connections now, those in use when they come back. Final; never waits for long."""
+        process.check()
+        if self._closed:
+            return
+        self._closed = True
+        self._slots.close()
+        while (steady := self._idle.pop()) is not None:
+            steady.close()
+
+    def after_fork_in_child(self) -> None:
+        """Start with nothing: the connections are the parent's and go on working there."""
+        self._idle.abandon()
+        self._start()
+        if self._closed:
+            self._slots.close()
+
+    def __repr__(self) -> str:
+        return f"<Pool of {self._config.address}: {self.in_use} of {self.size} in use>"
+
+    # What a lease does with it
+
+    def take_slot(self, timeout: float) -> tuple[Slots, Slot]:
+        """Wait for a place; return it with the set it belongs to, which a fork replaces."""
+        process.check()
+        slots = self._slots
+        try:
+            return slots, slots.take(timeout)
+        except TimeoutError:
+            raise PoolTimeout(timeout, self.size) from None
+        except SlotsClosed:
+            raise ClosedError("the MySQL pool is closed") from None
+
+    def take(self) -> SteadyDBConnection:
+        """Take the connection used last, if it still works, or open one."""
+        while (steady := self._idle.pop()) is not None:
+            rest = time.monotonic() - raw(steady).idle_since
+            if not raw(steady).is_silent:
+                raw(steady).drop()
+            elif rest < _CHECK_AFTER or raw(steady).answers(_PING_TIMEOUT):
+                return steady
+            else:  # those below it have rested longer; one timeout is enough
+                self._idle.drop_all()
+        return self.open()
+
+    def open(self) -> SteadyDBConnection:
+        """Open a connection, outside the lock."""
+        try:
+            return self._idle.steady_connection()
+        except err.Error as error:
+            raise self.translated(error) from error
+
+    def translated(self, error: err.Error) -> Exception:
+        """Return the error to raise for one of PyMySQL's."""
+        if not is_unavailable(error):
+            return error
+        text = error.args[1] if len(error.args) > 1 else str(error)
+        return DatabaseUnavailable(
+            f"MySQL at {self._config.address} cannot be reached or hung up (error {errno_of(error)}: {text})"
+        )
+
+    def put(self, steady: SteadyDBConnection) -> None:
+        """Take a connection back that is at rest."""
+        if self._closed:
+            steady.close()
+            return
+        raw(steady).idle_since = time.monotonic()
+        self._idle.cache(steady)
+        if (
+            oldest := self._idle.pop_unused_since(time.monotonic() - _KEEP_IDLE, self._config.minsize)
+        ) is not None:
+            oldest.close()
+
+
+class Lease:
+    """A connection borrowed from a pool for the length of a ``with`` block. Made by ``Pool.connection``."""
+
+    def __init__(self, pool: Pool, timeout: float) -> None:
+        self._pool = pool
+        self._timeout = timeout
+        self._slots: Slots | None = None
+        self._slot: Slot | None = None
+        self._steady: SteadyDBConnection | None = None
+
+    def __enter__(self) -> Connection:
+        self._slots, self._slot = self._pool.take_slot(self._timeout)
+        try:
+            self._steady = self._pool.take()
+        except BaseException:
+            self._end()
+            raise
+        return raw(self._steady)
+
+    def renew(self) -> Connection:
+        """Replace the connection, which was lost, by a new one."""
+        self._drop()
+        self._steady = self._pool.open()
+        return raw(self._steady)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        steady = self._steady
+        try:
+            if steady is not None and self._is_fit(steady, error):
+                self._steady = None
+                self._pool.put(steady)
+        finally:
+            self._end()
+
+    def _is_fit(self, steady: SteadyDBConnection, error: BaseException | None) -> bool:
+        """Whether the next user may have it: of this process, after an answer, and at rest."""
+        if self._slots is not self._pool._slots:  # noqa: SLF001 - a fork replaces them
+            return False
+        return (error is None or is_answer(error)) and raw(steady).is_at_rest
+
+    def _end(self) -> None:
+        """Drop the connection, if it was not put back, and free the slot."""
+        self._drop()
+        slots, slot = self._slots, self._slot
+        self._slots = self._slot = None
+        if slots is not None and slot is not None:
+            slots.give_back(slot)
+
+    def _drop(self) -> None:
+        steady, self._steady = self._steady, None
+        if steady is not None:
+            raw(steady).drop()
+
+
+class _NeverRaised(Exception):  # noqa: N818
+    """Tells DBUtils which errors to run a statement again after: none."""
+
+
+class _IdleConnections(PooledDB):  # type: ignore[misc]  # DBUtils has no types
+    """Idle connections, the last used on top. Nothing waits or does I/O while holding its lock."""
+
+    def __init__(self, connect: Any, size: int) -> None:
+        super().__init__(
+            connect, maxcached=size, blocking=False, reset=False, failures=(_NeverRaised,), ping=0
+        )
+
+    def pop(self) -> SteadyDBConnection | None:
+        """Take the connection used last; None if there is none."""
+        with self._lock:
+            return self._idle_cache.pop() if self._idle_cache else None
+
+    def pop_unused_since(self, moment: float, keep: int) -> SteadyDBConnection | None:
+        """Take the connection unused for longest, if unused since *moment* and there are more than *keep*."""
+        with self._lock:
+            idle = self._idle_cache
+            if len(idle) > keep and raw(idle[0]).idle_since < moment:
+                return idle.pop(0)
+        return None
+
+    def drop_all(self) -> None:
+        """Close all without a word, which never waits."""
+        while (steady := self.pop()) is not None:
+            raw(steady).drop()
+
+    def abandon(self) -> None:
+        """In a forked child: close all without a word; the lock may be held by a thread that is no more."""
+        self._lock = threading.Condition()
+        self.drop_all()

@@ -1,0 +1,96 @@
+"""A bound on how many there may be at once, that no exception can wear down.
+
+A counting semaphore loses a place for good when an exception (a signal handler's, such as KeyboardInterrupt
+or Celery's SoftTimeLimitExceeded) strikes between taking the place and the ``try`` that would give it back.
+Here a place is an object: whoever holds it has it, and when it is dropped, however that came about, it is
+made anew.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from queue import Empty, SimpleQueue
+from threading import Lock
+
+__all__ = ["Slot", "Slots", "SlotsClosed"]
+
+
+class SlotsClosed(Exception):  # noqa: N818 - a state, which the owner turns into its own error
+    """No more slots are given out."""
+
+
+class Slot:
+    """One place; holding the object is holding the place."""
+
+    __slots__ = ("__weakref__",)
+
+
+class Slots:
+    """A fixed number of places.
+
+    Args:
+        size: how many there are.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        # Free slots, and marks that wake a taker: the dead reference of a slot that was dropped, None for
+        # closed. A SimpleQueue may be written to from finalizers, and both its methods are atomic.
+        self._free: SimpleQueue[Slot | weakref.ref[Slot] | None] = SimpleQueue()
+        self._mending = Lock()
+        self._known: list[weakref.ref[Slot]] = []
+        for _ in range(size):
+            self._add(len(self._known))
+
+    @property
+    def in_use(self) -> int:
+        """How many are taken."""
+        return max(0, self.size - self._free.qsize())
+
+    def take(self, timeout: float) -> Slot:
+        """Wait for a slot.
+
+        Args:
+            timeout: how many seconds at most.
+
+        Returns:
+            The slot; hand it to ``give_back``, or lose it.
+
+        Raises:
+            TimeoutError: none became free in time.
+            SlotsClosed: ``close`` was called.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                free = self._free.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                raise TimeoutError from None
+            if type(free) is Slot:
+                return free
+            if free is None:
+                self._free.put(None)  # for the next taker
+                raise SlotsClosed
+            self._mend()
+
+    def give_back(self, slot: Slot) -> None:
+        """Make *slot* free for others."""
+        self._free.put(slot)
+
+    def close(self) -> None:
+        """Give out no more, and wake those who wait."""
+        self._free.put(None)
+
+    def _mend(self) -> None:
+        """Make those slots anew that were dropped."""
+        with self._mending:
+            for place, known in enumerate(self._known):
+                if known() is None:
+                    self._add(place)
+
+    def _add(self, place: int) -> None:
+        slot = Slot()
+        # The callback is a C function, so nothing can interrupt it: a slot that dies always leaves its mark.
+        self._known[place : place + 1] = [weakref.ref(slot, self._free.put)]
+        self._free.put(slot)
