@@ -453,10 +453,15 @@ class AsyncMRCClient:
         """Call the user's function, marked as the load of the key, so that it may read that key itself."""
         mark = loading.set(loading.get() | {key})
         try:
-            value = load.fn() if load.is_async else await self._hop(load.fn, self._here().limiter)
+            value = load.fn() if load.is_async else await self._call_in_thread(load.fn)
             return await value if inspect.isawaitable(value) else value
         finally:
             loading.reset(mark)
+
+    async def _call_in_thread(self, fn: Callable[[], Any]) -> Any:
+        # In a tuple, since trio refuses to bring an awaitable back from a thread.
+        (value,) = await self._hop(lambda: (fn(),), self._here().limiter)
+        return value
 
     async def _wait(self, read: Read, step: Wait) -> None:  # noqa: ARG002 - a step's performer
         await anyio.sleep(step.seconds)

@@ -11,6 +11,7 @@ from . import readthrough
 from .core import Core, Options, Read, loading
 from .drops import DROP_TIMEOUT
 from .policy import DEFAULT_TTL, Policy, seconds
+from .readmany import AcquireMany, GetMany, JoinNow, Perform, read_many
 from .readthrough import (
     GET,
     Acquire,
@@ -26,14 +27,18 @@ from .readthrough import (
     Settle,
     Wait,
 )
+from .transaction import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import timedelta
 
     from .codec import Dates
     from .database import Pool, Row, WriteResult
+    from .readmany import Job, Task
     from .readthrough import Shared, Step, Steps
+    from .transaction import Transaction
 
 __all__ = ["MRCClient"]
 
@@ -188,6 +193,36 @@ class MRCClient:
         read.load = lambda: core.loaded(_call_plain(fn, read.key))
         return self._run(core.steps(read, refresh=refresh, cache=cache), read)
 
+    def query_many_with_cache(
+        self,
+        queries: Sequence[tuple[Any, ...]],
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        refresh: bool = False,
+        cache: bool = True,
+        **windows: Unpack[Windows],
+    ) -> list[Any]:
+        """Answer several queries, all hits in one round trip; misses are loaded and cached.
+
+        Args:
+            queries: ``(query, params, param_names)`` of each, the last two optional; one may stand there
+                twice.
+            ttl: as for ``query_with_cache``.
+            refresh: as for ``query_with_cache``.
+            cache: as for ``query_with_cache``.
+            **windows: as for ``query_with_cache``.
+
+        Returns:
+            what ``query_with_cache`` would return for each, in order.
+
+        Raises:
+            Exception: as ``query_with_cache``; what was loaded before the failure stays cached.
+        """
+        self.core.check_open()
+        batch = self.core.batch(queries, ttl, refresh=refresh, cache=cache, **windows)
+        self._run_many(list(batch.jobs.values()))
+        return batch.values()
+
     def cached(
         self, query: str, param_names: Sequence[str] = (), ttl: float | timedelta = DEFAULT_TTL
     ) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -281,6 +316,21 @@ class MRCClient:
         self.core.check_open()
         return self.core.database.pool
 
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction on a connection of its own: ``with client.transaction() as tx: …``.
+
+        The block's end commits and then performs the drops asked for by ``tx.drop_outdated_cache``; an
+        exception in the block rolls back. Cached reads of this client inside the block go to the
+        transaction, past the cache.
+
+        Raises:
+            InvalidationFailed: (at the block's end) committed, but a drop failed; do not repeat the write.
+            DatabaseUnavailable: the connection was lost. If that was during COMMIT, whether it took effect is
+                unknown, and the drops were performed.
+        """
+        self.core.check_open()
+        return transaction(self.core.database, self.core.drops, self.core.prefix)
+
     # Drops
 
     def drop_outdated_cache(
@@ -366,6 +416,35 @@ class MRCClient:
         finally:
             if read.token or read.flight is not None:
                 core.end(read)
+
+    def _run_many(self, jobs: Sequence[Job]) -> None:
+        """Drive the steps of several reads together."""
+        tasks = read_many(jobs)
+        try:
+            task = tasks.send(None)
+            while True:
+                try:
+                    outcome = self._do(task)
+                except BaseException as error:  # noqa: BLE001 - as above
+                    task = tasks.throw(error)
+                else:
+                    task = tasks.send(outcome)
+        except StopIteration:
+            pass
+        finally:
+            for job in jobs:
+                self.core.end(job.read)
+
+    def _do(self, task: Task) -> Any:
+        match task:
+            case GetMany(reads):
+                return self.core.get_many(reads)
+            case JoinNow(read):
+                return self.core.join(read) is None
+            case AcquireMany(reads, steps):
+                return self.core.acquire_many(reads, steps)
+            case Perform(read, step):
+                return self._performers[type(step)](read, step)
 
     def _join(self, read: Read, step: Join) -> Shared | Seat:
         flight = self.core.join(read)

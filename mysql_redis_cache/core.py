@@ -27,15 +27,17 @@ from .entries import Entries, Found, Name
 from .errors import CacheUnavailable, ClosedError, LoadFailed
 from .flight import AGAIN, Flight, Flights, Landing
 from .policy import Policy, seconds, ttl_seconds
-from .readthrough import GET, RELEASE, SEAL, Claim, Entry, Loaded, Seat, Shared
+from .readmany import Job
+from .readthrough import GET, RELEASE, SEAL, Acquire, Claim, Entry, Loaded, Seat, Shared
 from .stats import Counters
 from .store import link
+from .transaction import Transaction, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .codec import Dates
-    from .readthrough import Acquire, Fill, Get, Release, Seal, Settle, Steps
+    from .readthrough import Fill, Get, Release, Seal, Settle, Steps
 
 __all__ = ["Core", "Options", "Read", "loading"]
 
@@ -76,6 +78,26 @@ class Read:
     holds_lease: bool = False
     flight: Flight | None = None
     is_over: bool = False
+
+
+@dataclass(slots=True)
+class Batch:
+    """The reads of one ``query_many_with_cache``."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+
+    def values(self) -> list[Any]:
+        """Return the answers in the order asked for; equal queries get copies, not one object."""
+        given: set[str] = set()
+        return [self._value(key, given) for key in self.order]
+
+    def _value(self, key: str, given: set[str]) -> Any:
+        value = self.jobs[key].value
+        if key in given:
+            return copy.deepcopy(value)
+        given.add(key)
+        return value
 
 
 class Core:
@@ -169,7 +191,7 @@ class Core:
 
     def steps(self, read: Read, *, refresh: bool = False, cache: bool = True) -> Steps:
         """Return the steps by which *read* is answered."""
-        if not cache or self.entries is None or read.key in loading.get():
+        if not cache or self.entries is None or read.key in loading.get() or self._transaction() is not None:
             return readthrough.bypass()
         if self.link is not None and self.link.clustered and self._where(read) is None:
             self.stats.bump("uncacheable_keys")
@@ -182,6 +204,21 @@ class Core:
     def again(self, read: Read) -> Read:
         """Return a read of the same that holds nothing yet."""
         return Read(read.key, read.query, read.params, read.names, read.ttl, read.policy, read.load, read.raw)
+
+    def batch(
+        self, queries: Sequence[tuple[Any, ...]], ttl: object, *, refresh: bool, cache: bool, **windows: Any
+    ) -> Batch:
+        """Return the reads of several cached queries, equal ones once, all of them checked."""
+        batch = Batch()
+        for number, query in enumerate(queries):
+            if isinstance(query, str) or not 1 <= len(query) <= 3:
+                raise TypeError(f"queries[{number}] must be a tuple (query, params, param_names)")
+            text, params, names = (*query, *(None, ())[len(query) - 1 :])
+            read = self.query_read(text, params, names, ttl, **windows)
+            batch.order.append(read.key)
+            if read.key not in batch.jobs:
+                batch.jobs[read.key] = Job(read, self.steps(read, refresh=refresh, cache=cache))
+        return batch
 
     # The steps of a read
 
@@ -212,31 +249,47 @@ class Core:
 
     def acquire(self, read: Read, step: Acquire) -> Entry | Claim:
         """Perform Acquire."""
-        where = self._where(read)
-        if not self._breaker.allows(time.monotonic()) or where is None or self.entries is None:
+        if self.entries is None or not self._breaker.allows(time.monotonic()):
             return Claim.UNAVAILABLE
-        read.token = read.token or os.urandom(16).hex().encode()
+        read.token = read.token or _token()
         try:
-            claim = self.entries.acquire(where, read.token, step.newer_than)
-            entry = self._entry(read, claim) if isinstance(claim, Found) else None
-            if isinstance(claim, Found) and entry is None:  # what is there does not decode: load over it
-                claim = self.entries.acquire(where, read.token, math.inf)
+            claim = self.entries.acquire(self._named(read), read.token, step.newer_than)
+            claimed = self._claimed(read, claim)
+            if claimed is None:  # what is there does not decode: load over it
+                claimed = self._claimed(read, self.entries.acquire(self._named(read), read.token, math.inf))
         except CacheUnavailable as error:
             return self._lost_redis(error)
         self._found_redis()
-        if entry is not None:
-            return entry
-        return self._hold(read, where, self.entries) if claim is True else Claim.LOST
+        return Claim.LOST if claimed is None else claimed
+
+    def acquire_many(self, reads: Sequence[Read], steps: Sequence[Acquire]) -> list[Entry | Claim]:
+        """Perform Acquire for several reads in one round trip."""
+        if len(reads) == 1 or self.entries is None or not self._breaker.allows(time.monotonic()):
+            return [self.acquire(read, step) for read, step in zip(reads, steps, strict=True)]
+        runs = []
+        for read, step in zip(reads, steps, strict=True):
+            read.token = read.token or _token()
+            runs.append((self._named(read), read.token, step.newer_than))
+        try:
+            claims = self.entries.acquire_many(runs)
+        except CacheUnavailable as error:
+            return [self._lost_redis(error)] * len(reads)
+        self._found_redis()
+        claimed = [self._claimed(read, claim) for read, claim in zip(reads, claims, strict=True)]
+        # None: what is there does not decode, and has to be loaded over.
+        return [
+            self.acquire(read, Acquire(math.inf)) if one is None else one
+            for one, read in zip(claimed, reads, strict=True)
+        ]
 
     def fill(self, read: Read, step: Fill) -> bool:
         """Perform Fill."""
         self._let_go(read)
-        where = self._where(read)
-        if where is None or self.entries is None:
+        if self.entries is None:
             return False
         lifetime = read.policy.lifetime(read.ttl, random.random)
         try:
-            accepted = self.entries.fill(where, read.token, step.payload, lifetime)
+            accepted = self.entries.fill(self._named(read), read.token, step.payload, lifetime)
         except CacheUnavailable as error:
             self._lost_redis(error)
             return False
@@ -334,8 +387,13 @@ class Core:
         return self._sized(Loaded(codec.decode(payload), payload))
 
     def _load_query(self, query: str, params: Sequence[object] | None) -> Loaded:
-        rows = self.database.query(query, params)
+        rows = (self._transaction() or self.database).query(query, params)
         return self._sized(Loaded(rows, codec.encode_rows(rows)))
+
+    def _transaction(self) -> Transaction | None:
+        """Return this client's open transaction in this thread or task."""
+        open_ = current.get()
+        return open_ if open_ is not None and open_.database is self.database else None
 
     def _sized(self, loaded: Loaded) -> Loaded:
         limit = self.options.max_entry_bytes
@@ -379,6 +437,13 @@ class Core:
             read.where = self.entries.name(read.key, texts, self.prefix, longest, indexed=self.options.index)
         return read.where
 
+    def _named(self, read: Read) -> Name:
+        """Return what the entry of *read* is called; ``steps`` has seen to it that it can be."""
+        where = self._where(read)
+        if where is None:
+            raise AssertionError("a read that cannot be cached asked for a lease")
+        return where
+
     def _get_raw(self, read: Read) -> bytes | Found | None:
         if self.entries is None:
             return None
@@ -399,12 +464,20 @@ class Core:
         self.stats.bump("hits")
         return Entry(value, left)
 
-    def _hold(self, read: Read, where: Name, entries: Entries) -> Claim:
+    def _claimed(self, read: Read, claim: bool | Found) -> Entry | Claim | None:
+        """Return the outcome of Acquire; ``None`` if what was found does not decode."""
+        if isinstance(claim, Found):
+            return self._entry(read, claim)
+        if not claim:
+            return Claim.LOST
         read.holds_lease = True
-        self._keeper.keep(read.token, lambda: entries.renew(where, read.token))
+        self._keeper.keep(read.token, partial(self._renew, read))
         if read.is_over:  # cancelled meanwhile: nobody will fill or release
             self.release_behind(read)
         return Claim.WON
+
+    def _renew(self, read: Read) -> bool:
+        return self.entries is not None and self.entries.renew(self._named(read), read.token)
 
     def _let_go(self, read: Read) -> None:
         read.holds_lease = False
@@ -419,6 +492,10 @@ class Core:
     def _found_redis(self) -> None:
         if self._breaker.succeeded():
             logger.warning("Redis is back; reads are cached again")
+
+
+def _token() -> bytes:
+    return os.urandom(16).hex().encode()
 
 
 def _fresh(failure: Exception) -> Exception:

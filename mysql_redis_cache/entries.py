@@ -95,9 +95,9 @@ class Entries:
         """
         return _claim(self._link.script(ACQUIRE, *self._acquire(name, token, newer_than)))
 
-    def acquire_many(self, names: Sequence[Name], token: bytes) -> list[bool | Found]:
-        """Take the leases of several entries that were not there, in one round trip."""
-        runs = [(ACQUIRE, run[0], run[1:]) for run in (self._acquire(name, token, -1.0) for name in names)]
+    def acquire_many(self, wanted: Sequence[tuple[Name, bytes, float]]) -> list[bool | Found]:
+        """Do what ``acquire`` does for several entries, given as its arguments, in one round trip."""
+        runs = [(ACQUIRE, keys_, arguments) for keys_, *arguments in (self._acquire(*one) for one in wanted)]
         replies = self._link.scripts(runs)
         for reply in replies:
             if isinstance(reply, Refused):

@@ -65,9 +65,14 @@ class Statement:
         return self._plans["ansi_quotes"].slots != self._plan.slots
 
     @cached_property
+    def verb(self) -> str:
+        """The verb that says what it does, such as ``"UPDATE"``, also behind a WITH."""
+        return _main_verb(_words(self.text))
+
+    @cached_property
     def is_read(self) -> bool:
         """Whether it begins as a read (SELECT, SHOW, …) or is a CALL, though a procedure may write."""
-        return _main_verb(_words(self.text)) in _READS
+        return self.verb in _READS
 
     @cached_property
     def refusal(self) -> str | None:

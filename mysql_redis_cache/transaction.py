@@ -1,0 +1,130 @@
+"""A transaction: statements, COMMIT, and then the drops of what it made outdated.
+
+Dropping before the COMMIT would let another reader cache the old rows again. Not dropping after a COMMIT
+whose reply was lost, or after a statement that committed by itself, would leave the old rows cached. So the
+drops run once, after the end, unless that was certainly a ROLLBACK.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import sql
+from .errors import CacheUnavailable, DropTimeout, InvalidationFailed
+from .matching import Matcher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .database import Database, Row, Session, WriteResult
+    from .drops import Drops
+
+__all__ = ["Transaction", "current", "transaction"]
+
+# The open transaction of this thread or task: cached reads inside it go to its connection, past the cache.
+current: ContextVar[Transaction | None] = ContextVar("mysql_redis_cache_transaction", default=None)
+
+# What does not commit by itself: https://dev.mysql.com/doc/refman/9.0/en/implicit-commit.html
+_PLAIN_VERBS = frozenset(
+    {"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH", "SHOW", "DESCRIBE", "EXPLAIN"}
+)
+
+
+class _Drop(NamedTuple):
+    names: Sequence[str]
+    values: Sequence[object]
+    require_all: bool
+
+
+class Transaction:
+    """An open transaction. Made by ``MRCClient.transaction()``; used by one thread at a time."""
+
+    def __init__(self, database: Database, session: Session, drops: Drops | None, prefix: str) -> None:
+        self.database = database
+        self.session = session
+        self._drops = drops
+        self._prefix = prefix
+        self._wanted: list[_Drop] = []
+        self.may_have_committed = False
+
+    def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
+        """Run a statement that reads, in the transaction, and return its rows."""
+        return self.session.query(query, params)
+
+    def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
+        """Run a statement that writes, in the transaction."""
+        if sql.statement(query).verb not in _PLAIN_VERBS:
+            self.may_have_committed = True
+        return self.session.execute(query, params)
+
+    def drop_outdated_cache(
+        self, key_names: Sequence[str], key_values: Sequence[object], require_all_match: bool = True
+    ) -> None:
+        """Have the entries that carry the pairs dropped once the transaction is committed.
+
+        Raises:
+            TypeError, ValueError: bad pairs, at once.
+        """
+        Matcher(key_names, key_values, require_all_match, self._prefix)
+        self._wanted.append(_Drop(list(key_names), list(key_values), require_all_match))
+
+    def run_drops(self, *, committed: bool | None) -> int:
+        """Run the drops that have not happened yet.
+
+        Raises:
+            InvalidationFailed: some failed again.
+        """
+        dropped, failure = 0, None
+        for wanted in tuple(self._wanted):
+            try:
+                dropped += self._drop(wanted)
+            except (CacheUnavailable, DropTimeout) as error:
+                failure = error
+            else:
+                self._wanted.remove(wanted)
+        if failure is not None:
+            pairs = [(list(drop.names), list(drop.values)) for drop in self._wanted]
+            raise InvalidationFailed(
+                committed, pairs, lambda: self.run_drops(committed=committed)
+            ) from failure
+        return dropped
+
+    def _drop(self, wanted: _Drop) -> int:
+        if self._drops is None:
+            return 0
+        return self._drops.drop(wanted.names, wanted.values, require_all=wanted.require_all)
+
+
+@contextmanager
+def transaction(database: Database, drops: Drops | None, prefix: str) -> Iterator[Transaction]:
+    """Open a transaction; commit and drop at the end of the block, roll back if it raises."""
+    with database.session() as session:
+        session.begin()
+        tx = Transaction(database, session, drops, prefix)
+        mark = current.set(tx)
+        try:
+            yield tx
+        except BaseException:
+            current.reset(mark)
+            if not _certainly_rolled_back(tx):
+                tx.run_drops(committed=None)
+            raise
+        current.reset(mark)
+        try:
+            session.commit()
+        except BaseException:
+            tx.run_drops(committed=None)
+            raise
+    tx.run_drops(committed=True)
+
+
+def _certainly_rolled_back(tx: Transaction) -> bool:
+    """Roll back; return whether it is certain that nothing was committed.
+
+    Where the ROLLBACK fails the connection is dropped, and without a COMMIT the server rolls back by itself.
+    """
+    with suppress(Exception):  # the exception of the block matters more
+        tx.session.rollback()
+    return not tx.may_have_committed
