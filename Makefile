@@ -31,7 +31,7 @@ lint: ## check style and types
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
-	$(RUN)/pyright
+	$(RUN)/pyright --pythonpath $(RUN)/python
 
 check: test lint ## test and lint
 

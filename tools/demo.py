@@ -87,7 +87,7 @@ def introduce(client: MRCClient, inside: redis.Redis) -> None:
     seconds, _ = timed(lambda: (client.execute(TABLE), client.execute(FILL)))
     print(f"\nmysql-redis-cache: one real table, read through the cache\n{'=' * WIDTH}")
     print(f"  MySQL    {about['version']}")
-    print(f"  Redis    {inside.info('server')['redis_version']}")  # type: ignore[index]
+    print(f"  Redis    {inside.info('server')['redis_version']}")
     print(f"  table    {ORDERS:,} orders, made in {seconds:.1f} s\n")
     print(f"  orders   {OF_CUSTOMER}\n           with customer_id = {CUSTOMER}, named CustomerId")
     print(f"  revenue  {REVENUE}\n")
