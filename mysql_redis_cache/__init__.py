@@ -3,10 +3,10 @@
 ``MRCClient`` reads, ``MRCServer`` drops; ``AsyncMRCClient`` and ``AsyncMRCServer`` do so from an event loop.
 """
 
-from .aio import AsyncMRCClient, AsyncMRCServer
-from .client import MRCClient
-from .database import WriteResult
-from .errors import (
+from mysql_redis_cache.aio import AsyncMRCClient, AsyncMRCServer
+from mysql_redis_cache.client import MRCClient
+from mysql_redis_cache.database import WriteResult
+from mysql_redis_cache.errors import (
     CacheUnavailable,
     ClosedError,
     DatabaseUnavailable,
@@ -17,7 +17,7 @@ from .errors import (
     PoolTimeout,
     QueryTimeout,
 )
-from .server import MRCServer
+from mysql_redis_cache.server import MRCServer
 
 __all__ = [
     "AsyncMRCClient",

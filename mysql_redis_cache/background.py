@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from . import process
+from mysql_redis_cache import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

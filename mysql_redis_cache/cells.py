@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from . import codec
+from mysql_redis_cache import codec
 
 __all__ = [
     "Cell",

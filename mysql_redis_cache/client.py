@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 import time
+from contextlib import contextmanager
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
-from . import readthrough
-from .core import Core, Options, Read, loading
-from .drops import DROP_TIMEOUT
-from .policy import DEFAULT_TTL, Policy, seconds
-from .readmany import AcquireMany, GetMany, JoinNow, Perform, read_many
-from .readthrough import (
+from mysql_redis_cache import readthrough
+from mysql_redis_cache.core import Core, Options, Read, loading
+from mysql_redis_cache.drops import DROP_TIMEOUT
+from mysql_redis_cache.policy import DEFAULT_TTL, Policy, seconds
+from mysql_redis_cache.readmany import AcquireMany, GetMany, JoinNow, Perform, read_many
+from mysql_redis_cache.readthrough import (
     GET,
     Acquire,
     Entry,
@@ -27,18 +28,17 @@ from .readthrough import (
     Settle,
     Wait,
 )
-from .transaction import transaction
+from mysql_redis_cache.transaction import inside, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
-    from .codec import Dates
-    from .database import Pool, Row, WriteResult
-    from .readmany import Job, Task
-    from .readthrough import Shared, Step, Steps
-    from .transaction import Transaction
+    from mysql_redis_cache.codec import Dates
+    from mysql_redis_cache.database import Pool, Row, WriteResult
+    from mysql_redis_cache.readmany import Job, Task
+    from mysql_redis_cache.readthrough import Shared, Step, Steps
+    from mysql_redis_cache.transaction import Transaction
 
 __all__ = ["MRCClient"]
 
@@ -316,7 +316,8 @@ class MRCClient:
         self.core.check_open()
         return self.core.database.pool
 
-    def transaction(self) -> AbstractContextManager[Transaction]:
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
         """Open a transaction on a connection of its own: ``with client.transaction() as tx: …``.
 
         The block's end commits and then performs the drops asked for by ``tx.drop_outdated_cache``; an
@@ -329,7 +330,8 @@ class MRCClient:
                 unknown, and the drops were performed.
         """
         self.core.check_open()
-        return transaction(self.core.database, self.core.drops, self.core.prefix)
+        with transaction(self.core.database, self.core.drops, self.core.prefix) as tx, inside(tx):
+            yield tx
 
     # Drops
 

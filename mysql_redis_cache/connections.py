@@ -13,8 +13,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
-from . import process
-from .errors import CacheUnavailable
+from mysql_redis_cache import process
+from mysql_redis_cache.errors import CacheUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,26 +18,26 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import codec, keys, process, readthrough, sql
-from .background import Background, Keeper
-from .breaker import Breaker
-from .database import Database
-from .drops import Drops
-from .entries import Entries, Found, Name
-from .errors import CacheUnavailable, ClosedError, LoadFailed
-from .flight import AGAIN, Flight, Flights, Landing
-from .policy import Policy, seconds, ttl_seconds
-from .readmany import Job
-from .readthrough import GET, RELEASE, SEAL, Acquire, Claim, Entry, Loaded, Seat, Shared
-from .stats import Counters
-from .store import link
-from .transaction import Transaction, current
+from mysql_redis_cache import codec, keys, process, readthrough, sql
+from mysql_redis_cache.background import Background, Keeper
+from mysql_redis_cache.breaker import Breaker
+from mysql_redis_cache.database import Database
+from mysql_redis_cache.drops import Drops
+from mysql_redis_cache.entries import Entries, Found, Name
+from mysql_redis_cache.errors import CacheUnavailable, ClosedError, LoadFailed
+from mysql_redis_cache.flight import AGAIN, Flight, Flights, Landing
+from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
+from mysql_redis_cache.readmany import Job
+from mysql_redis_cache.readthrough import GET, RELEASE, SEAL, Acquire, Claim, Entry, Loaded, Seat, Shared
+from mysql_redis_cache.stats import Counters
+from mysql_redis_cache.store import link
+from mysql_redis_cache.transaction import Transaction, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from .codec import Dates
-    from .readthrough import Fill, Get, Release, Seal, Settle, Steps
+    from mysql_redis_cache.codec import Dates
+    from mysql_redis_cache.readthrough import Fill, Get, Release, Seal, Settle, Steps
 
 __all__ = ["Core", "Options", "Read", "loading"]
 
@@ -211,9 +211,7 @@ class Core:
         """Return the reads of several cached queries, equal ones once, all of them checked."""
         batch = Batch()
         for number, query in enumerate(queries):
-            if isinstance(query, str) or not 1 <= len(query) <= 3:
-                raise TypeError(f"queries[{number}] must be a tuple (query, params, param_names)")
-            text, params, names = (*query, *(None, ())[len(query) - 1 :])
+            text, params, names = _parts(query, number)
             read = self.query_read(text, params, names, ttl, **windows)
             batch.order.append(read.key)
             if read.key not in batch.jobs:
@@ -492,6 +490,15 @@ class Core:
     def _found_redis(self) -> None:
         if self._breaker.succeeded():
             logger.warning("Redis is back; reads are cached again")
+
+
+def _parts(query: tuple[Any, ...], number: int) -> tuple[Any, Any, Any]:
+    """Return text, params and names of one of many queries."""
+    if isinstance(query, str) or not 1 <= len(query) <= 3:
+        raise TypeError(f"queries[{number}] must be a tuple (query, params, param_names)")
+    params = query[1] if len(query) > 1 else None
+    names = query[2] if len(query) > 2 else ()
+    return query[0], params, names
 
 
 def _token() -> bytes:

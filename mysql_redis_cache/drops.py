@@ -11,16 +11,16 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from .entries import MARKER, index_key
-from .errors import CacheUnavailable, DropTimeout
-from .keys import lease_name
-from .matching import Matcher
-from .store import Refused
+from mysql_redis_cache.entries import MARKER, index_key
+from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
+from mysql_redis_cache.keys import lease_name
+from mysql_redis_cache.matching import Matcher
+from mysql_redis_cache.store import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .store import Link, Pinned, Server
+    from mysql_redis_cache.store import Link, Pinned, Server
 
 __all__ = ["DROP_TIMEOUT", "Drops"]
 

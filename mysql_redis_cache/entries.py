@@ -6,14 +6,14 @@ import math
 from hashlib import sha1
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import keys
-from .scripts import ACQUIRE, FILL, PUT, RELEASE, RENEW
-from .store import Refused
+from mysql_redis_cache import keys
+from mysql_redis_cache.scripts import ACQUIRE, FILL, PUT, RELEASE, RENEW
+from mysql_redis_cache.store import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .store import Link
+    from mysql_redis_cache.store import Link
 
 __all__ = ["MARKER", "REGISTRY", "Entries", "Found", "Name", "index_key"]
 

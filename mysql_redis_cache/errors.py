@@ -118,7 +118,7 @@ class InvalidationFailed(MRCError):
         outcome = "was committed" if committed else "may have been committed"
         names = ", ".join("+".join(names) for names, _ in pairs)
         super().__init__(
-            f"the transaction {outcome}, but the drop of {names} failed; do not repeat the write, call retry()"
+            f"the transaction {outcome}, but dropping {names} failed; call retry(), do not repeat the write"
         )
         self.committed = committed
         self.pairs = pairs

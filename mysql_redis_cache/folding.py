@@ -35,13 +35,9 @@ def folds(value: Plain, marks: tuple[str, ...]) -> bool:
     """
     if isinstance(value, str):
         return _string_folds(value, marks)
-    if isinstance(value, float):
-        return _is_large(value)
     if isinstance(value, list):
-        return not _is_number_list(value) or any(
-            isinstance(item, float) and _is_large(item) for item in value
-        )
-    return isinstance(value, (bytes, dict))
+        return not _is_number_list(value) or any(map(_is_large, value))
+    return isinstance(value, (bytes, dict)) or _is_large(value)
 
 
 def _string_folds(value: str, marks: tuple[str, ...]) -> bool:
@@ -56,9 +52,9 @@ def _is_number_list(value: list[Plain]) -> bool:
     return {type(item) for item in value} <= _NUMBERS
 
 
-def _is_large(value: float) -> bool:
+def _is_large(value: Plain) -> bool:
     # From 2^53 up JavaScript writes zeros for digits it leaves out, and an int may really have those zeros.
-    return 2**53 <= abs(value) < math.inf
+    return isinstance(value, float) and 2**53 <= abs(value) < math.inf
 
 
 def canonical_json(values: list[Plain]) -> str:
@@ -79,9 +75,10 @@ def canonical_json(values: list[Plain]) -> str:
 def _param(value: Plain) -> str:
     if isinstance(value, list) and len(value) == 1 and _is_number_list(value):
         return _param(value[0])  # IN (1) asks what = 1 asks, and has the same text
-    if isinstance(value, float) and (not math.isfinite(value) or _is_large(value)):
+    if type(value) not in _NUMBERS or _is_large(value):
         return _typed(value)
-    return f'"{text(value)}"' if type(value) in _NUMBERS else _typed(value)
+    written = text(value)
+    return _typed(value) if written in WORDS else f'"{written}"'
 
 
 def _typed(value: Plain) -> str:
@@ -97,7 +94,7 @@ def _typed(value: Plain) -> str:
         return f'{{"dict":{{{",".join(items)}}}}}'
     if isinstance(value, bytes):
         return f'{{"bytes":"{value.hex()}"}}'
-    kind = "float" if isinstance(value, float) and _is_large(value) else "number"
+    kind = "float" if _is_large(value) else "number"
     return f'{{"{kind}":"{text(value)}"}}'
 
 

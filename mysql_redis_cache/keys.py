@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import sha1
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from mysql_redis_cache.folding import WORDS, canonical_json, folds
@@ -119,8 +120,8 @@ def _careful_key(params: Sequence[object], names: Sequence[str], plan: _Plan) ->
     if len(names) > len(params):
         raise ValueError(f"more names ({len(names)}) than params ({len(params)}); name only what is passed")
     values = _plain_params(params, names)
-    visible = plan.visible % tuple([shown_text(value) for value in values[: len(names)]])
-    if len(values) == len(names) and not any([folds(value, plan.marks) for value in values]):  # noqa: C419 - 2 x
+    visible = plan.visible % tuple(map(shown_text, values[: len(names)]))
+    if len(values) == len(names) and not any(map(folds, values, repeat(plan.marks))):
         return visible + plan.digest
     hasher = plan.folding.copy()
     # "surrogatepass": a param may hold what UTF-8 does not allow, and two such params must stay two.
@@ -130,7 +131,7 @@ def _careful_key(params: Sequence[object], names: Sequence[str], plan: _Plan) ->
 
 def _plain_params(params: Sequence[object], names: Sequence[str]) -> list[Plain]:
     try:
-        values = [plain(value) for value in params]
+        values = list(map(plain, params))
     except (TypeError, ValueError, RecursionError):
         values = []
     if values and [] not in values:

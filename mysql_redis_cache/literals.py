@@ -23,7 +23,7 @@ __all__ = ["Unsendable", "assignments", "identifier", "literal"]
 Writer = Callable[[Any, bool], str]
 
 
-class Unsendable(Exception):  # noqa: N818 - never leaves this library, error() is what callers see
+class Unsendable(Exception):
     """A value that cannot be sent; `sql` turns it into an error that names the parameter.
 
     Attributes:

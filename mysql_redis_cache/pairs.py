@@ -69,7 +69,7 @@ def plain_value(value: object, label: str) -> Plain:
 
 def shown_text(value: Plain) -> str:
     """Write a plain value as it stands in a key: JavaScript's text, lone surrogates as U+FFFD."""
-    shown = text(value)
+    shown = value if type(value) is str else text(value)
     return shown if shown.isascii() else SURROGATE.sub("\ufffd", shown)
 
 

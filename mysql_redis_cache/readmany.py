@@ -7,10 +7,12 @@ two processes whose lists cross each load what they won before they wait for wha
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from .readthrough import GET, Acquire, Join, Seat, Step, Steps, Wait
+from mysql_redis_cache.readthrough import GET, Acquire, Join, Seat, Step, Steps, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
 
 __all__ = ["AcquireMany", "GetMany", "Job", "JoinNow", "Perform", "Task", "read_many"]
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
-from .policy import Freshness, Policy
+from mysql_redis_cache.policy import Freshness, Policy
 
 __all__ = [
     "ACQUIRE_ANY",

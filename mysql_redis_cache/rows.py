@@ -13,12 +13,12 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import cells as convert
+from mysql_redis_cache import cells as convert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from . import codec
+    from mysql_redis_cache import codec
 
 __all__ = ["Column", "Row", "RowBuilder", "lenenc_bytes", "lenenc_int", "parse_column"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from . import process
-from .drops import DROP_TIMEOUT, Drops
-from .errors import ClosedError
-from .keys import check_namespace
-from .store import link
+from mysql_redis_cache import process
+from mysql_redis_cache.drops import DROP_TIMEOUT, Drops
+from mysql_redis_cache.errors import ClosedError
+from mysql_redis_cache.keys import check_namespace
+from mysql_redis_cache.store import link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,21 +7,22 @@ drops run once, after the end, unless that was certainly a ROLLBACK.
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import sql
-from .errors import CacheUnavailable, DropTimeout, InvalidationFailed
-from .matching import Matcher
+from mysql_redis_cache import sql
+from mysql_redis_cache.errors import CacheUnavailable, DropTimeout, InvalidationFailed
+from mysql_redis_cache.matching import Matcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .database import Database, Row, Session, WriteResult
-    from .drops import Drops
+    from mysql_redis_cache.database import Database, Row, Session, WriteResult
+    from mysql_redis_cache.drops import Drops
 
-__all__ = ["Transaction", "current", "transaction"]
+__all__ = ["Transaction", "current", "inside", "transaction"]
 
 # The open transaction of this thread or task: cached reads inside it go to its connection, past the cache.
 current: ContextVar[Transaction | None] = ContextVar("mysql_redis_cache_transaction", default=None)
@@ -39,25 +40,29 @@ class _Drop(NamedTuple):
 
 
 class Transaction:
-    """An open transaction. Made by ``MRCClient.transaction()``; used by one thread at a time."""
+    """An open transaction. Made by ``MRCClient.transaction()``; runs one statement at a time."""
 
     def __init__(self, database: Database, session: Session, drops: Drops | None, prefix: str) -> None:
         self.database = database
-        self.session = session
+        self._session = session
+        # A task that is cancelled leaves its statement running in a thread; what follows waits for that.
+        self._turn = threading.Lock()
         self._drops = drops
         self._prefix = prefix
         self._wanted: list[_Drop] = []
-        self.may_have_committed = False
+        self._may_have_committed = False
 
     def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
         """Run a statement that reads, in the transaction, and return its rows."""
-        return self.session.query(query, params)
+        with self._turn:
+            return self._session.query(query, params)
 
     def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
         """Run a statement that writes, in the transaction."""
         if sql.statement(query).verb not in _PLAIN_VERBS:
-            self.may_have_committed = True
-        return self.session.execute(query, params)
+            self._may_have_committed = True
+        with self._turn:
+            return self._session.execute(query, params)
 
     def drop_outdated_cache(
         self, key_names: Sequence[str], key_values: Sequence[object], require_all_match: bool = True
@@ -69,6 +74,21 @@ class Transaction:
         """
         Matcher(key_names, key_values, require_all_match, self._prefix)
         self._wanted.append(_Drop(list(key_names), list(key_values), require_all_match))
+
+    def commit(self) -> None:
+        """Commit."""
+        with self._turn:
+            self._session.commit()
+
+    def roll_back(self) -> bool:
+        """Roll back; return whether it is certain that nothing was committed.
+
+        Where the ROLLBACK fails the connection is dropped, and without a COMMIT the server rolls back by
+        itself.
+        """
+        with self._turn, suppress(Exception):  # the exception of the block matters more
+            self._session.rollback()
+        return not self._may_have_committed
 
     def run_drops(self, *, committed: bool | None) -> int:
         """Run the drops that have not happened yet.
@@ -103,28 +123,25 @@ def transaction(database: Database, drops: Drops | None, prefix: str) -> Iterato
     with database.session() as session:
         session.begin()
         tx = Transaction(database, session, drops, prefix)
-        mark = current.set(tx)
         try:
             yield tx
         except BaseException:
-            current.reset(mark)
-            if not _certainly_rolled_back(tx):
+            if not tx.roll_back():
                 tx.run_drops(committed=None)
             raise
-        current.reset(mark)
         try:
-            session.commit()
+            tx.commit()
         except BaseException:
             tx.run_drops(committed=None)
             raise
     tx.run_drops(committed=True)
 
 
-def _certainly_rolled_back(tx: Transaction) -> bool:
-    """Roll back; return whether it is certain that nothing was committed.
-
-    Where the ROLLBACK fails the connection is dropped, and without a COMMIT the server rolls back by itself.
-    """
-    with suppress(Exception):  # the exception of the block matters more
-        tx.session.rollback()
-    return not tx.may_have_committed
+@contextmanager
+def inside(tx: Transaction) -> Iterator[Transaction]:
+    """Have the cached reads of this thread or task go to *tx*."""
+    mark = current.set(tx)
+    try:
+        yield tx
+    finally:
+        current.reset(mark)

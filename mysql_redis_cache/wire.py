@@ -13,13 +13,13 @@ import struct
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
-from .rows import Row, RowBuilder, lenenc_bytes, lenenc_int, parse_column
+from mysql_redis_cache.rows import Row, RowBuilder, lenenc_bytes, lenenc_int, parse_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .cells import Cell
-    from .codec import Dates
+    from mysql_redis_cache.cells import Cell
+    from mysql_redis_cache.codec import Dates
 
 __all__ = ["ErrorPacket", "GarbledReply", "Ok", "Packets", "Reply", "read_reply"]
 
@@ -31,7 +31,7 @@ _NULL = b"\xfb"
 _SIZE_WIDTHS = {b"\xfc": 2, b"\xfd": 3, b"\xfe": 8}
 
 
-class ErrorPacket(Exception):  # noqa: N818 - it is a packet; the driver makes the error
+class ErrorPacket(Exception):
     """The server answered with an error.
 
     Attributes:
@@ -45,7 +45,7 @@ class ErrorPacket(Exception):  # noqa: N818 - it is a packet; the driver makes t
         self.is_notice = is_notice
 
 
-class GarbledReply(Exception):  # noqa: N818 - says what was found
+class GarbledReply(Exception):
     """The bytes are not the reply to this query; the connection is of no more use."""
 
 

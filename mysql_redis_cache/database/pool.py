@@ -228,7 +228,7 @@ class Lease:
             raw(steady).drop()
 
 
-class _NeverRaised(Exception):  # noqa: N818
+class _NeverRaised(Exception):
     """Tells DBUtils which errors to run a statement again after: none."""
 
 

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
-from .. import process
-from ..errors import MRCError
+from mysql_redis_cache import process
+from mysql_redis_cache.errors import MRCError
+
 from .single import FAILURES, Refused, Server, failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..scripts import Script
+    from mysql_redis_cache.scripts import Script
 
 __all__ = ["Cluster"]
 

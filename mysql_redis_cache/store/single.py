@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
-from ..connections import Connections
-from ..errors import CacheUnavailable, MRCError
+from mysql_redis_cache.connections import Connections
+from mysql_redis_cache.errors import CacheUnavailable, MRCError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ..scripts import Script
+    from mysql_redis_cache.scripts import Script
 
 __all__ = ["FAILURES", "Pinned", "Refused", "Server", "failure"]
 

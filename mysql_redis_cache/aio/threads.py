@@ -1,0 +1,43 @@
+"""Between an event loop and threads: hops, and calls back into the loop. asyncio and trio alike."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["hop", "native_loop", "shielded", "soon"]
+
+T = TypeVar("T")
+
+
+async def hop(call: Callable[[], T], limiter: anyio.CapacityLimiter) -> T:
+    """Run *call* in a thread and return its result."""
+    return await anyio.to_thread.run_sync(call, limiter=limiter)
+
+
+async def shielded(call: Callable[[], object]) -> None:
+    """Run a bounded *call* in a thread to its end, even if the caller's scope is being cancelled."""
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(call, limiter=anyio.CapacityLimiter(1))
+
+
+def native_loop() -> Any:
+    """Return the running event loop of asyncio, or trio's token."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return anyio.lowlevel.current_token().native_token
+
+
+def soon() -> Callable[..., Any]:
+    """Return what has the running event loop call a function soon, from any thread."""
+    loop = native_loop()
+    call_soon: Callable[..., Any] = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    return call_soon
