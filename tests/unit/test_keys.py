@@ -1,0 +1,754 @@
+"""A key is npm's wherever that is unambiguous, and never two different calls' elsewhere."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+from collections import OrderedDict, defaultdict, namedtuple
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, IntEnum, IntFlag, StrEnum
+from hashlib import sha1
+from itertools import product
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from redis.crc import key_slot
+
+from mysql_redis_cache.jstext import NUMBER, number_text
+from mysql_redis_cache.keys import check_namespace, lease_name, make_key, pair_texts, slot_safe_lease_name
+
+ROOT = Path(__file__).parents[2]
+VECTORS = json.loads((ROOT / "tests/data/keys.json").read_text())
+PAGE = (ROOT / "docs/explanation/keys.md").read_text()
+DIFFERENCES = PAGE.partition("## Where keys differ from npm's")[2]
+
+QUERY = "SELECT * FROM users WHERE id = ? AND store = ?"
+DIGEST = sha1(QUERY.encode()).hexdigest()
+
+
+def unfolded(*pairs: str) -> str:
+    """The key that npm makes of these pairs."""
+    return "".join(f"{pair}_" for pair in pairs) + DIGEST
+
+
+def visible(key: str) -> str:
+    """A key without its digest."""
+    return key[:-40]
+
+
+# ---- npm's vectors ----
+
+NOT_EQUAL = set(re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (`[^|]*)\|", DIFFERENCES, re.MULTILINE))))
+NPM_VECTORS = {record["id"]: record for record in VECTORS["records"] if record["js_call"] is not None}
+PYTHON_NAMES = {
+    "datetime": __import__("datetime"),
+    "UUID": UUID,
+    "Decimal": Decimal,
+    "nan": math.nan,
+    "inf": math.inf,
+}
+
+
+def call_of(record: dict[str, Any]) -> tuple[Any, ...]:
+    """The arguments of make_key that a vector stands for; LookupError if Python has no such call."""
+    if record["python_call"] is None:
+        raise LookupError
+    if record["id"].startswith("q_"):
+        pair = re.match(r"(\w+)=1_", record["npm_key"] or "")
+        return eval(record["python_call"], PYTHON_NAMES), [1] if pair else None, [pair[1]] if pair else []
+    call = record["python_call"]
+    if call[0] == "[" and eval(f"len(({call},))", PYTHON_NAMES) == 1 and record["id"] not in UNNAMED:
+        call += ", ['p']"
+    return (record["query"], *eval(f"({call},)", PYTHON_NAMES))
+
+
+UNNAMED = {"names_omitted"}
+
+
+def key_of(record: dict[str, Any]) -> str | None:
+    """Our key for a vector, ``None`` if we refuse the call as npm's None means that it does."""
+    try:
+        return make_key(*call_of(record))
+    except (TypeError, ValueError):
+        return None
+    except LookupError:
+        return "(no such call in Python)"
+
+
+@pytest.mark.parametrize("record", NPM_VECTORS.values(), ids=NPM_VECTORS)
+def test_key_equals_npms_or_is_listed(record: dict[str, Any]) -> None:
+    """Every key of npm is made byte for byte, or docs/explanation/keys.md says why not."""
+    assert (key_of(record) == record["npm_key"]) == (record["id"] not in NOT_EQUAL)
+
+
+def test_list_of_differences_has_no_strangers() -> None:
+    """The table names vectors only."""
+    assert NOT_EQUAL <= set(NPM_VECTORS)
+
+
+def test_visible_part_equals_npms_for_folded_params() -> None:
+    """A folded key shows what npm shows, so that either side's drop finds it."""
+    folded = [
+        "str_true",
+        "str_null",
+        "str_1c2",
+        "buffer_ascii",
+        "buffer_bin2",
+        "arr_empty_nested",
+        "arr_bool",
+    ]
+    folded += [
+        "arr_str",
+        "arr_null",
+        "arr_obj",
+        "obj_empty",
+        "float_1e16",
+        "collide_2",
+        "unnamed_a",
+        "no_names",
+    ]
+    shown = {name: visible(make_key(*call_of(NPM_VECTORS[name]))) for name in folded}
+    assert shown == {name: visible(NPM_VECTORS[name]["npm_key"]) for name in folded}
+
+
+def test_floats_are_written_as_javascript_does() -> None:
+    """Number::toString, on every recorded double."""
+    written = [
+        number_text(struct.unpack(">d", bytes.fromhex(vector["be_hex"]))[0])
+        for vector in VECTORS["js_number_to_string"]
+    ]
+    assert written == [vector["js"] for vector in VECTORS["js_number_to_string"]]
+
+
+@given(st.floats())
+def test_float_text_reads_back(value: float) -> None:
+    """No digit that matters is lost, and the text is one that NUMBER knows."""
+    written = number_text(value)
+
+    assert re.fullmatch(NUMBER, written)
+    assert float(written) == value or math.isnan(value)
+
+
+# ---- texts ----
+
+
+class Colour(Enum):
+    RED = "red"
+    NOTHING = None
+
+
+class Size(IntEnum):
+    SMALL = 1
+
+
+class Right(IntFlag):
+    READ = 4
+
+
+class Mode(StrEnum):
+    FAST = "fast"
+
+
+class OddInt(int):
+    def __repr__(self) -> str:
+        return "OddInt"
+
+    __str__ = __repr__
+
+
+class OddFloat(float):
+    def __repr__(self) -> str:
+        return f"np.float64({float(self)!r})"
+
+    __str__ = __repr__
+
+
+class OddStr(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "odd"
+
+
+class OddDatetime(datetime):
+    def isoformat(self, *_: object) -> str:
+        return "odd"
+
+
+Point = namedtuple("Point", "x y")  # noqa: PYI024 - a tuple subclass is all that is asked of it
+
+TEXTS = {
+    "int": (5, "5"),
+    "int_keeps_all_digits": (2**63 - 1, "9223372036854775807"),
+    "huge_int": (10**21, "1000000000000000000000"),
+    "true_is_no_1": (True, "true"),
+    "false": (False, "false"),
+    "none": (None, "null"),
+    "integral_float": (1.0, "1"),
+    "negative_zero": (-0.0, "0"),
+    "fraction": (0.1, "0.1"),
+    "small_float": (1e-7, "1e-7"),
+    "nan": (math.nan, "NaN"),
+    "infinity": (-math.inf, "-Infinity"),
+    "text": ("a_b", "a_b"),
+    "empty_text": ("", ""),
+    "text_with_equals": ("a=b", "a=b"),
+    "text_with_percent": ("50%s", "50%s"),
+    "text_not_ascii": ("é日本😀", "é日本😀"),
+    "text_with_comma": ("1, 2", "1, 2"),
+    "leading_zero_is_no_number": ("01,2", "01,2"),
+    "word_inside": ("nullable", "nullable"),
+    "name_at_the_start": ("A=1", "A=1"),
+    "decimal_keeps_its_zeros": (Decimal("1.50"), "1.50"),
+    "decimal_without_exponent": (Decimal("1E+2"), "100"),
+    "small_decimal": (Decimal("1E-7"), "0.0000001"),
+    "date": (date(2026, 1, 2), "2026-01-02"),
+    "datetime": (datetime(2026, 1, 2, 3, 4, 5), "2026-01-02T03:04:05"),
+    "datetime_with_fraction": (datetime(2026, 1, 2, 3, 4, 5, 678000), "2026-01-02T03:04:05.678000"),
+    "time": (time(3, 4, 5), "03:04:05"),
+    "uuid": (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+    "list_of_ints": ([1, 2], "1,2"),
+    "tuple": ((1, 2), "1,2"),
+    "namedtuple": (Point(1, 2.5), "1,2.5"),
+    "list_of_numbers": ([1.0, Decimal("2.50"), 1e-7, 10**21], "1,2.50,1e-7,1000000000000000000000"),
+    "list_of_one": ([1], "1"),
+    "enum": (Colour.RED, "red"),
+    "enum_of_none": (Colour.NOTHING, "null"),
+    "int_enum": (Size.SMALL, "1"),
+    "int_flag": (Right.READ, "4"),
+    "str_enum": (Mode.FAST, "fast"),
+    "int_subclass": (OddInt(7), "7"),
+    "float_subclass": (OddFloat(1.5), "1.5"),
+    "str_subclass": (OddStr("plain"), "plain"),
+    "datetime_subclass": (OddDatetime(2026, 1, 2), "2026-01-02T00:00:00"),
+    "list_of_enums": ([Size.SMALL, OddInt(2)], "1,2"),
+}
+
+
+@pytest.mark.parametrize(("value", "text"), TEXTS.values(), ids=TEXTS)
+def test_unambiguous_value_is_shown_as_javascript_text(value: object, text: str) -> None:
+    """The text is String(v), and the digest the query's alone."""
+    assert make_key(QUERY, [value, 2], ["A", "B"]) == unfolded(f"A={text}", "B=2")
+
+
+FOLDED = {
+    "word_null": ("null", "null"),
+    "word_true": ("true", "true"),
+    "word_false": ("false", "false"),
+    "word_undefined": ("undefined", "undefined"),
+    "word_nan": ("NaN", "NaN"),
+    "word_infinity": ("Infinity", "Infinity"),
+    "word_minus_infinity": ("-Infinity", "-Infinity"),
+    "word_of_a_subclass": (OddStr("null"), "null"),
+    "number_list_text": ("1,2", "1,2"),
+    "number_list_text_of_floats": ("1.5,-2", "1.5,-2"),
+    "number_list_text_with_exponent": ("1e+21,3", "1e+21,3"),
+    "number_list_text_of_specials": ("NaN,-Infinity", "NaN,-Infinity"),
+    "text_with_another_pair": ("x_B=2", "x_B=2"),
+    "text_with_its_own_pair": ("x_A=2", "x_A=2"),
+    "lone_surrogate": ("a\ud83d", "a\ufffd"),
+    "two_halves": ("\ud83d\ude00", "\ufffd\ufffd"),
+    "bytes": (b"abc", "abc"),
+    "bytes_not_utf8": (b"\xff\x00\xfe", "\ufffd\0\ufffd"),
+    "bytearray": (bytearray(b"abc"), "abc"),
+    "memoryview": (memoryview(b"abc"), "abc"),
+    "float_from_2_to_53": (2.0**53, "9007199254740992"),
+    "large_float": (1e21, "1e+21"),
+    "large_negative_float": (-1e16, "-10000000000000000"),
+    "list_with_large_float": ([1e16, 1], "10000000000000000,1"),
+    "list_of_texts": (["a", "b"], "a,b"),
+    "list_of_digits": (["1", "2"], "1,2"),
+    "list_with_none": ([1, None, 2], "1,,2"),
+    "list_with_bool": ([True, 2], "true,2"),
+    "list_of_one_text": (["a"], "a"),
+    "nested_list": ([[1, 2], [3]], "1,2,3"),
+    "list_in_a_list": ([[1]], "1"),
+    "dict": ({"a": 1}, "[object Object]"),
+    "empty_dict": ({}, "[object Object]"),
+    "ordered_dict": (OrderedDict(a=[]), "[object Object]"),
+}
+
+
+@pytest.mark.parametrize(("value", "text"), FOLDED.values(), ids=FOLDED)
+def test_ambiguous_value_is_folded(value: object, text: str) -> None:
+    """The visible part stays as it is, and the digest takes the params in."""
+    key = make_key(QUERY, [value, 2], ["A", "B"])
+
+    assert visible(key) == f"A={text}_B=2_"
+    assert re.fullmatch("[0-9a-f]{40}", key[-40:])
+    assert not key.endswith(DIGEST)
+
+
+def test_params_without_a_name_are_folded() -> None:
+    """What the visible part does not show goes into the digest."""
+    keys = [make_key(QUERY, params, names) for params, names in [([1, 2], []), ([1, 3], []), ([1, 2], ["A"])]]
+
+    assert [visible(key) for key in keys] == ["", "", "A=1_"]
+    assert len({*keys, DIGEST}) == 4
+
+
+def test_documented_digest_of_folded_params() -> None:
+    """sha1(query + NUL + canonical JSON): another release must find what this one wrote."""
+    params = [
+        1,
+        "1",
+        1.5,
+        None,
+        True,
+        b"\x01",
+        [1, "a", 2.5, None],
+        {"b": 1, "a": [1e16]},
+        1e16,
+        math.nan,
+        [7],
+    ]
+    canonical = (
+        '["1","1","1.5",null,true,{"bytes":"01"},[{"number":"1"},"a",{"number":"2.5"},null],'
+        '{"dict":{"a":[{"float":"10000000000000000"}],"b":{"number":"1"}}},{"float":"10000000000000000"},'
+        '{"number":"NaN"},"7"]'
+    )
+    assert make_key(QUERY, params) == sha1(f"{QUERY}\0{canonical}".encode()).hexdigest()
+
+
+def test_no_params_make_the_bare_digest() -> None:
+    """Nothing to show, nothing to fold."""
+    assert {make_key(QUERY), make_key(QUERY, None), make_key(QUERY, []), make_key(QUERY, (), ())} == {DIGEST}
+
+
+def test_prefix_stands_in_front() -> None:
+    """A namespace sets databases apart, folded or not."""
+    assert make_key(QUERY, [1], ["A"], "shop:") == "shop:" + make_key(QUERY, [1], ["A"])
+    assert make_key(QUERY, [b""], ["A"], "50%:") == "50%:" + make_key(QUERY, [b""], ["A"])
+    assert make_key(QUERY, prefix="shop:") == "shop:" + DIGEST
+
+
+def test_names_may_hold_anything_but_equals() -> None:
+    """A name is shown as it is."""
+    names = ["a b", "%s", "x_y", "é", "{t}", "\0"]
+    assert make_key(QUERY, [1] * 6, names) == unfolded("a b=1", "%s=1", "x_y=1", "é=1", "{t}=1", "\0=1")
+
+
+def test_long_query_is_hashed_like_a_short_one() -> None:
+    """Whether a query is remembered does not show in its key."""
+    query = "SELECT 1 -- " + "x" * 100_000
+    digest = sha1(query.encode()).hexdigest()
+    assert [make_key(query), make_key(query, [1], ["A"])] == [digest, f"A=1_{digest}"]
+
+
+# ---- refusals ----
+
+REFUSED = {
+    "query_empty": (("",), ValueError, "query is empty"),
+    "query_none": ((None,), TypeError, "query must be a str, got NoneType"),
+    "query_bytes": ((b"SELECT 1",), TypeError, "query must be a str, got bytes"),
+    "query_unhashable": (([],), TypeError, "query must be a str, got list"),
+    "query_surrogate": (("SELECT \ud83d",), ValueError, "lone surrogate"),
+    "params_str": ((QUERY, "xy", ["A", "B"]), TypeError, "params must be a list or tuple, got str"),
+    "params_dict": ((QUERY, {"A": 1}, ["A"]), TypeError, "params must be a list or tuple, got dict"),
+    "params_set": ((QUERY, {1}, ["A"]), TypeError, "params must be a list or tuple, got set"),
+    "params_generator": (
+        (QUERY, iter([1]), ["A"]),
+        TypeError,
+        "params must be a list or tuple, got list_iter",
+    ),
+    "params_bytes": ((QUERY, b"\1\2", ["A", "B"]), TypeError, "params must be a list or tuple, got bytes"),
+    "names_str": ((QUERY, [1], "A"), TypeError, "names must be a list or tuple of str, got str"),
+    "names_dict": ((QUERY, [1], {"A": 1}), TypeError, "names must be a list or tuple of str, got dict"),
+    "names_none": ((QUERY, [1], None), TypeError, "names must be a list or tuple of str, got NoneType"),
+    "name_number": ((QUERY, [1], [7]), TypeError, "name 1 must be a str, got int"),
+    "name_unhashable": ((QUERY, [1, 2], ["A", []]), TypeError, "name 2 must be a str, got list"),
+    "name_empty": ((QUERY, [1], [""]), ValueError, "name 1 is empty"),
+    "name_with_equals": ((QUERY, [1], ["A=1_B"]), ValueError, "contains '='"),
+    "name_surrogate": ((QUERY, [1], ["\ud83d"]), ValueError, "lone surrogate"),
+    "name_repeated": ((QUERY, [1, 2], ["A", "A"]), ValueError, "repeated"),
+    "more_names": ((QUERY, [1], ["A", "B"]), ValueError, "more names (2) than params (1)"),
+    "names_without_params": ((QUERY, None, ["A"]), ValueError, "more names (1) than params (0)"),
+    "empty_list": ((QUERY, [1, []], ["A", "Ids"]), ValueError, "param 2 (Ids) is an empty list"),
+    "empty_tuple": ((QUERY, [()]), ValueError, "param 1 is an empty list"),
+    "aware_datetime": (
+        (QUERY, [datetime(2026, 1, 2, tzinfo=timezone.utc)], ["At"]),
+        TypeError,
+        "param 1 (At) is an aware datetime",
+    ),
+    "aware_time": (
+        (QUERY, [time(1, tzinfo=timezone.utc)], ["At"]),
+        TypeError,
+        "param 1 (At) is an aware time",
+    ),
+    "timedelta": ((QUERY, [timedelta(1)], ["T"]), TypeError, "param 1 (T) is of type timedelta"),
+    "set": ((QUERY, [1, {2}], ["A"]), TypeError, "param 2 is of type set"),
+    "generator": ((QUERY, [x for x in [iter("ab")]], ["A"]), TypeError, "param 1 (A) is of type str_"),
+    "object": ((QUERY, [object()], ["A"]), TypeError, "param 1 (A) is of type object"),
+    "complex": ((QUERY, [1j], ["A"]), TypeError, "param 1 (A) is of type complex"),
+    "set_in_a_list": ((QUERY, [[1, {2}]], ["A"]), TypeError, "param 1 (A) is of type set"),
+    "aware_datetime_in_a_dict": (
+        (QUERY, [{"a": datetime(2026, 1, 2, tzinfo=timezone.utc)}]),
+        TypeError,
+        "param 1 is an aware datetime",
+    ),
+    "dict_key": ((QUERY, [{1: 2}]), TypeError, "param 1 is a dict with a key of type int"),
+    "decimal_nan": (
+        (QUERY, [Decimal("NaN")], ["A"]),
+        ValueError,
+        "param 1 (A) is a Decimal that is not finite",
+    ),
+    "decimal_infinity": (
+        (QUERY, [Decimal("-Infinity")]),
+        ValueError,
+        "param 1 is a Decimal that is not finite",
+    ),
+    "decimal_bomb": (
+        (QUERY, [Decimal("1E+999999999")]),
+        ValueError,
+        "param 1 is a Decimal of more than 4300",
+    ),
+    "decimal_small_bomb": (
+        (QUERY, [Decimal("0E-999999999")]),
+        ValueError,
+        "param 1 is a Decimal of more than",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "error", "message"), REFUSED.values(), ids=REFUSED)
+def test_bad_input_is_refused(call: tuple[Any, ...], error: type[Exception], message: str) -> None:
+    """The message says what was wrong and where, and never shows a value."""
+    with pytest.raises(error, match=re.escape(message)) as caught:
+        make_key(*call)
+    assert type(caught.value) is error
+    assert "2026" not in str(caught.value)
+
+
+def test_value_that_contains_itself_is_refused() -> None:
+    """Nesting without an end is an error, not a crash."""
+    endless: list[object] = [1]
+    endless.append(endless)
+    with pytest.raises(ValueError, match=r"param 1 \(A\) is nested too deeply, or contains itself"):
+        make_key(QUERY, [endless], ["A"])
+
+
+# ---- promise: never another parameter's rows ----
+
+
+class Same:
+    """What DESIGN calls equal, written down apart from the code that must honour it."""
+
+    @staticmethod
+    def params(left: list[Any], right: list[Any]) -> bool:
+        return len(left) == len(right) and all(map(Same.param, left, right))
+
+    @staticmethod
+    def param(left: Any, right: Any) -> bool:
+        left, right = Same.alone(left), Same.alone(right)
+        texts = Same.digits_or_text(left), Same.digits_or_text(right)
+        if None not in texts:
+            return texts[0] == texts[1]
+        return Same.inside(left, right)
+
+    @staticmethod
+    def alone(value: Any) -> Any:
+        """A list of one number asks what the number asks."""
+        one = isinstance(value, (list, tuple)) and len(value) == 1 and Same.is_number(value[0])
+        return value[0] if one else value
+
+    @staticmethod
+    def is_number(value: Any) -> bool:
+        return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
+
+    @staticmethod
+    def digits_or_text(value: Any) -> str | None:
+        """A number counts as its digits, a date, UUID or Decimal as its text."""
+        if isinstance(value, float):
+            return number_text(value) if abs(value) < 2**53 else None
+        if isinstance(value, Decimal):
+            return f"{value:f}"
+        if isinstance(value, (date, time)):
+            return value.isoformat()
+        if isinstance(value, (int, str, UUID)) and not isinstance(value, bool):
+            return str(value)
+        return None
+
+    @staticmethod
+    def inside(left: Any, right: Any) -> bool:
+        """In a list or dict, types count: IN (1, 'a') is not IN ('1', 'a')."""
+        if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+            return len(left) == len(right) and all(map(Same.inside, left, right))
+        if isinstance(left, dict) and isinstance(right, dict):
+            return left.keys() == right.keys() and all(Same.inside(left[key], right[key]) for key in left)
+        if Same.is_number(left) != Same.is_number(right):
+            return False
+        texts = Same.digits_or_text(left), Same.digits_or_text(right)
+        if None not in texts:
+            return texts[0] == texts[1]
+        return type(left) is type(right) and repr(left) == repr(right)
+
+
+NASTY = [
+    *[
+        "",
+        "_",
+        "=",
+        "A",
+        "B",
+        "1",
+        "2",
+        "-0",
+        "0",
+        "1,2",
+        "1,2,3",
+        "a,b",
+        "1,",
+        ",",
+        "1.0",
+        "a_B=1",
+        "_B=",
+        "x_A=1",
+    ],
+    *["1_B=2", "2_B=3", "null", "true", "NaN", "Infinity", "[object Object]", "\ufffd", "\ud83d", "\ude00"],
+    *[
+        "\ud83d\ude00",
+        "😀",
+        "9007199254740992",
+        "1e+21",
+        "1e-7",
+        "2026-01-02",
+        "00000000-0000-0000-0000-000000000001",
+    ],
+    *['"', '","', '"1"', "\\", '\\"', '["1"]', '{"bytes":"31"}', "31", "\0", "1.50", "1.5"],
+    *[
+        0,
+        1,
+        2,
+        -1,
+        0.0,
+        -0.0,
+        1.0,
+        1.5,
+        2**53,
+        2.0**53,
+        10**21,
+        1e21,
+        1e-7,
+        math.nan,
+        math.inf,
+        True,
+        False,
+        None,
+    ],
+    *[
+        Decimal(1),
+        Decimal("1.50"),
+        Decimal("1.5"),
+        date(2026, 1, 2),
+        datetime(2026, 1, 2),
+        UUID(int=1),
+        time(1),
+    ],
+    *[b"", b"1", b"null", b"\xff", b"\xfe", "datetime", datetime(2026, 1, 2).isoformat()],
+    *[[1], [1, 2], (1, 2), ["1"], ["1", "2"], ["1,2"], [1, "2"], [[1, 2]], [[1], [2]], [[1], 2], [1.0, 2.0]],
+    *[[None], [True], [""], ["null"], [b"1"], [2**53, 1], [2.0**53, 1], [2.0**53], [math.nan], [math.nan, 1]],
+    *[
+        [date(2026, 1, 2)],
+        ["2026-01-02"],
+        [Decimal("1.5"), 2],
+        [1.5, 2],
+        [Decimal("1.50"), 2],
+        [{}],
+        [{"a": 1}],
+    ],
+    *[{}, {"a": 1}, {"a": "1"}, {"a": 1.0}, {"b": 1}, {"a": 1, "b": 2}, {"b": 2, "a": 1}, {"dict": {"a": 1}}],
+    *[
+        {"number": "1"},
+        {"bytes": "31"},
+        {"a": None},
+        {"a": [1]},
+        {"a": []},
+        {"a": {}},
+        [[], []],
+        [[]],
+        ["a,b"],
+    ],
+]
+
+
+@pytest.mark.parametrize("names", [[], ["A"], ["A", "B"], ["B", "A"], ["A", "A_B"]], ids=str)
+def test_calls_share_a_key_only_if_their_params_are_equal(names: list[str]) -> None:
+    """Every pair of nasty params against every other, with none, one or both of them named."""
+    calls = defaultdict(list)
+    for params in product(NASTY, repeat=2):
+        calls[make_key(QUERY, params, names)].append(params)
+    shared = [(group[0], other) for group in calls.values() for other in group[1:]]
+    assert [pair for pair in shared if not Same.params(*pair)] == []
+
+
+FOLDING_BY_ANOTHER = {
+    "by_nothing": ([2], ["A", "B"]),
+    "by_none_named": ([2], []),
+    "by_bytes": ([b"x"], ["A", "B"]),
+}
+
+
+@pytest.mark.parametrize(("rest", "names"), FOLDING_BY_ANOTHER.values(), ids=FOLDING_BY_ANOTHER)
+def test_equal_params_share_a_key(rest: list[Any], names: list[str]) -> None:
+    """Equal by design is equal whether or not another param folds the call."""
+    keys = [make_key(QUERY, [value, *rest], names) for value in NASTY]
+    apart = [
+        (NASTY[i], NASTY[j])
+        for i, j in product(range(len(NASTY)), repeat=2)
+        if Same.param(NASTY[i], NASTY[j]) and keys[i] != keys[j]
+    ]
+    assert apart == []
+
+
+PIECES = [
+    "_",
+    "=",
+    ",",
+    "A",
+    "B",
+    "_A=",
+    "_B=",
+    "1",
+    "2",
+    "null",
+    "\ud83d",
+    "\ude00",
+    "é",
+    '"',
+    "\\",
+    "e+21",
+    ".",
+]
+texts = st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
+scalars = st.one_of(
+    texts,
+    st.sampled_from([value for value in NASTY if not isinstance(value, (list, tuple, dict))]),
+    st.integers(-3, 3),
+    st.floats(),
+    st.binary(max_size=2),
+    st.none(),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, min_size=1, max_size=3) | st.dictionaries(texts, inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@given(st.lists(values, min_size=1, max_size=3), st.data())
+def test_random_params_share_a_key_only_if_equal(left: list[Any], data: st.DataObject) -> None:
+    """Same, for random params and a random second call that looks like the first."""
+    names = ["A", "B", "C"][: data.draw(st.integers(0, len(left)))]
+    right = data.draw(look_alikes(left))
+    assert (make_key(QUERY, left, names) == make_key(QUERY, right, names)) <= Same.params(left, right)
+
+
+def look_alikes(params: list[Any]) -> st.SearchStrategy[list[Any]]:
+    """Calls of which each param is the same, other, or another type with the same text."""
+    return st.tuples(*[st.one_of(st.just(value), st.just(disguised(value)), values) for value in params]).map(
+        list
+    )
+
+
+def disguised(value: Any) -> Any:
+    """A value of another type that shows the same text."""
+    shown = visible(make_key(QUERY, [value], ["A"]))[2:-1]
+    return json.loads(f"[{shown}]") if re.fullmatch("-?[1-9](,-?[1-9])+", shown) else shown
+
+
+@given(st.text(max_size=8), st.text(max_size=8), texts, texts)
+def test_cut_between_two_texts_is_never_ambiguous(a: str, b: str, c: str, d: str) -> None:
+    """Moving the border between two values makes another key."""
+    assume((a + c, d + b) != (a, b))
+    assert make_key(QUERY, [a + c, d + b], ["A", "B"]) != make_key(QUERY, [a, b], ["A", "B"])
+
+
+@given(st.lists(values, min_size=1, max_size=3), st.integers(0, 3))
+def test_key_is_always_utf8(params: list[Any], named: int) -> None:
+    """What Redis is sent can be sent, and ends in a digest."""
+    key = make_key(QUERY, params, ["A", "B", "C"][: min(named, len(params))])
+    assert re.fullmatch(rb"(?s).*[0-9a-f]{40}", key.encode())
+
+
+# ---- around keys ----
+
+NAMESPACES = {
+    "none": (None, ""),
+    "word": ("shop", "shop:"),
+    "parts": ("shop.eu-1/a_b:c", "shop.eu-1/a_b:c:"),
+    "é": ("é", "é:"),
+}
+
+
+@pytest.mark.parametrize(("namespace", "prefix"), NAMESPACES.values(), ids=NAMESPACES)
+def test_namespace_becomes_a_prefix(namespace: str | None, prefix: str) -> None:
+    """A namespace and a colon stand in front of every key."""
+    assert check_namespace(namespace) == prefix
+
+
+@pytest.mark.parametrize(
+    "namespace", ["", " ", "a b", "a\n", "a\u00a0", "a=b", "{a}", "a}", "\0", "\ud83d", "x" * 65], ids=ascii
+)
+def test_bad_namespace_is_refused(namespace: str) -> None:
+    """What could be taken for a pair, a hash tag or nothing is no namespace."""
+    with pytest.raises(ValueError, match="namespace"):
+        check_namespace(namespace)
+
+
+def test_namespace_of_another_type_is_refused() -> None:
+    """A namespace is text."""
+    with pytest.raises(TypeError, match="namespace must be a str or None, got bytes"):
+        check_namespace(b"shop")  # type: ignore[arg-type]
+
+
+PAIR_TEXTS = {
+    "nothing": (None, [], ()),
+    "unnamed": ([1, 2], ["A"], ("A=1",)),
+    "number_list": ([[1, 2, 1]], ["A"], ("A=1,2,1", "A=1", "A=2")),
+    "text_like_a_number_list": (["1,2"], ["A"], ("A=1,2", "A=1", "A=2")),
+    "list_of_one": ([[1]], ["A"], ("A=1",)),
+    "list_of_texts": ([["a", "b"]], ["A"], ("A=a,b",)),
+    "surrogate": (["\ud83d"], ["A"], ("A=\ufffd",)),
+}
+
+
+@pytest.mark.parametrize(("params", "names", "expected"), PAIR_TEXTS.values(), ids=PAIR_TEXTS)
+def test_pair_texts_are_what_a_drop_may_name(
+    params: Any, names: list[str], expected: tuple[str, ...]
+) -> None:
+    """Every named param under its text, a number list under each element too."""
+    assert pair_texts(params, names) == expected
+
+
+LEASES = {
+    "plain": (b"A=1_abc", b"{A=1_abc}:lease", b"{A=1_abc}:lease"),
+    "own_tag": (b"A={7}_abc", b"A={7}_abc:lease", b"A={7}_abc:lease"),
+    "opening_brace": (b"A={_abc", b"{A={_abc}:lease", b"{A={_abc}:lease"),
+    "closing_brace": (b"A=}_abc", b"{A=}_abc}:lease", None),
+    "empty_tag": (b"A={}_abc", b"{A={}_abc}:lease", None),
+    "empty_tag_then_tag": (b"A={}{7}_abc", b"{A={}{7}_abc}:lease", None),
+    "closing_before_opening": (b"A=}{_abc", b"{A=}{_abc}:lease", None),
+    "closing_before_tag": (b"A=}{7}_abc", b"A=}{7}_abc:lease", b"A=}{7}_abc:lease"),
+}
+
+
+@pytest.mark.parametrize(("key", "name", "safe"), LEASES.values(), ids=LEASES)
+def test_lease_has_its_name_beside_the_key(key: bytes, name: bytes, safe: bytes | None) -> None:
+    """Braces around a key, unless it has a hash tag of its own."""
+    assert (lease_name(key), slot_safe_lease_name(key)) == (name, safe)
+
+
+@given(st.lists(st.sampled_from([b"{", b"}", b"a", b"_", b"=1", b"\xff"]), min_size=1).map(b"".join))
+def test_lease_lies_in_the_slot_of_its_key(key: bytes) -> None:
+    """By Redis Cluster's rule; a key of which that cannot be had is given no lease there."""
+    lease = slot_safe_lease_name(key)
+
+    assert key in lease_name(key)
+    assert b"}" in key if lease is None else key_slot(lease) == key_slot(key)
