@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.programs import find_mysql, find_program, find_redis, is_mariadb
+from tools.runners import NativeProcess
 from tools.server import START_SECONDS, PrivateServer, ServerError, free_port
 
 if TYPE_CHECKING:
@@ -93,14 +94,16 @@ class PrivateMySQL(PrivateServer):
         data = self.folder / "data"
         if data.exists():
             return
-        command = [*self._installer(), f"--datadir={data}", *_as_root()]
-        with self.log.open("ab") as log:
-            done = subprocess.run(
-                command, stdout=log, stderr=log, timeout=START_SECONDS, check=False, cwd=self.folder
-            )
-        if done.returncode:
+        installer, *arguments = [*self._installer(), f"--datadir={data}", *_as_root()]
+        process = NativeProcess(installer)
+        try:
+            process.start(arguments, self.port, self.log)
+            status = process.wait(START_SECONDS)
+        finally:
+            process.end(signal.SIGKILL)
+        if status:
             shutil.rmtree(data, ignore_errors=True)
-            raise ServerError(f"{command[0]} failed:\n{self._log_tail()}\n{_apparmor_hint()}".rstrip())
+            raise ServerError(f"{installer} failed:\n{self.log_tail()}\n{_apparmor_hint()}".rstrip())
 
     def _installer(self) -> list[str]:
         program = self.program or ""

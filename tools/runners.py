@@ -23,9 +23,9 @@ STOP_SECONDS = 20.0
 # A line means "stopped in order"; the end of the file means that the starter is gone.
 NATIVE_GUARD = """
 read -r line && exit 0
-kill -CONT "$1"; kill -TERM "$1"
-for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$1" || break; sleep 0.3; done
-kill -KILL "$1"; rm -rf -- "$2"
+kill -CONT -- "-$1"; kill -TERM -- "-$1"
+for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 -- "-$1" || break; sleep 0.3; done
+kill -KILL -- "-$1"; rm -rf -- "$2"
 """
 DOCKER_GUARD = 'read -r line && exit 0; docker rm --force --volumes "$1"; rm -rf -- "$2"'
 
@@ -124,10 +124,16 @@ class NativeProcess:
         self._process = self._guard = None
 
     def send(self, number: signal.Signals) -> None:
-        """Send one signal to the process, if it lives."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)  # a suspended server would never see the other
-            self._process.send_signal(number)
+        """Send one signal to the process, which leads a group of its own, and to its children."""
+        if self.is_running():
+            os.killpg(self.pid(), signal.SIGCONT)  # a suspended server would never see the other
+            os.killpg(self.pid(), number)
+
+    def wait(self, seconds: float) -> int:
+        """Wait for a program that ends by itself, and return its exit status."""
+        if self._process is None:
+            raise RuntimeError("this program is not running; call start()")
+        return self._process.wait(seconds)
 
     def suspend(self) -> None:
         """SIGSTOP, and wait until it has really stopped."""

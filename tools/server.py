@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["START_SECONDS", "PrivateServer", "ServerError", "free_port"]
 
 START_SECONDS = 60.0
+REMOVE_SECONDS = 10.0
 PORT_TRIES = 3
 COMPOSE_FILE = Path(__file__).resolve().parent.parent / "compose.yaml"
 
@@ -118,7 +119,7 @@ class PrivateServer:
                 break
             except ServerError:
                 # Another program may have taken the free port in between.
-                if self._fixed_port or not tries_left or "in use" not in self._log_tail():
+                if self._fixed_port or not tries_left or "in use" not in self.log_tail():
                     raise
                 self.port = free_port()
         self._fixed_port = True
@@ -149,7 +150,11 @@ class PrivateServer:
         """End the server at once and remove its folder; idempotent."""
         self.kill()
         self._runner.remove()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        give_up = time.monotonic() + REMOVE_SECONDS
+        while (
+            self.folder.exists() and time.monotonic() < give_up
+        ):  # a killed child may write until it is gone
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _choose_runner(self) -> Runner:
         if self.program is not None:
@@ -181,7 +186,7 @@ class PrivateServer:
         give_up = time.monotonic() + START_SECONDS
         while time.monotonic() < give_up:
             if not self.is_running:
-                raise ServerError(f"the private {self.service} ended while starting:\n{self._log_tail()}")
+                raise ServerError(f"the private {self.service} ended while starting:\n{self.log_tail()}")
             with (
                 suppress(OSError),
                 socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection,
@@ -190,10 +195,11 @@ class PrivateServer:
                     return
             time.sleep(0.02)
         raise ServerError(
-            f"the private {self.service} did not answer within {START_SECONDS:g} s:\n{self._log_tail()}"
+            f"the private {self.service} did not answer within {START_SECONDS:g} s:\n{self.log_tail()}"
         )
 
-    def _log_tail(self, lines: int = 15) -> str:
+    def log_tail(self, lines: int = 15) -> str:
+        """The last lines of the server's output."""
         with suppress(OSError):
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
         return "(no log)"
