@@ -43,6 +43,24 @@ def each(convert: Callable[[bytes], Any]) -> Converter:
     return converted
 
 
+def text(encoding: str) -> Converter:
+    """Make a converter of text; UTF-8, which ``bytes.decode`` takes without being told, is the fast one."""
+    if encoding in {"utf8", "utf-8"}:
+        return each(bytes.decode)
+    return each(lambda cell: cell.decode(encoding))
+
+
+def decimals(cells: list[Cell]) -> list[Any]:
+    """Parse numbers that all have a decimal point as one JSON list: twice as fast as ``float`` on each."""
+    numbers = integers(cells)
+    if set(map(type, numbers)) <= _FLOAT_OR_NONE:
+        return numbers
+    return [None if number is None else float(number) for number in numbers]
+
+
+_FLOAT_OR_NONE = {float, type(None)}
+
+
 def integers(cells: list[Cell]) -> list[Any]:
     """Parse whole numbers as one JSON list: three times as fast as ``int`` on each."""
     texts = [b"null" if cell is None else cell for cell in cells]
@@ -81,9 +99,9 @@ def iso_dates(length: int, decimals: int = 0) -> Converter:
 
 def iso_date(cell: bytes) -> str:
     """Write a date or moment as ISO 8601; zero, partial and impossible dates stay the server's text."""
-    text = cell.decode("ascii")
-    moment = _moment(text)
-    return moment.isoformat() if moment else text
+    written = cell.decode("ascii")
+    moment = _moment(written)
+    return moment.isoformat() if moment else written
 
 
 def npm_date(cell: bytes) -> str | None:
@@ -92,15 +110,15 @@ def npm_date(cell: bytes) -> str | None:
     The zero moment is null, as there. Other zero, partial and impossible dates stay the server's text, where
     mysql2 makes a wrong but valid date of them; and the years 0001 to 0099 stay what they are.
     """
-    text = cell.decode("ascii")
-    if _moment(text):
-        return f"{text[:10]}T{text[11:19] or '00:00:00'}.{text[20:23]:0<3}Z"
-    return None if text.startswith("0000-00-00 ") else text
+    written = cell.decode("ascii")
+    if _moment(written):
+        return f"{written[:10]}T{written[11:19] or '00:00:00'}.{written[20:23]:0<3}Z"
+    return None if written.startswith("0000-00-00 ") else written
 
 
-def _moment(text: str) -> date | None:
+def _moment(written: str) -> date | None:
     try:
-        return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
+        return date.fromisoformat(written) if len(written) == 10 else datetime.fromisoformat(written)
     except ValueError:
         return None
 

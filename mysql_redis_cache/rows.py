@@ -11,7 +11,8 @@ than cell by cell, since most of the work then happens inside a few C calls.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from mysql_redis_cache import cells as convert
 
@@ -28,7 +29,8 @@ _BINARY = 63  # the character set number of what is not text; the BINARY flag is
 _ZEROFILL = 0x40
 
 # Column types: https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html
-_FLOATS = {0, 4, 5, 246}  # DECIMAL, FLOAT, DOUBLE, NEWDECIMAL
+_FLOATS = {0, 4, 5}  # DECIMAL of old, FLOAT, DOUBLE
+_DECIMAL = 246
 _INTEGERS = {1, 2, 3, 8, 9}  # TINYINT, SMALLINT, INT, BIGINT, MEDIUMINT
 _YEAR = 13
 _DATES = {10, 14}  # DATE, NEWDATE
@@ -100,6 +102,7 @@ class RowBuilder:
         self.width = len(columns)
         order = _order(columns)
         self._names = [columns[i].name for i in order]
+        self._assemble = _assembler(self.width)
         self._converters = [(i, _converter(columns[i], encoding, dates)) for i in order]
 
     def build(self, cells: list[convert.Cell]) -> list[Row]:
@@ -112,8 +115,22 @@ class RowBuilder:
             The rows. Of columns with one name the last counts, in the place of the first, as in JavaScript.
         """
         columns = [converted(cells[i :: self.width]) for i, converted in self._converters]
-        names = self._names
-        return [dict(zip(names, row, strict=False)) for row in zip(*columns, strict=False)]
+        return self._assemble(zip(*columns, strict=False), *self._names)
+
+
+@lru_cache(maxsize=256)
+def _assembler(width: int) -> Callable[..., list[Row]]:
+    """Write a function that makes dicts of tuples, given the tuples and the names of their columns.
+
+    A dict display takes half the time of ``dict(zip(names, row))``, the largest cost of a big result. The
+    source consists of numbered variables only; nothing of a query gets into it.
+    """
+    numbers = range(width)
+    names = "".join(f", n{i}" for i in numbers)
+    pairs = ", ".join(f"n{i}: v{i}" for i in numbers)
+    values = "".join(f"v{i}, " for i in numbers)
+    assembler = eval(f"lambda rows{names}: [{{{pairs}}} for {values} in rows]")  # noqa: S307 - see above
+    return cast("Callable[..., list[Row]]", assembler)
 
 
 def _order(columns: Sequence[Column]) -> list[int]:
@@ -129,8 +146,8 @@ def _order(columns: Sequence[Column]) -> list[int]:
 
 def _converter(column: Column, encoding: str, dates: codec.Dates) -> convert.Converter:
     kind = column.type_code
-    if kind in _INTEGERS and not column.flags & _ZEROFILL:  # leading zeros are not JSON
-        return convert.integers
+    if column.flags & _ZEROFILL == 0 and kind in _AS_JSON:  # leading zeros are not JSON
+        return _AS_JSON[kind]
     if kind in _DATES or kind in _MOMENTS:
         return _date_converter(column) if dates == "iso" else convert.each(convert.npm_date)
     if kind == _JSON:
@@ -139,7 +156,7 @@ def _converter(column: Column, encoding: str, dates: codec.Dates) -> convert.Con
         return convert.each(_OTHERS[kind])
     if kind == _BIT or (column.charset == _BINARY and kind != _TIME):
         return list
-    return convert.each(lambda cell: cell.decode(encoding))
+    return convert.text(encoding)
 
 
 def _date_converter(column: Column) -> convert.Converter:
@@ -148,9 +165,10 @@ def _date_converter(column: Column) -> convert.Converter:
     return convert.iso_dates(19 + (column.decimals and column.decimals + 1), column.decimals)
 
 
+_AS_JSON = {**dict.fromkeys(_INTEGERS, convert.integers), _DECIMAL: convert.decimals}
 _OTHERS: dict[int, Callable[[bytes], Any]] = {
     **dict.fromkeys(_INTEGERS | {_YEAR}, int),
-    **dict.fromkeys(_FLOATS, float),
+    **dict.fromkeys(_FLOATS | {_DECIMAL}, float),
     _VECTOR: convert.vector,
     _GEOMETRY: convert.geometry,
 }

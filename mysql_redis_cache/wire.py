@@ -211,24 +211,31 @@ class Packets:
 
         The innermost loop of every miss: reading from a ``BytesIO`` costs less than slicing by positions.
         """
-        data, position, sequence = self._data, self._position, self._sequence
-        stream = BytesIO(data)
-        stream.seek(position)
-        read, append, columns, end = stream.read, cells.append, range(width), len(data)
-        while end - position > 4 and data[position + 4] < 0xFE and data[position + 3] == sequence:
-            stop = position + 4 + (data[position] | data[position + 1] << 8 | data[position + 2] << 16)
-            if stop > end or stop - position == _LONGEST_PAYLOAD + 4:
+        stream = BytesIO(self._data)
+        stream.seek(self._position)
+        read, append, from_bytes = stream.read, cells.append, int.from_bytes
+        columns, sequence, left = range(width), self._sequence, len(self._data) - self._position
+        while left > 4:
+            header = from_bytes(read(4), "little")
+            size = header & _LONGEST_PAYLOAD
+            if header >> 24 != sequence or size + 4 > left or size == _LONGEST_PAYLOAD:
                 break
-            read(4)
             for _ in columns:
                 head = read(1)
                 if head < _NULL:
                     append(read(head[0]))
                 elif head == _NULL:
                     append(None)
+                elif head == b"\xff" or size < 9:
+                    break  # not a row but an error or the end
                 else:
-                    append(read(int.from_bytes(read(_SIZE_WIDTHS[head]), "little")))
-            position, sequence = stop, (sequence + 1) & 255
+                    append(read(from_bytes(read(_SIZE_WIDTHS[head]), "little")))
+            else:
+                sequence = (sequence + 1) & 255
+                left -= size + 4
+                continue
+            break
+        position = len(self._data) - left
         if position == self._position:
             self._cut_long_row(width, cells)
         else:
