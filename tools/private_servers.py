@@ -94,7 +94,8 @@ class PrivateMySQL(PrivateServer):
         data = self.folder / "data"
         if data.exists():
             return
-        installer, *arguments = [*self._installer(), f"--datadir={data}", *_as_root()]
+        installer, *fixed = self._installer()
+        arguments = [*fixed, f"--datadir={data}", *_as_root()]
         process = NativeProcess(installer)
         try:
             process.start(arguments, self.port, self.log)

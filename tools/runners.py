@@ -23,9 +23,9 @@ STOP_SECONDS = 20.0
 # A line means "stopped in order"; the end of the file means that the starter is gone.
 NATIVE_GUARD = """
 read -r line && exit 0
-kill -CONT -- "-$1"; kill -TERM -- "-$1"
-for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 -- "-$1" || break; sleep 0.3; done
-kill -KILL -- "-$1"; rm -rf -- "$2"
+kill -CONT "-$1"; kill -TERM "-$1"
+for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 "-$1" || break; sleep 0.3; done
+kill -KILL "-$1"; rm -rf -- "$2"
 """
 DOCKER_GUARD = 'read -r line && exit 0; docker rm --force --volumes "$1"; rm -rf -- "$2"'
 
