@@ -142,12 +142,13 @@ def _boolean(value: bool, _mode: bool) -> str:
 # What does not fit they replace by 65 nines, with no more than a warning.
 _WORD = 9
 _WORDS = 9
-_TOO_BIG = 10 ** (_WORDS * _WORD)
+_GREATEST = 10 ** (_WORDS * _WORD) - 1
+_LEAST = -_GREATEST
 _TOO_MANY_DIGITS = "has more digits than MySQL keeps (81): round it or pass it as str"
 
 
 def _integer(value: int, _mode: bool) -> str:
-    if not -_TOO_BIG < value < _TOO_BIG:
+    if not _LEAST <= value <= _GREATEST:
         raise Unsendable(_TOO_MANY_DIGITS, ValueError)
     return int.__repr__(value)
 

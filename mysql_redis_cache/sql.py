@@ -66,13 +66,17 @@ class Statement:
 
     @cached_property
     def verb(self) -> str:
-        """The verb that says what it does, such as ``"UPDATE"``, also behind a WITH."""
-        return _main_verb(_words(self.text))
+        """What it does, such as ``"SELECT"``, or ``"UPDATE"`` also behind a WITH; empty if unclear."""
+        verb = _main_verb(_words(self.text))
+        return verb if verb.isidentifier() else ""
 
-    @cached_property
+    @property
     def is_read(self) -> bool:
-        """Whether it begins as a read (SELECT, SHOW, …) or is a CALL, though a procedure may write."""
-        return self.verb in _READS
+        """Whether it only reads what any session would: it may be cached, or sent again on another one.
+
+        CALL counts as a read, though a procedure may write: whoever caches it vouches for it.
+        """
+        return self.refusal is None
 
     @cached_property
     def refusal(self) -> str | None:
@@ -82,8 +86,8 @@ class Statement:
         functions do, and it lets ``NOW()``, ``RAND()`` and ``UUID()`` pass, whose answers callers may want to
         keep.
         """
-        if not self.is_read:
-            return f"it is not a read ({_beginning(self.text)}); use execute()"
+        if self.verb not in _READS:
+            return f"it is not a read ({_beginning(self.text, self.verb)}); use execute()"
         if _SUSPECTS.isdisjoint(_NAMES.findall(self.text.upper())):
             return None
         code = " ".join(_words(self.text))
@@ -135,8 +139,9 @@ class Statement:
             plan = self._plans["no_backslash_escapes"]
         elif ansi_quotes:
             plan = self._plans["ansi_quotes"]
-        if _count(params) != len(plan.slots) or plan.is_malformed:
-            raise _mismatch(plan, _count(params))
+        count = _count(params)
+        if count != len(plan.slots) or plan.is_malformed:
+            raise _mismatch(plan, count)
         return self._fill(plan, params or (), no_backslash_escapes)
 
     def _fitting_plan(self, params: Sequence[object] | None) -> Plan:
@@ -263,8 +268,7 @@ def _verb_behind(words: Iterator[str]) -> str | None:
     return None
 
 
-def _beginning(text: str) -> str:
-    first, verb = next(_words(text), ""), _main_verb(_words(text))
-    if not first.isidentifier():
+def _beginning(text: str, verb: str) -> str:
+    if not verb:
         return "it begins with no verb"
-    return f"it begins with {first}" if verb == first else f"its verb is {verb}"
+    return f"it begins with {verb}" if verb == next(_words(text)) else f"its verb is {verb}"

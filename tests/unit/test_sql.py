@@ -562,4 +562,24 @@ def test_a_write_is_no_read(text: str, says: str) -> None:
 def test_a_read_whose_answer_is_not_for_everybody_is_refused(text: str, says: str) -> None:
     """Locks, writes, several statements and answers of one session are not cached."""
     assert says in (Statement(text).refusal or "")
-    assert Statement(text).is_read
+    assert not Statement(text).is_read
+
+
+@pytest.mark.parametrize(
+    ("text", "verb"),
+    [
+        ("select 1", "SELECT"),
+        ("((SELECT 1))", "SELECT"),
+        ("WITH x AS (SELECT 1) SELECT * FROM x", "SELECT"),
+        ("WITH x AS (SELECT 1) DELETE FROM t", "DELETE"),
+        ("WITH x AS (SELECT 1) (SELECT * FROM x)", "WITH"),
+        ("explain update t set a = 1", "EXPLAIN"),
+        ("EXPLAIN ANALYZE UPDATE t, u SET a = 1", "UPDATE"),
+        ("/* SELECT */ call p()", "CALL"),
+        ("-- nothing", ""),
+        ("'SELECT'", ""),
+    ],
+)
+def test_the_verb_says_what_a_statement_does(text: str, verb: str) -> None:
+    """Comments, parentheses and a WITH before it are not the verb."""
+    assert verb == Statement(text).verb
