@@ -136,6 +136,7 @@ def _entry_size(client: redis.Redis) -> int:
 def commands_of(operation: Operation, workload: Workload) -> list[str]:
     """The commands that Redis gets from one hit; those that its own scripts run are left out."""
     admin = redis.Redis(**workload.redis(0))
+    admin.ping()  # connected before anything is listened to
     with redis.Redis(**workload.redis(0)).monitor() as monitor:
         operation(1)
         admin.echo("the end")

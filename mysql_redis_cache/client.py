@@ -110,7 +110,7 @@ class MRCClient:
             Get: core.get,
             Join: self._join,
             Acquire: core.acquire,
-            Load: self._load,
+            Load: core.load,
             Seal: core.seal,
             Fill: core.fill,
             Release: core.release,
@@ -154,7 +154,7 @@ class MRCClient:
         """
         core = self.core
         core.check_open()
-        read = core.query_read(query, params, param_names, ttl, **windows)
+        read = core.query_read(query, params, param_names, ttl, windows)
         return self._run(core.steps(read, refresh=refresh, cache=cache), read)
 
     def with_cache(
@@ -189,7 +189,7 @@ class MRCClient:
         """
         core = self.core
         core.check_open()
-        read = core.function_read(None, query, params, param_names, ttl, **windows)
+        read = core.function_read(query, params, param_names, ttl, windows)
         read.load = lambda: core.loaded(_call_plain(fn, read.key))
         return self._run(core.steps(read, refresh=refresh, cache=cache), read)
 
@@ -219,7 +219,7 @@ class MRCClient:
             Exception: as ``query_with_cache``; what was loaded before the failure stays cached.
         """
         self.core.check_open()
-        batch = self.core.batch(queries, ttl, refresh=refresh, cache=cache, **windows)
+        batch = self.core.batch(queries, ttl, windows, refresh=refresh, cache=cache)
         self._run_many(list(batch.jobs.values()))
         return batch.values()
 
@@ -267,7 +267,7 @@ class MRCClient:
         """
         core = self.core
         core.check_open()
-        entry = core.get(core.function_read(None, query, params, param_names, DEFAULT_TTL))
+        entry = core.get(core.function_read(query, params, param_names, DEFAULT_TTL))
         return entry.value if isinstance(entry, Entry) else default
 
     def write_to_cache(
@@ -286,7 +286,7 @@ class MRCClient:
         """
         core = self.core
         core.check_open()
-        core.write(core.function_read(None, query, params, param_names, ttl), value)
+        core.write(core.function_read(query, params, param_names, ttl), value)
 
     def get_key_from_query(
         self, query: str, params: Sequence[object] | None = None, param_names: Sequence[str] = ()
@@ -454,9 +454,6 @@ class MRCClient:
             return Seat.LEADER
         flight.wait(step.until - time.monotonic())
         return self.core.landed(flight)
-
-    def _load(self, read: Read, step: Load) -> Any:  # noqa: ARG002 - a step's performer
-        return self.core.timed(read, read.load)
 
     def _wait(self, read: Read, step: Wait) -> None:  # noqa: ARG002 - a step's performer
         time.sleep(step.seconds)

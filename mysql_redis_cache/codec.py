@@ -16,7 +16,7 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from uuid import UUID
 
 import orjson
@@ -217,7 +217,7 @@ def _plain_leaf(value: object, path: str, depth: int, default: Callable[[object]
         return {"type": "Buffer", "data": list(bytes(value))}
     try:
         converted = default(value)
-    except TypeError:
+    except (TypeError, OverflowError):
         raise TypeError(
             f"{_short(path)} is of type {type(value).__name__}, which has no JSON form; "
             "pass str, numbers, bool, None, date, datetime, naive time, bytes, UUID, Decimal, "
@@ -266,15 +266,22 @@ def _load_surrogates(payload: bytes) -> object:
     if b"\\ud" not in payload and b"\\uD" not in payload:
         raise ValueError(f"{len(payload)} bytes are not JSON")
     try:
-        return json.loads(payload.decode("utf-8"), parse_int=_read_int, parse_constant=_refuse)
+        return json.loads(
+            payload.decode("utf-8"), parse_int=_read_int, parse_float=_read_float, parse_constant=_refuse
+        )
     except RecursionError:
         raise ValueError("the JSON nests too deep to read") from None
 
 
 def _read_int(digits: str) -> int | float:
     number = int(digits)
-    return number if _INT64_MIN <= number <= _UINT64_MAX else float(digits)
+    return number if _INT64_MIN <= number <= _UINT64_MAX else _read_float(digits)
 
 
-def _refuse(constant: str) -> object:
+def _read_float(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse("a number that overflows")
+
+
+def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")

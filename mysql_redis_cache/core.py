@@ -28,16 +28,27 @@ from mysql_redis_cache.errors import CacheUnavailable, ClosedError, LoadFailed
 from mysql_redis_cache.flight import AGAIN, Flight, Flights, Landing
 from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
 from mysql_redis_cache.readmany import Job
-from mysql_redis_cache.readthrough import GET, RELEASE, SEAL, Acquire, Claim, Entry, Loaded, Seat, Shared
+from mysql_redis_cache.readthrough import (
+    GET,
+    LOAD,
+    RELEASE,
+    SEAL,
+    Acquire,
+    Claim,
+    Entry,
+    Loaded,
+    Seat,
+    Shared,
+)
 from mysql_redis_cache.stats import Counters
 from mysql_redis_cache.store import link
 from mysql_redis_cache.transaction import Transaction, current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from mysql_redis_cache.codec import Dates
-    from mysql_redis_cache.readthrough import Fill, Get, Release, Seal, Settle, Steps
+    from mysql_redis_cache.readthrough import Fill, Get, Load, Release, Seal, Settle, Steps
 
 __all__ = ["Core", "Options", "Read", "loading"]
 
@@ -48,6 +59,9 @@ loading: ContextVar[frozenset[str]] = ContextVar("mysql_redis_cache_loading", de
 
 # How many queries' load times are remembered for the early refresh.
 LOAD_TIMES_KEPT = 1024
+
+NO_WINDOWS: Mapping[str, Any] = {}
+UNCHANGING = frozenset({int, str, float, bool, type(None), bytes})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +81,11 @@ class Read:
 
     key: str
     query: str
-    params: Sequence[object] | None
+    params: Sequence[object]
     names: Sequence[str]
     ttl: float
     policy: Policy
-    load: Any  # a callable that gives ``Loaded``; the facade has a form of its own
+    load: Any  # a callable that gives ``Loaded`` (the facade has a form of its own), or None: run the query
     raw: bytes
     where: Name | None = None
     token: bytes = b""
@@ -158,7 +172,12 @@ class Core:
         return keys.make_key(query, params, names, self.prefix)
 
     def query_read(
-        self, query: str, params: Sequence[object] | None, names: Sequence[str], ttl: object, **windows: Any
+        self,
+        query: str,
+        params: Sequence[object] | None,
+        names: Sequence[str],
+        ttl: object,
+        windows: Mapping[str, Any] = NO_WINDOWS,
     ) -> Read:
         """Return the read of a cached query, all of it checked.
 
@@ -170,24 +189,25 @@ class Core:
         if statement.refusal:
             raise ValueError(f"query_with_cache cannot cache this statement: {statement.refusal}")
         statement.check_count(params)
-        return self.function_read(
-            partial(self._load_query, query, params), query, params, names, ttl, **windows
-        )
+        return self.function_read(query, params, names, ttl, windows)
 
     def function_read(
         self,
-        load: object,
         query: str,
         params: Sequence[object] | None,
         names: Sequence[str],
         ttl: object,
-        **windows: Any,
+        windows: Mapping[str, Any] = NO_WINDOWS,
+        *,
+        load: object = None,
     ) -> Read:
-        """Return the read of anything that *load* gives, as ``Loaded``."""
+        """Return the read of anything that *load* gives, as ``Loaded``; ``None`` is the query itself."""
         lifetime = ttl_seconds(ttl)
         policy = self._policy(windows) if windows else self.options.policy
-        key = self.key(query, params, names)
-        return Read(key, query, params, names, lifetime, policy, load, key.encode())
+        key = keys.make_key(query, params, names, self.prefix)
+        # The params are the caller's, who may change the list while the rows of the old ones are loaded.
+        own = tuple([value if type(value) in UNCHANGING else copy.deepcopy(value) for value in params or ()])
+        return Read(key, query, own, names, lifetime, policy, load, key.encode())
 
     def steps(self, read: Read, *, refresh: bool = False, cache: bool = True) -> Steps:
         """Return the steps by which *read* is answered."""
@@ -206,13 +226,19 @@ class Core:
         return Read(read.key, read.query, read.params, read.names, read.ttl, read.policy, read.load, read.raw)
 
     def batch(
-        self, queries: Sequence[tuple[Any, ...]], ttl: object, *, refresh: bool, cache: bool, **windows: Any
+        self,
+        queries: Sequence[tuple[Any, ...]],
+        ttl: object,
+        windows: Mapping[str, Any],
+        *,
+        refresh: bool,
+        cache: bool,
     ) -> Batch:
         """Return the reads of several cached queries, equal ones once, all of them checked."""
         batch = Batch()
         for number, query in enumerate(queries):
             text, params, names = _parts(query, number)
-            read = self.query_read(text, params, names, ttl, **windows)
+            read = self.query_read(text, params, names, ttl, windows)
             batch.order.append(read.key)
             if read.key not in batch.jobs:
                 batch.jobs[read.key] = Job(read, self.steps(read, refresh=refresh, cache=cache))
@@ -362,14 +388,15 @@ class Core:
 
     # Loading
 
-    def timed(self, read: Read, load: Callable[[], Any]) -> Any:
-        """Run *load*, and remember how long it took if early refreshes are decided by that."""
+    def load(self, read: Read, step: Load = LOAD) -> Any:  # noqa: ARG002 - a step's performer
+        """Perform Load, and remember how long it took if early refreshes are decided by that."""
+        load = read.load or partial(self._load_query, read)
         if not read.policy.early_refresh:
             return load()
         began = time.monotonic()
-        result = load()
+        loaded = load()
         self.note_load_time(read, time.monotonic() - began)
-        return result
+        return loaded
 
     def note_load_time(self, read: Read, took: float) -> None:
         """Blend *took* seconds into the moving average of the query's loads."""
@@ -384,8 +411,8 @@ class Core:
         payload = codec.encode(value, self.options.dates)
         return self._sized(Loaded(codec.decode(payload), payload))
 
-    def _load_query(self, query: str, params: Sequence[object] | None) -> Loaded:
-        rows = (self._transaction() or self.database).query(query, params)
+    def _load_query(self, read: Read) -> Loaded:
+        rows = (self._transaction() or self.database).query(read.query, read.params)
         return self._sized(Loaded(rows, codec.encode_rows(rows)))
 
     def _transaction(self) -> Transaction | None:

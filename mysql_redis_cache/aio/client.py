@@ -141,7 +141,7 @@ class AsyncMRCClient:
         """Answer a query from Redis, or else from MySQL; as ``MRCClient.query_with_cache``."""
         core = self._core
         core.check_open()
-        read = core.query_read(query, params, param_names, ttl, **windows)
+        read = core.query_read(query, params, param_names, ttl, windows)
         return await self._run(core.steps(read, refresh=refresh, cache=cache), read)
 
     async def with_cache(
@@ -171,7 +171,7 @@ class AsyncMRCClient:
         """
         core = self._core
         core.check_open()
-        read = core.function_read(_Awaited(fn), query, params, param_names, ttl, **windows)
+        read = core.function_read(query, params, param_names, ttl, windows, load=_Awaited(fn))
         return await self._run(core.steps(read, refresh=refresh, cache=cache), read)
 
     async def query_many_with_cache(
@@ -185,7 +185,7 @@ class AsyncMRCClient:
     ) -> list[Any]:
         """Answer several queries, all hits in one round trip; as ``MRCClient.query_many_with_cache``."""
         self._core.check_open()
-        batch = self._core.batch(queries, ttl, refresh=refresh, cache=cache, **windows)
+        batch = self._core.batch(queries, ttl, windows, refresh=refresh, cache=cache)
         await self._run_many(list(batch.jobs.values()))
         return batch.values()
 
@@ -222,7 +222,7 @@ class AsyncMRCClient:
         core.check_open()
         if core.entries is None:
             return default
-        read = core.function_read(None, query, params, param_names, DEFAULT_TTL)
+        read = core.function_read(query, params, param_names, DEFAULT_TTL)
         entry = await self._here().gather.get(read)
         return entry.value if isinstance(entry, Entry) else default
 
@@ -405,7 +405,7 @@ class AsyncMRCClient:
     async def _load(self, read: Read, step: Load) -> Loaded:  # noqa: ARG002 - a step's performer
         load = read.load
         if not isinstance(load, _Awaited):
-            return await hop(partial(self._core.timed, read, load), self._here().limiter)
+            return await hop(partial(self._core.load, read), self._here().limiter)
         began = time.monotonic()
         value = await self._await_function(read.key, load)
         self._core.note_load_time(read, time.monotonic() - began)

@@ -9,17 +9,34 @@ import pytest
 
 from mysql_redis_cache import MRCClient, MRCServer
 
-from .peer import Peer, install, why_node_is_missing
+from .peer import HERE, Peer, install, why_node_is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def _leave_out(reason: str) -> None:
-    """Skip, in one line of the summary; fail where node must be there."""
-    if os.environ.get("CI") == "true" or os.environ.get("MRC_REQUIRE_NODE") == "1":
-        pytest.fail(f"the interop tests need node: {reason}", pytrace=False)
-    pytest.skip(f"the interop tests were left out: {reason}")
+LEFT_OUT = pytest.StashKey[str]()
+
+
+def _is_required() -> bool:
+    return os.environ.get("CI") == "true" or os.environ.get("MRC_REQUIRE_NODE") == "1"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave these tests out where node is missing, unless it is required: then they fail."""
+    reason = why_node_is_missing()
+    if reason is None or _is_required():
+        return
+    ours = [item for item in items if HERE in item.path.parents]
+    config.stash[LEFT_OUT] = f"{len(ours)} interop tests were left out: {reason}"
+    config.hook.pytest_deselected(items=ours)
+    items[:] = [item for item in items if HERE not in item.path.parents]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say in one line what was left out."""
+    if LEFT_OUT in config.stash:
+        terminalreporter.write_line(config.stash[LEFT_OUT], yellow=True)
 
 
 @pytest.fixture(scope="session", name="npm_process")
@@ -27,7 +44,7 @@ def _npm_process() -> Iterator[Peer]:
     """The npm package, installed from the lock file, in a running process."""
     reason = why_node_is_missing()
     if reason is not None:
-        _leave_out(reason)
+        pytest.fail(f"the interop tests need node: {reason}", pytrace=False)
     install()
     with Peer() as peer:
         yield peer

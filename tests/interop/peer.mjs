@@ -39,7 +39,7 @@ const UNTAG = {
   undefined: () => undefined,
   number: ({ v }) => Number(v),
   bigint: ({ v }) => BigInt(v),
-  Date: ({ iso }) => new Date(iso),
+  Date: ({ iso }) => new Date(iso ?? NaN),
   Buffer: ({ hex }) => Buffer.from(hex, 'hex'),
   object: ({ v }) => untagObject(v),
 };
