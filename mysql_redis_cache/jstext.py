@@ -22,11 +22,14 @@ __all__ = ["NUMBER", "Plain", "number_text", "plain", "text"]
 Plain: TypeAlias = "bool | int | float | Decimal | str | bytes | list[Plain] | dict[str, Plain] | None"
 
 NUMBER = (
-    r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"  # an int, a Decimal, a float of everyday size
-    r"|-?[1-9](?:\.[0-9]+)?e[+-][1-9][0-9]*"  # a float from 1e21 up or below 1e-6
+    r"(?:-?[1-9](?:\.[0-9]+)?e[+-][1-9][0-9]*"  # a float from 1e21 up or below 1e-6
+    r"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"  # an int, a Decimal, a float of everyday size
     r"|NaN|-?Infinity)"
 )
-"""Regular expression (source text) of every text that a number has in a key."""
+"""Regular expression (source text) of every text that a number has in a key.
+
+The longest form stands first, so that it also works where nothing is tried twice (possessive groups).
+"""
 
 _MAX_DIGITS = 4300
 """What Python allows for an int's text by default; ``Decimal("1E+999999999")`` must not become a gigabyte."""

@@ -63,7 +63,9 @@ def plain_value(value: object, label: str) -> Plain:
     except RecursionError:
         raise ValueError(f"{label} is nested too deeply, or contains itself") from None
     if reduced == []:
-        raise ValueError(f"{label} is an empty list; IN () matches nothing, so there is nothing to read")
+        raise ValueError(
+            f"{label} is an empty list; IN () is no SQL, and there is nothing to find"
+        )
     return reduced
 
 
