@@ -14,7 +14,7 @@ MICROSECONDS = "a JavaScript Date has milliseconds"
 ODD_DATES = "mysql2 turns zero, partial and early dates into other dates or null; we keep the server's text"
 NUMERIC_TEXT = "npm turns text that looks like a number into a number; we keep text"
 DIGITS = "a JavaScript number has 53 bits; our entry has every digit, of which Node reads the first 53 bits"
-DOUBLES = "17 digits name a double, and each language prints the rest of a large one in its own way"
+DOUBLES = "JavaScript prints 17 digits of a whole double, then zeros, which make another int in Python"
 MINUS_ZERO = "JSON.stringify writes -0 as 0"
 MARIADB_JSON = (
     "MariaDB tells its JSON columns from text only to drivers with its protocol extension, as mysql2"
@@ -88,6 +88,7 @@ CASES: dict[str, Case] = {
     "float": Case("FLOAT", "1.5", 1.5),
     "double": Case("DOUBLE", "0.1", 0.1),
     "double_whole": Case("DOUBLE", "1e15", 1e15),
+    "double_17_digits": Case("DOUBLE", "39019639597071696", 39019639597071696.0, 39019639597071700, DOUBLES),
     "double_1e20": Case("DOUBLE", "1e20", 1e20),
     "double_1e21": Case("DOUBLE", "1e21", 1e21),
     "double_small": Case("DOUBLE", "0.00001", 0.00001),
