@@ -27,6 +27,7 @@ from .peer import UNDEFINED, BigInt, Call, Date, PeerError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pymysql.connections import Connection
     from redis import Redis
 
     from .peer import Peer
@@ -174,6 +175,25 @@ def test_dates_as_node_writes_them(
     assert miss == hit == [{"v": NPM_DATES[name].node}]
 
 
+ODD_DATES_AS_NODE: dict[str, str | None] = {
+    "date_zero": "0000-00-00",
+    "date_partial": "2026-11-00",
+    "date_year_1": "0001-01-01T00:00:00.000Z",
+    "datetime_zero": None,
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), ODD_DATES_AS_NODE.items(), ids=ODD_DATES_AS_NODE)
+def test_odd_dates_with_dates_as_node(
+    name: str, expected: str | None, kinds: set[Server], npm: Peer, mysql_url: str, redis_url: str
+) -> None:
+    """Where mysql2 would make another date of it, dates="npm" does not; a zero DATETIME is null, as there."""
+    with MRCClient(mysql_url, redis_url, dates="npm") as client:
+        assert client.query_with_cache(query_for(name)) == [{"v": expected}]
+
+    assert npm.call("queryWithCache", query_for(name)) == [{"v": expected}]
+
+
 # Result sets, not columns -----------------------------------------------------------------------------------
 
 RESULT_SETS: dict[str, tuple[str, list[dict[str, Any]]]] = {
@@ -214,6 +234,34 @@ def test_result_set_both_ways(
 
     assert as_python(ours) == as_python(theirs_in_python) == rows
     assert as_node(ours_in_node) == as_node(rows)
+
+
+def test_procedure_both_ways(
+    client: MRCClient, npm: Peer, mysql_admin: Connection, redis_client: Redis
+) -> None:
+    """CALL gives what mysql2 gives: the rows of each result set, then a header."""
+    call = "CALL interop_procedure()"
+    with mysql_admin.cursor() as cursor:
+        cursor.execute("DROP PROCEDURE IF EXISTS interop_procedure")
+        cursor.execute("CREATE PROCEDURE interop_procedure() BEGIN SELECT 1 AS a; SELECT 'b' AS b; END")
+
+    ours = client.query_with_cache(call)
+    redis_client.flushdb()
+    theirs = npm.call("queryWithCache", call)
+
+    assert as_node(ours) == as_node(theirs)
+    assert ours[:2] == [[{"a": 1}], [{"b": "b"}]]
+
+
+def test_column_named_proto(client: MRCClient, npm: Peer) -> None:
+    """mysql2 refuses such a name, but npm reads our entry."""
+    query = "SELECT 1 AS `__proto__`"
+    with pytest.raises(PeerError, match="__proto__"):
+        npm.call("queryWithCache", query)
+
+    client.query_with_cache(query)
+
+    assert npm.call("queryWithCache", query) == [{"__proto__": 1}]
 
 
 def test_params_both_ways(client: MRCClient, npm: Peer, redis_client: Redis) -> None:
