@@ -1,0 +1,351 @@
+"""Every column type on a real server: hit equals miss, and Node reads what it would have stored itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mysql_redis_cache import codec
+from mysql_redis_cache.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymysql.connections import Connection
+
+pytestmark = pytest.mark.real
+
+RECORDS = json.loads((Path(__file__).parents[1] / "data" / "values.json").read_text())["records"]
+BY_SERVER = {
+    flavour: {record["id"]: record for record in RECORDS if flavour in record["servers"]}
+    for flavour in ("mariadb", "mysql")
+}
+IDS = list(dict.fromkeys(record["id"] for record in RECORDS))
+
+# --- where we differ from the npm package, and why ---------------------------------------------------------
+
+TEXT = "npm makes a number of text that looks like one, and loses zeros and digits; text stays text"
+MARIADB_JSON = "MariaDB's JSON is LONGTEXT, and PyMySQL is not told more; it stays text"
+ODD_DATES = "mysql2 makes a valid date of a zero, partial or early one; the server's text stays"
+DATES = 'npm writes dates as instants; by default they stay what the server says, see dates="npm"'
+
+EXPECTED: dict[str, tuple[Any, str]] = {
+    "char_numeric": ("00123", TEXT),
+    "vc_00123": ("00123", TEXT),
+    "vc_1_50": ("1.50", TEXT),
+    "vc_5dot": ("5.", TEXT),
+    "vc_neg1": ("-1", TEXT),
+    "vc_neg0_0": ("-0.0", TEXT),
+    "vc_17digits": ("90071992547409931", TEXT),
+    "vc_phone_plain": ("3331234567", TEXT),
+    "vc_zip": ("01234", TEXT),
+    "vc_credit": ("4111111111111111", TEXT),
+    "vc_ver2": ("3.10", TEXT),
+    "vc_bin_coll_num": ("007", TEXT),
+    "enum_num": ("010", TEXT),
+    "set_num": ("2", TEXT),
+    "cast_char": ("7", TEXT),
+    "concat_num": ("07", TEXT),
+    "lpad": ("007", TEXT),
+    "md5_numeric_like": ("0123456789012345678901234567890123456789", TEXT),
+    "json_unquote": ("007", TEXT),
+    "date_0001": ("0001-01-01", ODD_DATES),
+    "date_0099": ("0099-12-31", ODD_DATES),
+    "date_zero_month": ("2026-00-00", ODD_DATES),
+    "timestamp_zero": ("0000-00-00 00:00:00", ODD_DATES),
+    "date": ("2026-11-22", DATES),
+    "date_jan1": ("2026-01-01", DATES),
+    "date_9999": ("9999-12-31", DATES),
+    "date_1883": ("1850-06-15", DATES),
+    "datetime": ("2026-11-22T13:14:15", DATES),
+    "datetime_midnight": ("2026-11-22T00:00:00", DATES),
+    "datetime_summer": ("2026-07-04T12:00:00", DATES),
+    "datetime3": ("2026-11-22T13:14:15.123000", DATES),
+    "datetime6": ("2026-11-22T13:14:15.123456", DATES),
+    "datetime6_zero_frac": ("2026-11-22T13:14:15", DATES),
+    "datetime_dst_overlap_ny": ("2026-11-01T01:30:00", DATES),
+    "datetime_min": ("1000-01-01T00:00:00", DATES),
+    "datetime_max": ("9999-12-31T23:59:59.499999", DATES),
+    "timestamp6": ("2026-11-22T13:14:15.123456", DATES),
+    "timestamp_epoch": ("1970-01-01T00:00:01", DATES),
+    "timestamp_2038": ("2038-01-19T03:14:07", DATES),
+    "max_date": ("2026-11-22", DATES),
+    "ts_literal": ("2026-11-22T13:14:15.500000", DATES),
+}
+ON_MARIADB: dict[str, tuple[Any, str]] = {
+    "json_obj": ('{"a": 1, "b": [1, 2.5, null, true], "s": "é😀"}', MARIADB_JSON),
+    "json_arr": ('[1, "2", 3.0]', MARIADB_JSON),
+    "json_num_int": ("42", MARIADB_JSON),
+    "json_num_float": ("1.0", MARIADB_JSON),
+    "json_num_1e21": ("1e21", MARIADB_JSON),
+    "json_bigint": ("9223372036854775807", MARIADB_JSON),
+    "json_obj_dec": ('{"n": 1.10}', MARIADB_JSON),
+    "json_str_num": ('"00123"', MARIADB_JSON),
+    "json_null": ("null", MARIADB_JSON),
+    "json_true": ("true", MARIADB_JSON),
+    "json_empty_obj": ("{}", MARIADB_JSON),
+    "json_proto": ('{"__proto__": {"x": 1}}', MARIADB_JSON),
+    "json_dup": ('{"a": 1, "a": 2}', MARIADB_JSON),
+    "json_empty_str": ('""', MARIADB_JSON),
+    "json_object": ('{"a": 1, "d": 1.50, "s": "007"}', MARIADB_JSON),
+    "json_arrayagg": ("[1,2]", MARIADB_JSON),
+    "json_extract": ('"007"', MARIADB_JSON),
+}
+ON_MYSQL: dict[str, tuple[Any, str]] = {
+    "json_str_num": ("00123", TEXT),
+    "json_extract": ("007", TEXT),
+    "cast_json_str": ("00123", TEXT),
+}
+HEADER = {
+    "fieldCount": 0,
+    "affectedRows": 0,
+    "insertId": 0,
+    "info": "",
+    "serverStatus": 2,
+    "warningStatus": 0,
+    "changedRows": 0,
+}
+SHAPED: dict[str, tuple[Any, str]] = {
+    "union_mixed": ([{"v": "1"}, {"v": "a"}, {"v": "007"}], TEXT),
+    "call_one": ([[{"a": 1, "b": "007", "c": 1.5}], HEADER], TEXT),
+    "call_two": ([[{"a": 1}], [{"b": "007"}], HEADER], TEXT),
+}
+# With dates="npm" the only dates that are not npm's.
+NPM_ODD_DATES = {
+    "date_0001": "0001-01-01T00:00:00.000Z",
+    "date_0099": "0099-12-31T00:00:00.000Z",
+    "date_zero_month": "2026-00-00",
+}
+
+
+@pytest.fixture(scope="module")
+def types(mysql_url: str, server_flavour: str) -> Iterator[str]:
+    """A schema with a table of one row that has every type, and the procedures of the records."""
+    database = Database(mysql_url)
+    columns = [record for record in BY_SERVER[server_flavour].values() if "type" in record]
+    with database.pool.connection() as connection:
+        _run(connection, "DROP TABLE IF EXISTS types")
+        definitions = ", ".join(f"`{record['id']}` {record['type']}" for record in columns)
+        _run(connection, f"CREATE TABLE types (id INT PRIMARY KEY, {definitions}) CHARACTER SET utf8mb4")
+        _run(connection, "INSERT INTO types (id) VALUES (1)")
+        for record in columns:
+            mode = "''" if "sql_mode" in record else "DEFAULT"
+            _run(connection, f"SET sql_mode = {mode}")
+            _run(connection, f"UPDATE types SET `{record['id']}` = {record['literal']}")
+        _run(connection, "SET sql_mode = DEFAULT")
+        for name, body in PROCEDURES.items():
+            _run(
+                connection,
+                f"CREATE OR REPLACE PROCEDURE {name}() {body}"
+                if server_flavour == "mariadb"
+                else f"CREATE PROCEDURE {name}() {body}",
+            )
+    yield mysql_url
+    database.close()
+
+
+PROCEDURES = {
+    "sp_one": "SELECT 1 AS a, '007' AS b, 1.5 AS c",
+    "sp_two": "BEGIN SELECT 1 AS a; SELECT '007' AS b; END",
+    "sp_none": "DO 1",
+}
+
+
+def _run(connection: Connection[Any], statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.fixture(scope="module")
+def database(types: str) -> Iterator[Database]:
+    """With dates as ISO 8601."""
+    database = Database(types)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def npm_dates(types: str) -> Iterator[Database]:
+    """With dates as npm writes them."""
+    database = Database(types, dates="npm")
+    yield database
+    database.close()
+
+
+def query_of(name: str, flavour: str) -> tuple[dict[str, Any], str]:
+    record = BY_SERVER[flavour].get(name)
+    if record is None:
+        pytest.skip(f"{flavour} does not have it")
+    return record, record.get("query", f"SELECT `{name}` AS v FROM types")
+
+
+def as_node_reads(payload: bytes) -> Any:
+    """Parse JSON as Node.js does: every number is a double."""
+    return json.loads(payload, parse_int=float)
+
+
+def wanted(record: dict[str, Any], flavour: str) -> Any:
+    """What an entry should hold, as Node.js reads it."""
+    name = record["id"]
+    differing = (ON_MARIADB if flavour == "mariadb" else ON_MYSQL) | SHAPED
+    if name in differing and name not in SHAPED:
+        return [{"v": differing[name][0]}]
+    if name in SHAPED:
+        return as_node_reads(json.dumps(SHAPED[name][0]).encode())
+    if name in EXPECTED:
+        return [{"v": EXPECTED[name][0]}]
+    return as_node_reads(json.dumps(record["npm"]).encode())
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_a_hit_equals_the_miss(name: str, database: Database, server_flavour: str) -> None:
+    """What is decoded of the entry is what was read, to the type."""
+    _, query = query_of(name, server_flavour)
+
+    rows = database.query(query)
+
+    assert repr(rows) == repr(codec.decode(codec.encode_rows(rows)))
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_node_reads_what_it_would_have_stored(name: str, database: Database, server_flavour: str) -> None:
+    """Or else the difference is in the tables above, with its reason."""
+    record, query = query_of(name, server_flavour)
+
+    payload = codec.encode_rows(database.query(query))
+
+    assert wanted(record, server_flavour) == as_node_reads(payload)
+
+
+@pytest.mark.parametrize("name", [name for name in EXPECTED if EXPECTED[name][1] in {DATES, ODD_DATES}])
+def test_npm_dates_are_those_of_npm(name: str, npm_dates: Database, server_flavour: str) -> None:
+    """But for those that npm gets wrong."""
+    record, query = query_of(name, server_flavour)
+
+    rows = npm_dates.query(query)
+
+    expected = [{"v": NPM_ODD_DATES[name]}] if name in NPM_ODD_DATES else record["npm"]
+    assert expected == rows
+    assert rows == codec.decode(codec.encode_rows(rows))
+
+
+PYTHON_VALUES: dict[str, Any] = {
+    "tinyint1_true": 1,
+    "bigint_unsigned_max": 2**64 - 1,
+    "bigint_neg_2p53p1": -(2**53) - 1,
+    "dec_5_0": 5.0,
+    "sum_int": 3.0,
+    "double_1e15": 1e15,
+    "year_0": 0,
+    "blob_utf8": "héllo".encode(),
+    "bit64": b"\xff" * 8,
+    "time_min": "-838:59:59",
+    "time6": "12:34:56.000001",
+    "geometry_point": {"x": 1.0, "y": 2.0},
+}
+
+
+@pytest.mark.parametrize("name", PYTHON_VALUES)
+def test_python_types(name: str, database: Database, server_flavour: str) -> None:
+    """Integers are int, decimals float, binary bytes, times the server's text."""
+    _, query = query_of(name, server_flavour)
+
+    assert repr([{"v": PYTHON_VALUES[name]}]) == repr(database.query(query))
+
+
+def test_json_columns_of_mysql_are_their_value(database: Database, server_flavour: str) -> None:
+    """On MariaDB they are text, which is what they are there."""
+    rows = database.query(
+        """SELECT CAST('{"a": [1, 1.50, "é"]}' AS %s) AS v""".replace(
+            "%s", "JSON" if server_flavour == "mysql" else "CHAR"
+        )
+    )
+
+    assert rows == [{"v": {"a": [1, 1.5, "é"]} if server_flavour == "mysql" else '{"a": [1, 1.50, "é"]}'}]
+
+
+def test_json_that_looks_like_a_buffer(database: Database, server_flavour: str) -> None:
+    """Comes back from the cache as it was: MySQL's order of the keys is not Node's."""
+    if server_flavour == "mariadb":
+        pytest.skip("MariaDB's JSON is text")
+    rows = database.query("SELECT JSON_OBJECT('type', 'Buffer', 'data', JSON_ARRAY(1, 2)) AS v")
+
+    assert rows == [{"v": {"type": "Buffer", "data": [1, 2]}}]
+    assert rows == codec.decode(codec.encode_rows(rows))
+
+
+def test_a_row_that_looks_like_a_buffer(database: Database, server_flavour: str) -> None:
+    """Is the same row on a hit."""
+    value = "CAST('[1, 2]' AS JSON)" if server_flavour == "mysql" else "'[1, 2]'"
+    rows = database.query(f"SELECT 'Buffer' AS type, {value} AS data")
+
+    assert rows == codec.decode(codec.encode_rows(rows))
+    assert "type" in rows[0]
+
+
+def test_vectors(database: Database, server_flavour: str) -> None:
+    """Lists of 32-bit floats; NULL is None, not an empty list as with mysql2."""
+    if server_flavour == "mariadb":
+        pytest.skip("MariaDB 10.11 has no vectors")
+    rows = database.query("SELECT STRING_TO_VECTOR('[0.1, 2]') AS a, CAST(NULL AS BINARY) AS b")
+    (null,) = database.query("SELECT vector3 AS v FROM types UNION ALL SELECT NULL LIMIT 1, 1")
+
+    assert rows == [{"a": [0.10000000149011612, 2.0], "b": None}]
+    assert null == {"v": None}
+    assert rows == codec.decode(codec.encode_rows(rows))
+
+
+def test_vectors_do_not_trouble_the_connection(database: Database, server_flavour: str) -> None:
+    """With PyMySQL's own reader the rest of the rows would be left behind."""
+    if server_flavour == "mariadb":
+        pytest.skip("MariaDB 10.11 has no vectors")
+    for _ in range(3):
+        assert database.query("SELECT vector3 AS v FROM types UNION ALL SELECT vector3 FROM types")
+        assert database.query("SELECT 7 AS n") == [{"n": 7}]
+
+
+cells = st.one_of(
+    st.none(),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=300),
+    st.binary(max_size=300),
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.datetimes().map(lambda moment: moment.isoformat(" ")),
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=20))
+def test_any_rows_hit_as_they_missed(database: Database, rows: list[tuple[Any, Any]]) -> None:
+    """Whatever types the server finds for them."""
+    union = " UNION ALL ".join(["SELECT ? AS a, ? AS b"] * len(rows))
+
+    found = database.query(union, [cell for row in rows for cell in row])
+
+    assert repr(found) == repr(codec.decode(codec.encode_rows(found)))
+    assert len(found) == len(rows)
+
+
+def test_a_large_result_is_read_whole(database: Database) -> None:
+    """Packet numbers go round, blocks and pieces join."""
+    rows = database.query(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) "
+        "SELECT a.i * 1000 + b.i AS id, REPEAT('x', a.i % 300) AS t "
+        "FROM n a JOIN n b WHERE b.i <= 30 ORDER BY id"
+    )
+
+    assert len(rows) == 27_000
+    assert rows[-1] == {"id": 900_030, "t": ""}
+    assert all(len(row["t"]) == row["id"] // 1000 % 300 for row in rows)
+
+
+def test_a_long_row_is_read_whole(database: Database) -> None:
+    """Longer than a packet, which has at most 16 MiB."""
+    rows = database.query("SELECT REPEAT('ab', 4500000) AS a, REPEAT('cd', 4500000) AS b")
+
+    assert rows == [{"a": "ab" * 4_500_000, "b": "cd" * 4_500_000}]
