@@ -54,8 +54,8 @@ class Matcher:
 
     def entry(self, name: bytes) -> bool:
         """Tell whether *name* is a main key that carries the pairs."""
-        for needle, match in self._searches:
-            found = needle in name and match(name) is not None
+        for pair, element, match in self._searches:
+            found = (pair in name or element in name) and match(name) is not None
             if found != self.require_all:
                 return found
         return self.require_all
@@ -83,14 +83,15 @@ def _checked_pairs(names: Sequence[str], values: Sequence[object]) -> list[tuple
     ]
 
 
-def _search(name: str, shown: str, prefix: str) -> tuple[bytes, Callable[[bytes], object]]:
-    """Compile what finds a pair in a key, and a literal that is in every such key."""
-    start, value = re.escape(f"{name}=".encode()), re.escape(shown.encode())
+def _search(name: str, shown: str, prefix: str) -> tuple[bytes, bytes, Callable[[bytes], object]]:
+    """Compile what finds a pair in a key, and two literals of which every such key holds one."""
+    pair, value = f"{name}={shown}".encode(), re.escape(shown.encode())
     if not _NUMBER.fullmatch(shown):
-        return f"{name}={shown}_".encode(), _compile(prefix, start + value + b"_")
+        return pair, pair, _compile(prefix, re.escape(pair) + b"_")
     # Lookahead first, then the element: both in one go, so a long list costs its length and not its square.
     element = b"(?=%b_)(?:[^,_]++,)*?%b(?:,[^_]*+)?_" % (_NUMBER_LIST, value)
-    return f"{name}=".encode(), _compile(prefix, start + b"(?>%b_|%b)" % (value, element))
+    number = re.escape(f"{name}=".encode()) + b"(?>%b_|%b)" % (value, element)
+    return pair, b"," + shown.encode(), _compile(prefix, number)
 
 
 def _compile(prefix: str, pair: bytes) -> Callable[[bytes], object]:
