@@ -2,7 +2,9 @@
 
 There is no count of connections lent out that an exception between two bytecodes could put wrong (a signal
 handler may raise anywhere): the living connections themselves are counted, weakly, so one that gets lost
-is garbage, and its place free again. Lending and taking back touch no lock.
+is garbage, and its place free again. For the same reason nothing here waits on a ``Condition``, whose
+``with`` is Python and can be interrupted between taking its lock and the block. Lending an idle connection
+and taking it back touch no lock.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
@@ -29,10 +32,11 @@ class Connection(Protocol):
     """What is asked of a connection here."""
 
     def connect(self) -> Any:
-        """Open it."""
+        """Open it; nothing if it is open."""
 
     def can_read(self, timeout: float = 0) -> bool:
         """Return whether anything waits to be read; raise if the server has closed it."""
+        ...
 
     def disconnect(self) -> Any:
         """Close it."""
@@ -45,12 +49,20 @@ class Connections:
         make: makes an unopened connection.
         limit: how many may be alive.
         timeout: seconds to wait for one when all are lent.
+        failures: what an idle connection raises when the server has closed it.
     """
 
-    def __init__(self, make: Callable[[], Any], limit: int, timeout: float) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        limit: int,
+        timeout: float,
+        failures: tuple[type[Exception], ...] = (OSError,),
+    ) -> None:
         self._make = make
         self._limit = limit
         self._timeout = timeout
+        self._failures = failures
         self._closed = False
         self.after_fork_in_child()
         process.register(self)
@@ -59,86 +71,105 @@ class Connections:
         """Leave the parent's connections alone: dropping them closes descriptors and sends nothing."""
         self._idle: deque[Any] = deque()
         self._alive: WeakSet[Any] = WeakSet()
+        self._lock = threading.Lock()
         self._waiting = 0
-        self._returned = threading.Condition(threading.Lock())
+        self._returns: SimpleQueue[None] = SimpleQueue()
 
     def lend(self) -> Any:
-        """Return an open connection with nothing unread; give it back by ``take_back``, or drop it.
+        """Return an open connection with nothing unread; give it to ``take_back`` or ``discard``.
 
         Raises:
             CacheUnavailable: all are lent and none came back in time.
             Exception: whatever connecting raises.
         """
+        connection = self._pop()
+        if connection is not None:
+            return connection
+        until = time.monotonic() + self._timeout
         while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return self._open()
-            if _is_clean(connection):
+            connection = self._place()
+            if connection is not None:
+                return self._connected(connection)
+            self._await_return(until)
+            connection = self._pop()
+            if connection is not None:
                 return connection
 
     def take_back(self, connection: Any) -> None:
         """Take back a connection whose last reply has been read whole."""
         if self._closed:
-            connection.disconnect()
+            self.discard(connection)
             return
         self._idle.append(connection)
         if self._closed:  # since the question above
             self.drain()
-        if self._waiting:
-            with self._returned:
-                self._returned.notify()
+        if self._waiting > self._returns.qsize():
+            self._returns.put(None)
+
+    def discard(self, connection: Any) -> None:
+        """Close a connection that may hold somebody else's reply; its place is free again."""
+        self._alive.discard(connection)
+        connection.disconnect()
 
     def drain(self) -> None:
         """Close the idle connections."""
-        while self._idle:
-            self._idle.pop().disconnect()
+        while (connection := self._pop_any()) is not None:
+            self.discard(connection)
 
     def close(self) -> None:
         """Close the idle connections, and those still lent when they come back; final."""
         self._closed = True
         self.drain()
 
-    def _open(self) -> Any:
-        connection = self._place_or_idle()
+    def _pop_any(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _pop(self) -> Any:
+        """Return an idle connection that is open and silent, closing those that are not, or ``None``."""
+        while (connection := self._pop_any()) is not None:
+            try:
+                if not connection.can_read():
+                    return connection
+            except self._failures:
+                pass  # closed by the server while it was idle
+            self.discard(connection)
+        return None
+
+    def _place(self) -> Any:
+        """Return a new connection if there is room for one."""
+        with self._lock:
+            if len(self._alive) >= self._limit:
+                return None
+            connection = self._make()
+            self._alive.add(connection)
+            return connection
+
+    def _connected(self, connection: Any) -> Any:
         try:
             connection.connect()
         except BaseException:
-            connection.disconnect()
-            self._alive.discard(connection)
+            self.discard(connection)
             raise
         return connection
 
-    def _place_or_idle(self) -> Any:
-        """Return a new connection if there is room for one, else the next that comes back."""
-        until = time.monotonic() + self._timeout
-        with self._returned:
+    def _await_return(self, until: float) -> None:
+        """Wait a while for somebody to give a connection back."""
+        left = until - time.monotonic()
+        if left <= 0:
+            raise CacheUnavailable(
+                f"no Redis connection became free within {self._timeout:g} s "
+                f"(all {self._limit} are in use); raise max_connections"
+            )
+        with self._lock:
             self._waiting += 1
-            try:
-                while True:
-                    if self._idle:
-                        return self._idle.pop()
-                    if len(self._alive) < self._limit:
-                        connection = self._make()
-                        self._alive.add(connection)
-                        return connection
-                    left = until - time.monotonic()
-                    if left <= 0:
-                        raise CacheUnavailable(
-                            f"no Redis connection became free within {self._timeout:g} s "
-                            f"(all {self._limit} are in use); raise max_connections"
-                        )
-                    self._returned.wait(min(left, LOOK_AGAIN))
-            finally:
+        try:
+            if not self._idle:  # asked after the count was raised: whoever returns one from here on says so
+                self._returns.get(timeout=min(left, LOOK_AGAIN))
+        except Empty:
+            pass
+        finally:
+            with self._lock:
                 self._waiting -= 1
-
-
-def _is_clean(connection: Any) -> bool:
-    """Return whether an idle connection is open and silent; close it if not."""
-    try:
-        if not connection.can_read():
-            return True
-    except Exception:  # noqa: BLE001, S110 - closed by the server, however that shows: another one serves
-        pass
-    connection.disconnect()
-    return False

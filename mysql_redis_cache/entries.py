@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.store import Link
 
-__all__ = ["MARKER", "REGISTRY", "Entries", "Found", "Name", "index_key"]
+__all__ = ["REGISTRY", "UNINDEXED", "Entries", "Found", "Name", "index_key"]
 
-# While this exists, some entry may be in no index, and a drop by index has to sweep.
-MARKER = b"mrc:unindexed"
-# The index keys, each with the time from which it is garbage.
+# A sorted set of the index keys, each with the time from which it is garbage, in milliseconds.
 REGISTRY = b"mrc:idx"
+# In it, the time until which entries may live that are in no index, so that a drop by index has to sweep.
+UNINDEXED = b"unindexed"
 
 
 class Found(NamedTuple):
@@ -36,8 +36,8 @@ class Name(NamedTuple):
     Attributes:
         key: the entry.
         lease: its lease.
-        tracks: what a script registers the entry in: the marker, or the registry and the index keys of its
-            pairs, or nothing (cluster).
+        tracks: what a script registers the entry in: the registry and the index keys of its pairs; the
+            registry alone, without an index; nothing in a cluster, or without pairs.
         horizon: milliseconds from the lease's start for which the entry may live.
     """
 
@@ -123,10 +123,11 @@ class Entries:
 
     def unlink(self, key: bytes, lease: bytes) -> bool:
         """Delete an entry and its lease; return whether the entry was there."""
-        _, gone = self._link.calls([(b"UNLINK", lease), (b"UNLINK", key)])
-        if isinstance(gone, Refused):
-            raise gone
-        return bool(gone)
+        replies = self._link.calls([(b"UNLINK", lease), (b"UNLINK", key)])
+        for reply in replies:
+            if isinstance(reply, Refused):
+                raise reply
+        return bool(replies[1])
 
     def name(
         self, key: str, texts: Sequence[str], prefix: str, longest: float, *, indexed: bool
@@ -158,7 +159,7 @@ def _tracks(texts: Sequence[str], prefix: str, *, indexed: bool) -> tuple[bytes,
     """Return what an entry is registered in. Without pairs no drop looks for it, so: nothing."""
     if not texts:
         return ()
-    return (REGISTRY, *(index_key(prefix, text) for text in texts)) if indexed else (MARKER,)
+    return (REGISTRY, *(index_key(prefix, text) for text in texts)) if indexed else (REGISTRY,)
 
 
 def _aged(left: int | Refused, payload: bytes | Refused | None) -> Found | None:
@@ -183,5 +184,5 @@ def _left(milliseconds: int) -> float:
 
 def _check_type_error(error: Refused) -> None:
     """Let a key of another type pass for a missing entry, which the fill will overwrite."""
-    if "WRONGTYPE" not in str(error):
+    if not error.is_wrong_type:
         raise error

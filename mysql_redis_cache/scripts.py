@@ -25,55 +25,57 @@ def _script(source: str) -> Script:
 
 
 # Shared by the scripts that start a lease or store a value: register(horizon_ms) puts the entry into the
-# index of each of its pairs (KEYS[4..]), or, without an index, leaves the marker (KEYS[3]) that makes index
-# drops sweep. Scores are milliseconds of Redis's own clock. Members leave by score alone: a drop that
-# removed them would hide a lease taken meanwhile from the next drop. The registry (KEYS[3] again) lists the
-# index keys, so that those nobody writes to any more go too, two per call.
+# index of each of its pairs (KEYS[4..]) and those into the registry (KEYS[3]); or, without an index, leaves
+# a mark in the registry that makes index drops sweep. Scores are milliseconds of Redis's own clock: nothing
+# here has a TTL, or eviction under volatile-* would take it. Members leave by score alone: a drop that
+# removed them would hide a lease taken meanwhile from the next drop. The registry serves to end the indexes
+# that nobody writes to any more, two per call.
 _REGISTER = """
 local function register(horizon)
   if #KEYS == 2 then return end
-  if #KEYS == 3 then
-    if redis.call('PTTL', KEYS[3]) < horizon then redis.call('SET', KEYS[3], '1', 'PX', horizon) end
-    return
-  end
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  if #KEYS == 3 then
+    redis.call('ZADD', KEYS[3], 'GT', now + horizon, 'unindexed')
+    return
+  end
   for i = 4, #KEYS do
     redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
     redis.call('ZADD', KEYS[i], 'GT', now + horizon, KEYS[1])
     redis.call('ZADD', KEYS[3], 'GT', now + horizon, KEYS[i])
   end
   for _, over in ipairs(redis.call('ZRANGE', KEYS[3], '-inf', now, 'BYSCORE', 'LIMIT', 0, 2)) do
-    redis.call('UNLINK', over)
+    if over ~= 'unindexed' then redis.call('UNLINK', over) end
     redis.call('ZREM', KEYS[3], over)
   end
 end
 """
 
-# ARGV: token, lease ms, newer-than ms, horizon ms → 1 won, 0 lost, {left ms, value} found
+# ARGV: token, lease ms, newer-than ms, horizon ms → 1 won, 0 lost, {left ms, value} found.
+# An entry without an end has infinitely much left. Whatever lies under the lease's name and is none goes.
 ACQUIRE = _script(
     _REGISTER
     + """
 local value = redis.pcall('GET', KEYS[1])
 if type(value) == 'string' then
   local left = redis.call('PTTL', KEYS[1])
-  if left == -1 or left > tonumber(ARGV[3]) then return {left, value} end
+  if (left == -1 and math.huge or left) > tonumber(ARGV[3]) then return {left, value} end
 end
 local holder = redis.pcall('GET', KEYS[2])
-if holder and holder ~= ARGV[1] then return 0 end
+if type(holder) == 'string' and holder ~= ARGV[1] then return 0 end
 register(tonumber(ARGV[4]))
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 )
 
-# ARGV: token, payload, ttl s → 1 stored, 0 refused
+# ARGV: token, payload, ttl s → 1 stored, 0 refused. A value that Redis does not take ends the lease as well.
 FILL = _script(
     """
 if redis.pcall('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+local stored = redis.pcall('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 redis.call('DEL', KEYS[2])
-return 1
+return stored.err and stored or 1
 """
 )
 

@@ -1,6 +1,6 @@
 """Redis itself: configuration, connections, commands. The only room that knows redis-py's ordinary client."""
 
 from .config import Link, link
-from .single import Pinned, Refused, Server
+from .single import Moved, Part, Pinned, Refused, Server
 
-__all__ = ["Link", "Pinned", "Refused", "Server", "link"]
+__all__ = ["Link", "Moved", "Part", "Pinned", "Refused", "Server", "link"]

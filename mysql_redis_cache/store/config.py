@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool, parse_url
-from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool
+from redis.connection import UnixDomainSocketConnection, parse_url
+from redis.sentinel import SentinelConnectionPool
 
+from .bounds import TIMEOUT, bounded, checked_maker
 from .cluster import Cluster
+from .sentinel import Masters
 from .single import Server
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["Link", "link"]
 
 Link = Server | Cluster
 
-TIMEOUT = 0.25
 MAX_CONNECTIONS = 50
-_REDIS_OPTIONS = frozenset(inspect.signature(redis.Redis.__init__).parameters) - {"self", "connection_pool"}
+_KNOWN = frozenset(inspect.signature(redis.Redis.__init__).parameters) - {"self", "connection_pool"}
 # What of a configuration is used. The rest of redis-py's options (retries, RESP3, decoding, its own cache,
-# health checks) would break the guarantees above, and is accepted but left alone.
-_TAKEN = {
-    *("host", "port", "path", "db", "username", "password", "credential_provider", "client_name"),
-    *("socket_timeout", "socket_connect_timeout", "socket_keepalive", "socket_keepalive_options"),
-} | {name for name in _REDIS_OPTIONS if name.startswith("ssl_")}
-_DEFAULTS = {
-    name: parameter.default for name, parameter in inspect.signature(redis.Redis.__init__).parameters.items()
-}
+# health checks) would break the guarantees of this folder, and is accepted but left alone.
+_TIMEOUTS = frozenset({"socket_timeout", "socket_connect_timeout"})
+_COMMON = _TIMEOUTS | {"db", "username", "password", "credential_provider", "client_name"}
+_TCP = _COMMON | {"host", "port", "socket_keepalive", "socket_keepalive_options"}
+_TLS = _TCP | {name for name in _KNOWN if name.startswith("ssl_")}
+_UNIX = _COMMON | {"path"}
+# What a ready client has when its maker said nothing: no reason to wait longer than by default.
+_UNSAID = {name: inspect.signature(redis.Redis.__init__).parameters[name].default for name in _TIMEOUTS}
 
 
 def link(config: Mapping[str, Any] | str | object) -> Link:
@@ -46,7 +43,7 @@ def link(config: Mapping[str, Any] | str | object) -> Link:
 
     Raises:
         TypeError: it is none of these, or an asyncio client.
-        ValueError: an unknown option, or a client that reads from replicas.
+        ValueError: an unknown option, a bad value, or a client that reads from replicas.
     """
     if isinstance(config, str):
         return _from_url(config)
@@ -54,120 +51,98 @@ def link(config: Mapping[str, Any] | str | object) -> Link:
         return _from_client(config)
     if isinstance(config, redis.RedisCluster):
         return _from_cluster(config)
-    if isinstance(config, dict):
+    if isinstance(config, Mapping):
         return _from_options(config)
-    raise TypeError(
-        "redis_config must be a dict, a URL, a redis.Redis, a redis.RedisCluster or None, "
-        f"not {type(config).__module__}.{type(config).__name__}"
-    )
+    kind = f"{type(config).__module__}.{type(config).__name__}"
+    if kind.startswith("redis.asyncio."):
+        raise TypeError(
+            f"redis_config is a {kind}; pass a blocking redis.Redis, also to the asynchronous clients, "
+            "which use it in threads"
+        )
+    raise TypeError(f"redis_config must be a dict, a URL, a redis.Redis or a redis.RedisCluster, not {kind}")
 
 
 def _from_url(url: str) -> Link:
     try:
         options = parse_url(url)
-    except ValueError as error:
-        raise ValueError(f"redis_config is not a redis://, rediss:// or unix:// URL: {error}") from None
-    secure = options.pop("connection_class", None) is redis.SSLConnection
-    return _from_options(
-        {**options, **({"ssl": True} if secure else {})}, known=_REDIS_OPTIONS | {"path", "timeout"}
-    )
+    except ValueError:
+        # Its words may hold a piece of a password that was not percent-encoded.
+        raise ValueError(
+            "redis_config is not a redis://, rediss:// or unix:// URL, or a part of it has a bad value; "
+            "in a password, percent-encode special characters"
+        ) from None
+    options.pop("timeout", None)  # redis-py's, for its pool
+    kind = options.pop("connection_class", redis.Connection)
+    if "path" in options:
+        options["unix_socket_path"] = options.pop("path")
+    return _from_options({**options, "ssl": kind is redis.SSLConnection or options.get("ssl", False)})
 
 
-def _from_options(options: Mapping[str, Any], known: frozenset[str] = _REDIS_OPTIONS) -> Link:
+def _from_options(options: Mapping[str, Any]) -> Link:
     for name in options:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
+        if name not in _KNOWN:
+            near = difflib.get_close_matches(str(name), _KNOWN, n=1)
             advice = f"; did you mean {near[0]}?" if near else ""
             raise ValueError(f"redis_config has an unknown option: {name}{advice}")
-    options = {("unix_socket_path" if name == "path" else name): value for name, value in options.items()}
-    options.pop("timeout", None)
-    return _from_client(redis.Redis(**options), limit=options.get("max_connections"))
+    kind: type[Any]
+    if options.get("unix_socket_path"):
+        kind, names = UnixDomainSocketConnection, _UNIX
+        options = {**options, "path": options["unix_socket_path"]}
+    else:
+        kind, names = (redis.SSLConnection, _TLS) if options.get("ssl") else (redis.Connection, _TCP)
+    taken = bounded({name: value for name, value in options.items() if name in names})
+    return Server(checked_maker(kind, taken), _limit(options), taken["socket_timeout"])
 
 
-def _from_client(client: redis.Redis, limit: int | None = None) -> Link:
+def _limit(options: Mapping[str, Any]) -> int:
+    limit = options.get("max_connections")
+    if limit is None:
+        return MAX_CONNECTIONS
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise ValueError(f"redis_config: max_connections must be a positive int, not {limit!r}")
+    return limit
+
+
+def _from_client(client: redis.Redis) -> Link:
     pool = client.connection_pool
-    taken = _taken(pool.connection_kwargs)
-    limit = limit or MAX_CONNECTIONS
+    taken = bounded(_said(pool.connection_kwargs))
     if not isinstance(pool, SentinelConnectionPool):
-        own = ConnectionPool(connection_class=pool.connection_class, **taken)
-        return Server(own.make_connection, limit, taken["socket_timeout"])
+        return Server(checked_maker(pool.connection_class, taken), MAX_CONNECTIONS, taken["socket_timeout"])
     if not pool.is_master:
-        raise ValueError(
-            "redis_config is a client that reads from replicas, which serve stale rows; use master_for()"
-        )
-    watcher = _own_sentinel(pool.sentinel_manager, taken)
-    secure = issubclass(pool.connection_class, redis.SSLConnection)
-    own = SentinelConnectionPool(pool.service_name, watcher, ssl=secure, **taken)
-    return Server(own.make_connection, limit, taken["socket_timeout"])
-
-
-def _own_sentinel(sentinel: Sentinel, taken: Mapping[str, Any]) -> Sentinel:
-    """Return the same sentinels, asked without the ten retries of their ordinary clients."""
-    bounded = {
-        name: taken[name] for name in ("socket_timeout", "socket_connect_timeout", "retry", "protocol")
-    }
-    asked = [client.connection_pool.connection_kwargs for client in sentinel.sentinels]
-    credentials = _taken(asked[0]) if asked else {}
-    credentials = {name: value for name, value in credentials.items() if name not in {"host", "port", "db"}}
-    own = Sentinel(
-        [(kwargs["host"], kwargs["port"]) for kwargs in asked], sentinel_kwargs={**credentials, **bounded}
-    )
-    own.min_other_sentinels = sentinel.min_other_sentinels
-    return own
+        raise _reads_from_replicas("use master_for()")
+    pools = [sentinel.connection_pool for sentinel in pool.sentinel_manager.sentinels]
+    asked = [(asked.connection_class, bounded(_said(asked.connection_kwargs))) for asked in pools]
+    masters = Masters(pool, taken, asked)
+    server = Server(masters.make, MAX_CONNECTIONS, taken["socket_timeout"])
+    masters.on_change = server.drain
+    return server
 
 
 def _from_cluster(client: redis.RedisCluster) -> Link:
-    if client.read_from_replicas or client.load_balancing_strategy:
-        raise ValueError(
-            "redis_config is a client that reads from replicas, which serve stale rows; turn that off"
-        )
+    if client.read_from_replicas or getattr(client, "load_balancing_strategy", None):
+        raise _reads_from_replicas("turn that off")
     manager = client.nodes_manager
-    secure = issubclass(
-        manager.connection_kwargs.get("connection_class", redis.Connection), redis.SSLConnection
-    )
-    taken = _taken(manager.connection_kwargs)
-    taken = {name: value for name, value in taken.items() if name not in {"host", "port", "db", "path"}}
-    nodes = [redis.cluster.ClusterNode(node.host, node.port) for node in manager.startup_nodes.values()]
-
-    def make_client() -> Any:
-        # Two retries: one for a slot that has moved, one for a node that has gone.
-        retry = Retry(NoBackoff(), 2)
-        return redis.RedisCluster(startup_nodes=nodes, **{**taken, "retry": retry, "ssl": secure})
+    given = manager.connection_kwargs
+    kind = given.get("connection_class", redis.Connection)
+    if given.get("ssl"):
+        kind = redis.SSLConnection
+    here = {"host", "port", "db", "path"}
+    taken = bounded({name: value for name, value in _said(given).items() if name not in here})
+    nodes = [*manager.startup_nodes.values(), *manager.nodes_cache.values()]
+    seeds = {(node.host, int(node.port)) for node in nodes}
 
     def make_server(host: str, port: int) -> Server:
-        connection = redis.SSLConnection if secure else redis.Connection
-        pool = ConnectionPool(connection_class=connection, host=host, port=port, **taken)
-        return Server(pool.make_connection, MAX_CONNECTIONS, taken["socket_timeout"])
+        make = checked_maker(kind, {**taken, "host": host, "port": port})
+        return Server(make, MAX_CONNECTIONS, taken["socket_timeout"])
 
-    return Cluster(make_client, make_server)
-
-
-def _taken(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the connection arguments among *options*, with this library's own for all the others."""
-    taken = {
-        name: value
-        for name, value in options.items()
-        if name in _TAKEN and value is not None and value is not _DEFAULTS.get(name)
-    }
-    if not taken.get("path"):
-        taken.setdefault("host", "localhost")
-        taken.setdefault("port", 6379)
-    timeouts = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
-    return {
-        **timeouts,
-        **taken,
-        "protocol": 2,
-        "retry": Retry(NoBackoff(), 0),
-        "redis_connect_func": _connect_whole,
-        "lib_name": None,
-        "lib_version": None,
-    }
+    return Cluster(seeds, make_server, TIMEOUT, manager.address_remap)
 
 
-def _connect_whole(connection: Any) -> None:
-    """Log in and select the database, or leave no half-set-up connection behind."""
-    try:
-        connection.on_connect()
-    except BaseException:
-        connection.disconnect()
-        raise
+def _said(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the connection arguments of a ready client, as far as its maker gave them."""
+    taken = {name: value for name, value in options.items() if name in _TLS | _UNIX}
+    return {name: value for name, value in taken.items() if name not in _UNSAID or value != _UNSAID[name]}
+
+
+def _reads_from_replicas(advice: str) -> ValueError:
+    return ValueError(f"redis_config is a client that reads from replicas, which serve stale rows; {advice}")

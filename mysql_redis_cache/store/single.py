@@ -7,7 +7,7 @@ reply, and is never used again. Whatever goes wrong leaves here as ``CacheUnavai
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import exceptions as redis_errors
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.scripts import Script
 
-__all__ = ["FAILURES", "Pinned", "Refused", "Server", "failure"]
+__all__ = ["FAILURES", "Moved", "Part", "Pinned", "Refused", "Server", "run_script", "run_scripts"]
 
 # RedisClusterException is no RedisError; what a socket raises is an OSError.
 FAILURES = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError)
@@ -28,6 +28,35 @@ FAILURES = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError
 class Refused(CacheUnavailable):
     """Redis answered a command with an error, such as WRONGTYPE, OOM or READONLY."""
 
+    @property
+    def is_unknown_script(self) -> bool:
+        """Whether the server does not know the script, as after its restart."""
+        return isinstance(self.__cause__, redis_errors.NoScriptError)
+
+    @property
+    def is_wrong_type(self) -> bool:
+        """Whether the key holds another type than the command is for."""
+        return str(self.__cause__).startswith("WRONGTYPE")
+
+
+class Moved(Refused):
+    """The key's slot is, or is on its way to, elsewhere in the cluster.
+
+    Attributes:
+        address: host and port to ask; the host may be empty, which means that of who said so.
+        asking: whether only for this time (ASK), the slot being under way.
+    """
+
+    address: tuple[str, int]
+    asking: bool
+
+
+class Part(NamedTuple):
+    """A server to be swept, and a key that it would store."""
+
+    server: Server
+    key: bytes
+
 
 class Server:
     """One Redis server, or the master that Sentinel names.
@@ -35,13 +64,14 @@ class Server:
     Args:
         make: makes an unopened redis-py connection.
         limit: how many connections may be open.
-        timeout: seconds to wait for a free one.
+        timeout: seconds to wait for a reply, and for a free connection.
     """
 
     clustered = False
 
     def __init__(self, make: Callable[[], Any], limit: int, timeout: float) -> None:
-        self._connections = Connections(make, limit, timeout)
+        self.timeout = timeout
+        self._connections = Connections(make, limit, timeout, FAILURES)
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its reply: the one round trip of a hit.
@@ -55,11 +85,11 @@ class Server:
             try:
                 connection.send_packed_command(connection.pack_command(*command), check_health=False)
                 reply = connection.read_response()
-            except redis_errors.ResponseError:
-                self._connections.take_back(connection)
+            except redis_errors.ResponseError as error:
+                self._take_back(connection, demoted=isinstance(error, redis_errors.ReadOnlyError))
                 raise
             except BaseException:
-                connection.disconnect()
+                self._connections.discard(connection)
                 raise
         except MRCError:
             raise
@@ -75,20 +105,11 @@ class Server:
 
     def script(self, script: Script, keys: Sequence[bytes], *arguments: Any) -> Any:
         """Run a script, sending its text only to a server that does not know it yet."""
-        try:
-            return self.call(b"EVALSHA", script.sha, len(keys), *keys, *arguments)
-        except Refused as error:
-            if not isinstance(error.__cause__, redis_errors.NoScriptError):
-                raise
-            return self.call(b"EVAL", script.source, len(keys), *keys, *arguments)
+        return run_script(self.call, script, keys, arguments)
 
     def scripts(self, runs: Sequence[tuple[Script, Sequence[bytes], Sequence[Any]]]) -> list[Any]:
-        """Run several scripts in one round trip (two if one of them is new to the server)."""
-        replies = self.calls([(b"EVALSHA", s.sha, len(keys), *keys, *args) for s, keys, args in runs])
-        return [
-            self.script(script, keys, *arguments) if is_unknown_script(reply) else reply
-            for reply, (script, keys, arguments) in zip(replies, runs, strict=True)
-        ]
+        """Run several scripts in one round trip (two if the server does not know them yet)."""
+        return run_scripts(self.calls, runs)
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the values of *keys* in one round trip."""
@@ -99,24 +120,21 @@ class Server:
         """Lend one connection for several commands; it is never silently replaced by another."""
         try:
             connection = self._connections.lend()
+            pinned = Pinned(connection)
             try:
-                yield Pinned(connection)
+                yield pinned
             except BaseException:
-                connection.disconnect()
+                self._connections.discard(connection)
                 raise
         except MRCError:
             raise
         except FAILURES as error:
             raise failure(error) from error
-        self._connections.take_back(connection)
+        self._take_back(connection, demoted=pinned.demoted)
 
-    def primaries(self) -> list[Server]:
-        """Return the servers that hold keys: this one."""
-        return [self]
-
-    def layout(self) -> object:
-        """Return something that changes when keys may have moved between servers: never."""
-        return None
+    def parts(self) -> tuple[list[Part], object]:
+        """Return what a sweep has to walk, and something that changes when keys may have moved: never."""
+        return [Part(self, b"mrc:sync")], None
 
     def drain(self) -> None:
         """Close the connections not in use; later calls open new ones."""
@@ -126,12 +144,24 @@ class Server:
         """Close the connections; final."""
         self._connections.close()
 
+    def _take_back(self, connection: Any, *, demoted: bool) -> None:
+        """Take the connection back, unless its server calls itself a replica: then it serves stale rows.
+
+        The name may lead to another server by now, as behind a failover, so all connections are opened anew.
+        """
+        if not demoted:
+            self._connections.take_back(connection)
+            return
+        self._connections.discard(connection)
+        self._connections.drain()
+
 
 class Pinned:
     """Several commands over one connection."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self.demoted = False
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its reply; an error reply is raised as ``Refused``."""
@@ -150,17 +180,49 @@ class Pinned:
         try:
             return self._connection.read_response()
         except redis_errors.ResponseError as error:
+            self.demoted = self.demoted or isinstance(error, redis_errors.ReadOnlyError)
             refused = failure(error)
             refused.__cause__ = error
             return refused
 
 
+def run_script(
+    call: Callable[..., Any], script: Script, keys: Sequence[bytes], arguments: Sequence[Any]
+) -> Any:
+    """Run a script by *call*, sending its text only where it is not known yet."""
+    try:
+        return call(b"EVALSHA", script.sha, len(keys), *keys, *arguments)
+    except Refused as error:
+        if not error.is_unknown_script:
+            raise
+        return call(b"EVAL", script.source, len(keys), *keys, *arguments)
+
+
+def run_scripts(
+    calls: Callable[[Sequence[Sequence[Any]]], list[Any]],
+    runs: Sequence[tuple[Script, Sequence[bytes], Sequence[Any]]],
+) -> list[Any]:
+    """Run several scripts by *calls*, sending their texts only where they are not known yet."""
+    replies = calls([(b"EVALSHA", s.sha, len(keys), *keys, *arguments) for s, keys, arguments in runs])
+    unknown = [
+        place for place, reply in enumerate(replies) if isinstance(reply, Refused) and reply.is_unknown_script
+    ]
+    if unknown:
+        texts = [
+            (s.source, len(keys), *keys, *arguments) for s, keys, arguments in map(runs.__getitem__, unknown)
+        ]
+        for place, reply in zip(unknown, calls([(b"EVAL", *text) for text in texts]), strict=True):
+            replies[place] = reply
+    return replies
+
+
 def failure(error: Exception) -> CacheUnavailable:
     """Return what *error* of redis-py or of a socket is called outside this room."""
+    if isinstance(error, redis_errors.AskError):  # MovedError is one
+        moved = Moved(f"the Redis Cluster has moved a key's slot: {error}")
+        moved.address, moved.asking = (error.host, error.port), not isinstance(error, redis_errors.MovedError)
+        return moved
     if isinstance(error, redis_errors.ResponseError):
-        return Refused(f"Redis refused a command: {error}")
+        # An unknown command is quoted with its arguments, and those hold parameter values.
+        return Refused(f"Redis refused a command: {str(error).partition(', with args')[0]}")
     return CacheUnavailable(f"Redis did not answer: {type(error).__name__}: {error}")
-
-
-def is_unknown_script(reply: object) -> bool:
-    return isinstance(reply, Refused) and isinstance(reply.__cause__, redis_errors.NoScriptError)

@@ -1,0 +1,136 @@
+"""Concurrent drops of a process share the next sweep, never one that has begun.
+
+However many writers there are, one sweep runs and one waits. No lock is held during a sweep: whoever sweeps
+holds a *turn*, an object, so that an interrupted sweeper cannot keep the others out for ever.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from mysql_redis_cache.errors import CacheUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mysql_redis_cache.matching import Matcher
+
+    from .budget import Budget
+
+__all__ = ["Sweeps"]
+
+# An interrupted sweeper wakes nobody, so whoever waits for one looks again this often.
+LOOK_AGAIN = 0.05
+
+
+class Sweeps:
+    """Runs sweeps, each for all the drops that came before it began.
+
+    Args:
+        sweep: sweeps for some drops, within the time of one of them (its place is the third argument);
+            returns how many entries each deleted.
+    """
+
+    def __init__(self, sweep: Callable[[Sequence[Matcher], Budget, int], list[int]]) -> None:
+        self._sweep = sweep
+        self.after_fork_in_child()
+
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's sweeps."""
+        self._lock = threading.Lock()
+        self._next: _Batch | None = None
+        self._running: Callable[[], _Turn | None] = _no_turn
+
+    def drop(self, matcher: Matcher, budget: Budget) -> int:
+        """Take part in the next sweep, or run it; return how many entries this drop deleted.
+
+        Raises:
+            CacheUnavailable: the sweep failed.
+            DropTimeout: the time was over before it was done.
+        """
+        batch, place = self._join(matcher)
+        while batch.outcome is None:
+            turn = self._begin(batch)
+            if turn is not None:
+                self._perform(batch, turn, budget, place)
+            else:
+                budget.check("waiting for the sweep before this one", 0)
+                batch.wait(min(budget.left(), LOOK_AGAIN))
+        if isinstance(batch.outcome, CacheUnavailable):
+            raise _fresh(batch.outcome) from batch.outcome
+        return batch.outcome[place]
+
+    def _join(self, matcher: Matcher) -> tuple[_Batch, int]:
+        with self._lock:
+            if self._next is None:
+                self._next = _Batch()
+            self._next.matchers.append(matcher)
+            return self._next, len(self._next.matchers) - 1
+
+    def _begin(self, batch: _Batch) -> _Turn | None:
+        """Close *batch* to others and return the right to sweep for it, if nobody is sweeping."""
+        with self._lock:
+            running = self._running()
+            if running is not None and not running.is_over:
+                return None
+            if self._next is batch:
+                self._next = None
+            turn = _Turn()
+            self._running = weakref.ref(turn)
+            return turn
+
+    def _perform(self, batch: _Batch, turn: _Turn, budget: Budget, place: int) -> None:
+        """Sweep. If this drop's time is over, or it is interrupted, another of the batch does it again."""
+        try:
+            batch.finish(self._sweep(batch.matchers, budget, place))
+        except CacheUnavailable as error:
+            batch.finish(error)
+        finally:
+            turn.is_over = True
+            following = self._next
+            if following is not None:
+                following.wake(1)
+
+
+class _Batch:
+    """The drops that share one sweep."""
+
+    def __init__(self) -> None:
+        self.matchers: list[Matcher] = []
+        self.outcome: list[int] | CacheUnavailable | None = None
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until something may have changed."""
+        with suppress(Empty):
+            self._wakes.get(timeout=seconds)
+
+    def wake(self, count: int) -> None:
+        for _ in range(count):
+            self._wakes.put(None)
+
+    def finish(self, outcome: list[int] | CacheUnavailable) -> None:
+        self.outcome = outcome
+        self.wake(len(self.matchers))
+
+
+class _Turn:
+    """The right to sweep."""
+
+    __slots__ = ("__weakref__", "is_over")
+
+    def __init__(self) -> None:
+        self.is_over = False
+
+
+def _no_turn() -> None:
+    return None
+
+
+def _fresh(error: CacheUnavailable) -> CacheUnavailable:
+    """Return an error for one of several drops, so that no two raise the same object."""
+    return CacheUnavailable(*error.args)

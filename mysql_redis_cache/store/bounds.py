@@ -1,0 +1,69 @@
+"""How connections are made here: within bounds of time, whole or not at all."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection
+from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["TIMEOUT", "bounded", "checked_maker"]
+
+TIMEOUT = 0.25
+# By which name a redis-py is told not to spend two commands on naming itself to the server.
+_NAMELESS = (
+    {"driver_info": None}
+    if "driver_info" in inspect.signature(AbstractConnection.__init__).parameters
+    else {"lib_name": None, "lib_version": None}
+)
+
+
+def bounded(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return connection arguments with bounds on every wait, and nothing retried behind our back.
+
+    Args:
+        options: connection arguments; a timeout of ``None`` means the default, a quarter second.
+
+    Raises:
+        ValueError: a timeout that is not positive.
+    """
+    taken = {name: value for name, value in options.items() if value is not None}
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        taken.setdefault(name, TIMEOUT)
+        if not isinstance(taken[name], (int, float)) or not taken[name] > 0:
+            raise ValueError(f"redis_config: {name} must be positive seconds, not {taken[name]!r}")
+    return {
+        **taken,
+        **_NAMELESS,
+        "protocol": 2,  # under RESP3 redis-py does not look for unread replies
+        "retry": Retry(NoBackoff(), 0),
+        "redis_connect_func": _connect_whole,
+    }
+
+
+def checked_maker(kind: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[[], Any]:
+    """Return what makes unopened connections, having tried it once.
+
+    Raises:
+        ValueError: redis-py does not like the arguments.
+    """
+    try:
+        kind(**arguments)
+    except (redis.RedisError, TypeError, ValueError) as error:
+        raise ValueError(f"redis_config: {error}") from error
+    return lambda: kind(**arguments)
+
+
+def _connect_whole(connection: Any) -> None:
+    """Log in and select the database, or leave no half-set-up connection behind."""
+    try:
+        connection.on_connect()
+    except BaseException:
+        connection.disconnect()
+        raise
