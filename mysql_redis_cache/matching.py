@@ -104,8 +104,8 @@ def _compile(prefix: str, pair: bytes) -> Callable[[bytes], object]:
 
 
 def _glob(pairs: list[tuple[str, str]], require_all: bool, prefix: str) -> bytes:
-    # Redis tries a "*" at every byte of every key, and that is half the cost of a sweep: one pass over the
-    # key, whatever follows. A first byte that does not fit ends it at once, hence the set at the start.
+    # Redis tries what follows a "*" at every byte of every key, which is half the cost of a sweep. Hence the
+    # set at the start, which ends it at the first byte of another namespace's key.
     start = _first_byte(prefix) + b"*" + _escaped(prefix[1:]) + b"*" if prefix else b"*"
     if require_all or len(pairs) == 1:
         name, shown = max(pairs, key=lambda pair: len(pair[1]))
@@ -120,7 +120,10 @@ def _first_byte(prefix: str) -> bytes:
 
 def _pair_glob(name: str, shown: str) -> bytes:
     if _NUMBER.fullmatch(shown):
-        return b"%b*[=,]%b[,_]*" % (_escaped(name), _escaped(shown))  # alone, or in a list
+        # Alone or in a list. "[=,]" before the number would keep 112 out of a drop of 12, at a price: the
+        # number's first digit rules a byte out faster than a set does (a sweep of 300,000 keys: 0.15 s for
+        # 0.23 s on top of the 0.23 s that it takes anyway).
+        return b"%b=*%b[,_]*" % (_escaped(name), _escaped(shown))
     return b"%b=%b_*" % (_escaped(name), _escaped(shown))
 
 

@@ -364,9 +364,9 @@ def test_pattern_lets_redis_send_every_match(redis_url: str) -> None:
 
 PATTERNS: dict[str, tuple[list[str], list[Any], bool, str, bytes]] = {
     "text": (["Name"], ["bob"], True, "", b"*Name=bob_*"),
-    "number": (["Id"], [12], True, "", b"*Id*[=,]12[,_]*"),
+    "number": (["Id"], [12], True, "", b"*Id=*12[,_]*"),
     "escaped": (["N[a]"], ["*?[]\\"], True, "", rb"*N\[a\]=\*\?\[\]\\_*"),
-    "all_takes_the_longest": (["A", "B", "C"], [1, 12345, 12], True, "", b"*B*[=,]12345[,_]*"),
+    "all_takes_the_longest": (["A", "B", "C"], [1, 12345, 12], True, "", b"*B=*12345[,_]*"),
     "any_of_one_name": (["Id", "Id"], [1, 2], False, "", b"*Id=*"),
     "any_of_two_names": (["A", "B"], [1, 2], False, "", b"*=*"),
     "any_of_one": (["A"], ["x"], False, "", b"*A=x_*"),
