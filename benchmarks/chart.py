@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Place = Callable[[float, float], tuple[float, float]]
 
-COLOURS = ("#0b6e4f", "#7a8794", "#b3bcc5", "#d98324")  # the first is this library's
+OURS, OURS_TOO, BY_HAND, OTHER, PEER = "#0b6e4f", "#63b08f", "#6b7885", "#b3bcc5", "#d98324"
 _STYLE = (
     "text{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2933}"
     ".title{font-size:15px;font-weight:600}.head{font-weight:600}.soft{fill:#5f6c7b}.end{text-anchor:end}"
@@ -24,9 +24,10 @@ _MARGIN = 24
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: which subject, how long, and what is written at its end."""
+    """One bar: which subject in which colour, how long, and what is written at its end."""
 
     subject: str
+    colour: str
     value: float
     label: str
 
@@ -48,10 +49,17 @@ class Axes:
     upwards: str
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: which subject in which colour, and its points (x → y)."""
+
+    subject: str
+    colour: str
+    points: Mapping[int, float]
+
+
 def write_bars(path: Path, title: str, panels: Sequence[Panel]) -> None:
     """Draw the *panels* one above the other; in each, the longest bar fills the width."""
-    subjects = list(dict.fromkeys(bar.subject for panel in panels for bar in panel.bars))
-    colours = _colours(subjects)
     width, name_width, row = 760, 240, 20
     drawn = [_text(_MARGIN, 34, title, "title")]
     top = 58
@@ -63,18 +71,18 @@ def write_bars(path: Path, title: str, panels: Sequence[Panel]) -> None:
             y = top + 20 + number * row
             length = max(2.0, room * bar.value / longest)
             drawn.append(_text(_MARGIN + name_width - 10, y + 13, bar.subject, "end soft"))
-            drawn.append(_rectangle(_MARGIN + name_width, y + 2, length, row - 5, colours[bar.subject]))
+            drawn.append(_rectangle(_MARGIN + name_width, y + 2, length, row - 5, bar.colour))
             drawn.append(_text(_MARGIN + name_width + length + 7, y + 13, bar.label))
         top += 20 + row * len(panel.bars) + 18
     _write(path, width, top + 4, title, drawn)
 
 
-def write_lines(path: Path, axes: Axes, series: Mapping[str, Mapping[int, float]]) -> None:
-    """Draw one line for each of *series* (x → y); x is logarithmic, y starts at zero."""
+def write_lines(path: Path, axes: Axes, lines: Sequence[Line]) -> None:
+    """Draw the *lines*; x is logarithmic, y starts at zero."""
     width, height, left, bottom = 760, 420, 78, 356
     right, top = width - 190, 66
-    ticks = sorted({x for line in series.values() for x in line})
-    highest = _round_up(max(y for line in series.values() for y in line.values()))
+    ticks = sorted({x for line in lines for x in line.points})
+    highest = _round_up(max(y for line in lines for y in line.points.values()))
     span = math.log(ticks[-1]) - math.log(ticks[0]) or 1.0
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -84,7 +92,7 @@ def write_lines(path: Path, axes: Axes, series: Mapping[str, Mapping[int, float]
     drawn = [_text(_MARGIN, 34, axes.title, "title"), _text(_MARGIN, 54, axes.upwards, "soft")]
     drawn += _grid(place, ticks, highest)
     drawn.append(_text((left + right) / 2, bottom + 40, axes.across, "soft middle"))
-    drawn += _curves(place, series)
+    drawn += _curves(place, lines)
     _write(path, width, height, axes.title, drawn)
 
 
@@ -101,23 +109,17 @@ def _grid(place: Place, ticks: Sequence[int], highest: float) -> list[str]:
     return drawn
 
 
-def _curves(place: Place, series: Mapping[str, Mapping[int, float]]) -> list[str]:
-    colours = _colours(list(series))
+def _curves(place: Place, lines: Sequence[Line]) -> list[str]:
     drawn = []
     label_y = -math.inf
-    ends = sorted(series, key=lambda name: place(*list(series[name].items())[-1])[1])
-    for name in ends:
-        points = [place(x, y) for x, y in sorted(series[name].items())]
+    for line in sorted(lines, key=lambda line: -line.points[max(line.points)]):
+        points = [place(x, y) for x, y in sorted(line.points.items())]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        drawn.append(f'<polyline fill="none" stroke="{colours[name]}" stroke-width="2.5" points="{path}"/>')
-        drawn += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colours[name]}"/>' for x, y in points]
+        drawn.append(f'<polyline fill="none" stroke="{line.colour}" stroke-width="2.5" points="{path}"/>')
+        drawn += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{line.colour}"/>' for x, y in points]
         label_y = max(label_y + 16, points[-1][1] + 4)  # labels of lines that end together must not overlap
-        drawn.append(_text(points[-1][0] + 12, label_y, name))
+        drawn.append(_text(points[-1][0] + 14, label_y, line.subject))
     return drawn
-
-
-def _colours(subjects: Sequence[str]) -> dict[str, str]:
-    return {subject: COLOURS[number % len(COLOURS)] for number, subject in enumerate(subjects)}
 
 
 def _round_up(value: float) -> float:

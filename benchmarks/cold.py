@@ -93,7 +93,7 @@ def _measure(workload: Workload, name: str, python: str, rounds: int) -> ColdRes
         "library": library,
         "callers": CALLERS,
         "load_seconds": LOAD_SECONDS,
-        "redis": workload.redis(Databases.COLD),
+        "redis": (workload.patient_redis if name in OURS else workload.redis)(Databases.COLD),
         "mysql": workload.mysql_with_db,
         "paths": [str(ROOT)] if library.startswith("ours") else [],
     }

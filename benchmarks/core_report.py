@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import chart
 from aims import Aim, aims_table
 from chart import Bar, Panel, write_bars
 from core import TASKS, CoreResult, Task
 from report import duration, table, times
-from subjects import OURS, OURS_INDEX, PYPI, RAW, Subject
+from subjects import DOGPILE, OURS, OURS_INDEX, PYPI, RAW, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+_COLOURS = {
+    OURS: chart.OURS,
+    OURS_INDEX: chart.OURS_TOO,
+    RAW: chart.BY_HAND,
+    DOGPILE: chart.OTHER,
+    PYPI: chart.PEER,
+}
 
 
 def core_text(result: CoreResult, subjects: Sequence[Subject]) -> str:
@@ -32,7 +41,7 @@ def core_chart(path: Path, result: CoreResult) -> None:
 def _bar(result: CoreResult, operation: str, subject: str) -> Bar:
     seconds = result.timings[operation].seconds(subject).median
     note = f", deletes {result.deleted[subject]}" if operation == "drop" else ""
-    return Bar(subject, seconds, duration(seconds) + note)
+    return Bar(subject, _COLOURS[subject], seconds, duration(seconds) + note)
 
 
 def _measured(result: CoreResult) -> list[Task]:

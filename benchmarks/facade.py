@@ -27,7 +27,8 @@ DATABASES = {OURS: Databases.FACADE, RAW: Databases.FACADE + 1, PYPI: Databases.
 TASKS = (1, 4, 16, 64, 256, 1000)
 QUICK_TASKS = (1, 16, 64)
 LOOPS = ("asyncio", "uvloop")
-LARGE_TASKS = 4
+IDLE = "nothing"
+WATCHED = ((IDLE, 0, False), ("64 tasks, 1 kB", 64, False), ("4 tasks, 1 MB", 4, True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class FacadeResult:
 
     titles: dict[str, str] = field(default_factory=dict)
     loads: dict[Load, Answers] = field(default_factory=dict)
-    holds: dict[str, Answers] = field(default_factory=dict)  # by "1 kB" and "1 MB"
+    holds: dict[str, Answers] = field(default_factory=dict)  # by the titles of WATCHED
 
     def median(self, load: Load, library: str, figure: str) -> float:
         """The median of a *figure* (``rate``, ``p99``, …) over the rounds."""
@@ -87,11 +88,11 @@ def measure_facade(workload: Workload, *, quick: bool) -> FacadeResult:
 
 
 def _holds(children: dict[str, Child], rounds: int, seconds: float) -> dict[str, Answers]:
-    small = {"tasks": 64, "seconds": seconds, "large": False, "holds": True}
-    large = {"tasks": LARGE_TASKS, "seconds": seconds, "large": True, "holds": True}
     return {
-        "1 kB": _ask_in_turns(children, small, rounds),
-        "1 MB": _ask_in_turns(children, large, rounds),
+        title: _ask_in_turns(
+            children, {"tasks": tasks, "seconds": seconds, "large": large, "holds": True}, rounds
+        )
+        for title, tasks, large in WATCHED
     }
 
 
@@ -114,7 +115,7 @@ def _children(workload: Workload, loop: str) -> Iterator[tuple[str, Child]]:
             "library": library,
             "loop": loop,
             "mysql": workload.mysql_with_db,
-            "redis": workload.redis(DATABASES[name]),
+            "redis": (workload.patient_redis if name == OURS else workload.redis)(DATABASES[name]),
             "paths": [str(ROOT)] if name == OURS else [],
         }
         yield name, Child(python, SCRIPT, orders)

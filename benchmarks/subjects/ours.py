@@ -10,8 +10,8 @@ from subjects import OURS, OURS_INDEX, Subject, for_cached_users, for_new_users,
 
 def make_subject(workload: Workload) -> Subject:
     """The default: reads with leases, drops by sweep."""
-    client = MRCClient(workload.mysql, workload.redis(Databases.OURS))
-    server = MRCServer(workload.redis(Databases.DROP))
+    client = MRCClient(workload.mysql, workload.patient_redis(Databases.OURS))
+    server = MRCServer(workload.patient_redis(Databases.DROP))
 
     def close() -> None:
         client.close()
@@ -33,6 +33,6 @@ def make_subject(workload: Workload) -> Subject:
 
 def make_index_subject(workload: Workload) -> Subject:
     """Drops through the index."""
-    server = MRCServer(workload.redis(Databases.INDEX), index=True)
+    server = MRCServer(workload.patient_redis(Databases.INDEX), index=True)
     operations = {"drop": repeated(lambda user: server.drop_outdated_cache(["UserId"], [user]), DROPPED_USER)}
     return Subject(OURS_INDEX, "", Databases.INDEX, operations, server.close)
