@@ -6,7 +6,7 @@ import inspect
 import time
 from contextlib import contextmanager
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
 from mysql_redis_cache import readthrough
 from mysql_redis_cache.core import Core, Options, Read, loading
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MRCClient"]
 
+NEEDS_FACADE = "fn gives an awaitable: a coroutine function needs AsyncMRCClient"
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -75,6 +77,7 @@ class MRCClient:
         early_refresh: β of the XFetch early refresh; 0 is off, 1 is usual.
         wait_timeout: seconds to wait for somebody else's load of the same key before loading oneself.
         max_entry_bytes: larger results are returned but not cached.
+        wait_replicas: how many Redis replicas must have a deletion before a drop returns.
 
     Raises:
         TypeError: a configuration of the wrong type.
@@ -97,6 +100,7 @@ class MRCClient:
         early_refresh: float = 0,
         wait_timeout: float = 15.0,
         max_entry_bytes: int | None = None,
+        wait_replicas: int = 0,
     ) -> None:
         policy = Policy(
             stale_while_revalidate=seconds("stale_while_revalidate", stale_while_revalidate),
@@ -104,7 +108,7 @@ class MRCClient:
             early_refresh=early_refresh,
             wait_timeout=wait_timeout,
         )
-        options = Options(namespace, index, dates, max_entry_bytes, policy)
+        options = Options(namespace, index, dates, max_entry_bytes, wait_replicas, policy)
         core = self.core = Core(mysql_config, redis_config, options)
         self._performers: dict[type[Step], Callable[[Read, Any], Any]] = {
             Get: core.get,
@@ -189,6 +193,9 @@ class MRCClient:
         """
         core = self.core
         core.check_open()
+        check_function(fn)
+        if inspect.iscoroutinefunction(fn):
+            raise TypeError(NEEDS_FACADE)
         read = core.function_read(query, params, param_names, ttl, windows)
         read.load = lambda: core.loaded(_call_plain(fn, read.key))
         return self._run(core.steps(read, refresh=refresh, cache=cache), read)
@@ -386,6 +393,9 @@ class MRCClient:
         """Close everything; final, and safe to repeat."""
         self.core.close()
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an MRCClient cannot be pickled; make one in each process")
+
     def __enter__(self) -> Self:
         return self
 
@@ -476,8 +486,17 @@ def _call_plain(fn: Callable[[], Any], key: str) -> Any:
     if inspect.isawaitable(value):
         if inspect.iscoroutine(value):
             value.close()
-        raise TypeError("fn returned an awaitable; a coroutine function needs AsyncMRCClient")
+        raise TypeError(NEEDS_FACADE)
     return value
+
+
+def check_function(fn: object) -> None:
+    """Raise ``TypeError`` unless *fn* can be called."""
+    if callable(fn):
+        return
+    if inspect.iscoroutine(fn):
+        fn.close()
+    raise TypeError(f"fn must be a function, not {type(fn).__name__}: pass the function, do not call it")
 
 
 def positional_arguments(fn: Callable[..., Any]) -> Callable[..., tuple[object, ...]]:

@@ -62,6 +62,9 @@ LOAD_TIMES_KEPT = 1024
 
 NO_WINDOWS: Mapping[str, Any] = {}
 UNCHANGING = frozenset({int, str, float, bool, type(None), bytes})
+# Params of these types can always be sent; of others, and of text beyond ASCII, it has to be looked at.
+SENDABLE = frozenset({int, bool, type(None), bytes})
+WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,22 @@ class Options:
     index: bool = False
     dates: Dates = "iso"
     max_entry_bytes: int | None = None
+    wait_replicas: int = 0
     policy: Policy = field(default_factory=Policy)
 
+    def __post_init__(self) -> None:
+        if self.dates not in {"iso", "npm"}:
+            raise ValueError(f"dates must be 'iso' or 'npm', not {self.dates!r}")
+        limit = self.max_entry_bytes
+        if limit is None:
+            return
+        if isinstance(limit, bool) or not isinstance(limit, int):
+            raise TypeError(f"max_entry_bytes must be an int or None, not {type(limit).__name__}")
+        if limit < 0:
+            raise ValueError(f"max_entry_bytes must not be negative, got {limit}")
 
-@dataclass(slots=True, eq=False)
+
+@dataclass(slots=True, eq=False, repr=False)  # a repr would show the params
 class Read:
     """One read: what it asks for, and what it holds while it runs."""
 
@@ -133,7 +148,9 @@ class Core:
         self.drops: Drops | None = None
         if self.link is not None:
             self.entries = Entries(self.link, options.policy.lease_seconds)
-            self.drops = Drops(self.link, self.prefix, indexed=options.index)
+            self.drops = Drops(
+                self.link, self.prefix, indexed=options.index, wait_replicas=options.wait_replicas
+            )
         self.flights = Flights()
         self.background = Background()
         self._keeper = Keeper(options.policy.lease_seconds)
@@ -189,6 +206,8 @@ class Core:
         if statement.refusal:
             raise ValueError(f"query_with_cache cannot cache this statement: {statement.refusal}")
         statement.check_count(params)
+        if params and not (all(map(_is_sendable, params)) and "??" not in query):
+            statement.check(params)
         return self.function_read(query, params, names, ttl, windows)
 
     def function_read(
@@ -235,6 +254,8 @@ class Core:
         cache: bool,
     ) -> Batch:
         """Return the reads of several cached queries, equal ones once, all of them checked."""
+        if not isinstance(queries, (list, tuple)):
+            raise TypeError(f"queries must be a list of tuples, not {type(queries).__name__}")
         batch = Batch()
         for number, query in enumerate(queries):
             text, params, names = _parts(query, number)
@@ -452,6 +473,9 @@ class Core:
     # Inside
 
     def _policy(self, windows: Mapping[str, Any]) -> Policy:
+        for name in windows:
+            if name not in WINDOWS:
+                raise TypeError(f"there is no keyword {name}; the windows of a call are {', '.join(WINDOWS)}")
         given = {name: seconds(name, value) for name, value in windows.items() if value is not None}
         return replace(self.options.policy, **given) if given else self.options.policy
 
@@ -521,11 +545,17 @@ class Core:
 
 def _parts(query: tuple[Any, ...], number: int) -> tuple[Any, Any, Any]:
     """Return text, params and names of one of many queries."""
-    if isinstance(query, str) or not 1 <= len(query) <= 3:
+    if not isinstance(query, (tuple, list)) or not 1 <= len(query) <= 3:
         raise TypeError(f"queries[{number}] must be a tuple (query, params, param_names)")
     params = query[1] if len(query) > 1 else None
     names = query[2] if len(query) > 2 else ()
     return query[0], params, names
+
+
+def _is_sendable(value: object) -> bool:
+    """Return whether MySQL takes *value* for certain, told quickly: this is asked on every hit."""
+    kind = type(value)
+    return kind in SENDABLE or (kind is str and value.isascii())  # type: ignore[attr-defined]
 
 
 def _token() -> bytes:

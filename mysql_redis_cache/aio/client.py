@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 import anyio
 
 from mysql_redis_cache import readthrough
-from mysql_redis_cache.client import MRCClient, positional_arguments
+from mysql_redis_cache.client import MRCClient, check_function, positional_arguments
 from mysql_redis_cache.core import Core, Read, loading
 from mysql_redis_cache.drops import DROP_TIMEOUT
 from mysql_redis_cache.policy import DEFAULT_TTL
@@ -171,6 +171,7 @@ class AsyncMRCClient:
         """
         core = self._core
         core.check_open()
+        check_function(fn)
         read = core.function_read(query, params, param_names, ttl, windows, load=_Awaited(fn))
         return await self._run(core.steps(read, refresh=refresh, cache=cache), read)
 

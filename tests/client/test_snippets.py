@@ -141,7 +141,7 @@ async def test_a_database_that_is_down_is_a_connection_error(redis_url: str) -> 
     mysql_config = f"mysql://user:a-password@127.0.0.1:{free_port()}/shop"
 
     async with MRCClient(mysql_config, redis_url) as client:
-        with pytest.raises(ConnectionError, match="MySQL at .*127.0.0.1") as caught:
+        with pytest.raises(ConnectionError, match=r"MySQL at .*127.0.0.1") as caught:
             await client.query_with_cache(QUERY, [123], ["UserId"])
 
     assert "a-password" not in str(caught.value)
