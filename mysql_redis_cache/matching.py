@@ -14,12 +14,16 @@ from mysql_redis_cache.jstext import NUMBER
 from mysql_redis_cache.pairs import check_names, plain_value, shown_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["Matcher", "lease_name", "slot_safe_lease_name"]
 
 _NUMBER = re.compile(NUMBER)
-_NUMBER_LIST = f"{NUMBER}(?:,{NUMBER})++".encode()
+_LISTED = re.compile(f"{NUMBER}(?:,{NUMBER})++(?=_)".encode())
+_DIGEST = re.compile(rb"_[0-9a-f]{40}\Z")
+_DIGEST_LENGTH = 41
+_REST = re.compile(rb"[^=]++=|[0-9a-f]{40}\Z")
+"""What follows a whole pair: another pair, or the digest at once; ``Name=a_b`` does not hold ``Name=a``."""
 _LEASE = b":lease"
 
 
@@ -50,12 +54,14 @@ class Matcher:
         self.texts = tuple([f"{name}={shown}" for name, shown in pairs])
         self.require_all = require_all
         self.pattern = _glob(pairs, require_all, prefix)
-        self._searches = [_search(name, shown, prefix) for name, shown in pairs]
+        self._prefix = prefix.encode()
+        self._pairs = [_Pair(name, shown) for name, shown in pairs]
 
     def entry(self, name: bytes) -> bool:
         """Tell whether *name* is a main key that carries the pairs."""
-        for pair, element, match in self._searches:
-            found = (pair in name or element in name) and match(name) is not None
+        # Most names hold none of the literals, so those are looked for before anything else.
+        for pair in self._pairs:
+            found = (pair.first in name or pair.later in name) and self._carries(name, pair)
             if found != self.require_all:
                 return found
         return self.require_all
@@ -67,6 +73,46 @@ class Matcher:
         tagged = name[: -len(_LEASE)]
         key = tagged[1:-1] if tagged[:1] == b"{" and tagged[-1:] == b"}" else tagged
         return lease_name(key) == name and self.entry(key)
+
+    def _carries(self, name: bytes, pair: _Pair) -> bool:
+        if not name.startswith(self._prefix) or not _DIGEST.match(name, len(name) - _DIGEST_LENGTH):
+            return False
+        start = len(self._prefix)
+        first_equals = name.find(b"=", start)
+        place = name.find(pair.label, start)
+        while place >= 0:
+            # A pair stands first, or after "_" with a pair before: Id=1 is not in the name Shop_Id=1.
+            behind = start < first_equals < place and name[place - 1 : place] == b"_"
+            if (place == start or behind) and pair.stands_at(name, place):
+                return True
+            place = name.find(pair.label, place + 1)
+        return False
+
+
+class _Pair:
+    """One pair in bytes, and where in a key it stands."""
+
+    def __init__(self, name: str, shown: str) -> None:
+        text = shown.encode()
+        self.label = f"{name}=".encode()
+        self._number = text if _NUMBER.fullmatch(shown) else None
+        self._whole = self.label + text + b"_"
+        # One of these is in every key that carries the pair; a number may be a later element of a list.
+        self.first = self.label + text
+        self.later = self.first if self._number is None else b"," + text
+
+    def stands_at(self, name: bytes, place: int) -> bool:
+        """Tell whether the pair, or a list of numbers that holds it, is at *place* and ends there."""
+        if name.startswith(self._whole, place):
+            return _REST.match(name, place + len(self._whole)) is not None
+        if self._number is None:
+            return False
+        listed = _LISTED.match(name, place + len(self.label))
+        return (
+            listed is not None
+            and self._number in listed[0].split(b",")
+            and _REST.match(name, listed.end() + 1) is not None
+        )
 
 
 def _checked_pairs(names: Sequence[str], values: Sequence[object]) -> list[tuple[str, str]]:
@@ -81,26 +127,6 @@ def _checked_pairs(names: Sequence[str], values: Sequence[object]) -> list[tuple
         (name, shown_text(plain_value(value, f"value {position} ({name})")))
         for position, (name, value) in enumerate(zip(names, values, strict=True), 1)
     ]
-
-
-def _search(name: str, shown: str, prefix: str) -> tuple[bytes, bytes, Callable[[bytes], object]]:
-    """Compile what finds a pair in a key, and two literals of which every such key holds one."""
-    pair, value = f"{name}={shown}".encode(), re.escape(shown.encode())
-    if not _NUMBER.fullmatch(shown):
-        return pair, pair, _compile(prefix, re.escape(pair) + b"_")
-    # Lookahead first, then the element: both in one go, so a long list costs its length and not its square.
-    element = b"(?=%b_)(?:[^,_]++,)*?%b(?:,[^_]*+)?_" % (_NUMBER_LIST, value)
-    number = re.escape(f"{name}=".encode()) + b"(?>%b_|%b)" % (value, element)
-    return pair, b"," + shown.encode(), _compile(prefix, number)
-
-
-def _compile(prefix: str, pair: bytes) -> Callable[[bytes], object]:
-    # Before the pair stand other pairs or nothing, after it other pairs or the digest at once: without
-    # that, Name='a' would find the key of Name='a_b', and Id=1 the key of the name Shop_Id.
-    return re.compile(
-        rb"(?s)(?=.*_[0-9a-f]{40}\Z)%b(?:[^=]++=.*_)?%b(?:[^=]++=|[0-9a-f]{40}\Z)"
-        % (re.escape(prefix.encode()), pair)
-    ).match
 
 
 def _glob(pairs: list[tuple[str, str]], require_all: bool, prefix: str) -> bytes:
