@@ -17,6 +17,7 @@ ROOMS = """
     client
     server
     core
+    transaction
     drops
     flight background near
     entries
@@ -27,6 +28,7 @@ ROOMS = """
     wire
     rows
     cells
+    readmany
     readthrough
     breaker
     policy
