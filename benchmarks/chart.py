@@ -123,7 +123,7 @@ def _curves(place: Place, lines: Sequence[Line]) -> list[str]:
 
 
 def _round_up(value: float) -> float:
-    size = 10 ** math.floor(math.log10(value))
+    size: float = 10 ** math.floor(math.log10(value))
     return next(step * size for step in (1, 2, 4, 6, 8, 10) if step * size >= value)
 
 

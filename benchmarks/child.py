@@ -39,11 +39,14 @@ class Child:
             text=True,
             bufsize=1,
         )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._questions, self._answers = self._process.stdin, self._process.stdout
 
     @cached_property
     def hello(self) -> dict[str, Any]:
         """The greeting; must be read before the first question, and waits until the child is ready."""
-        return self._answer()
+        return self.answer()
 
     def ask(self, **question: Any) -> dict[str, Any]:
         """Send a question and wait for its answer.
@@ -52,36 +55,37 @@ class Child:
             ChildError: see there.
         """
         self.send(**question)
-        return self._answer()
+        return self.answer()
 
     def send(self, **question: Any) -> None:
         """Send a question only; :meth:`answer` waits, so that several children can work at once."""
-        print(json.dumps(question), file=self._process.stdin, flush=True)
+        print(json.dumps(question), file=self._questions, flush=True)
 
     def answer(self) -> dict[str, Any]:
-        """The answer to the question sent last."""
-        return self._answer()
+        """The answer to the question sent last.
+
+        Raises:
+            ChildError: see there.
+        """
+        readable, _, _ = select.select([self._answers], [], [], ANSWER_SECONDS)
+        line = self._answers.readline() if readable else ""
+        if not line:
+            raise ChildError(f"no answer within {ANSWER_SECONDS:g} s or at all:\n{self._written()}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise ChildError(answer["error"])
+        return answer
 
     def close(self) -> None:
         """End the process: its input ends, and if that does not do, it is killed."""
-        self._process.stdin.close()
+        self._questions.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)
-        self._process.stdout.close()
+        self._answers.close()
         self._errors.close()
-
-    def _answer(self) -> dict[str, Any]:
-        readable, _, _ = select.select([self._process.stdout], [], [], ANSWER_SECONDS)
-        line = self._process.stdout.readline() if readable else ""
-        if not line:
-            raise ChildError(f"no answer within {ANSWER_SECONDS:g} s or at all:\n{self._written()}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise ChildError(answer["error"])
-        return answer
 
     def _written(self) -> str:
         self._errors.seek(0)

@@ -117,4 +117,4 @@ def _ask_all(children: Sequence[Child], key: str) -> float:
     at = time.time() + START_SECONDS
     for child in children:
         child.send(key=key, at=at)
-    return max(child.answer()["seconds"] for child in children)
+    return max(float(child.answer()["seconds"]) for child in children)

@@ -12,6 +12,10 @@ import json
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ORDERS = json.loads(sys.argv[1])
 ANSWERS, sys.stdout = sys.stdout, sys.stderr  # a library that prints must not disturb the answers
@@ -22,20 +26,20 @@ NAMES = ["Key"]
 TTL = 3600
 
 
-def threads(make_call):
+def threads(make_call: Callable[[Callable[[str], str]], Callable[[str], Any]]) -> None:
     """Blocking callers, a thread each."""
     import redis
 
     counters = redis.Redis(**ORDERS["redis"])
 
-    def load(key):
+    def load(key: str) -> str:
         counters.incr(f"loads:{key}")
         time.sleep(LOAD_SECONDS)
         return key
 
     call = make_call(load)
 
-    def caller(question):
+    def caller(question: dict[str, Any]) -> None:
         time.sleep(max(0.0, question["at"] - time.time()))
         assert call(question["key"]) == question["key"]
 
@@ -47,18 +51,18 @@ def threads(make_call):
             say(seconds=time.time() - question["at"])
 
 
-async def tasks(client):
+async def tasks(client: Any) -> None:
     """Asynchronous callers, a task each."""
     import redis.asyncio
 
     counters = redis.asyncio.Redis(**ORDERS["redis"])
 
-    async def load(key):
+    async def load(key: str) -> str:
         await counters.incr(f"loads:{key}")
         await asyncio.sleep(LOAD_SECONDS)
         return key
 
-    async def caller(question):
+    async def caller(question: dict[str, Any]) -> None:
         key = question["key"]
         await asyncio.sleep(max(0.0, question["at"] - time.time()))
         assert await client.with_cache(lambda: load(key), "cold", [key], NAMES, TTL) == key
@@ -70,7 +74,7 @@ async def tasks(client):
         say(seconds=time.time() - question["at"])
 
 
-def ours():
+def ours() -> None:
     """This library's blocking client."""
     from mysql_redis_cache import MRCClient
 
@@ -78,21 +82,21 @@ def ours():
     threads(lambda load: lambda key: client.with_cache(lambda: load(key), "cold", [key], NAMES, TTL))
 
 
-def ours_async():
+def ours_async() -> None:
     """This library's facade."""
     from mysql_redis_cache import AsyncMRCClient
 
     asyncio.run(tasks(AsyncMRCClient(ORDERS["mysql"], ORDERS["redis"])))
 
 
-def pypi():
+def pypi() -> None:
     """PyPI's package."""
     from mysql_redis_cache import MRCClient
 
     asyncio.run(tasks(MRCClient(ORDERS["mysql"], ORDERS["redis"])))
 
 
-def dogpile():
+def dogpile() -> None:
     """dogpile.cache with its distributed lock."""
     from dogpile.cache import make_region
 
@@ -101,7 +105,7 @@ def dogpile():
     threads(lambda load: lambda key: region.get_or_create(key, lambda: load(key), expiration_time=TTL))
 
 
-def say(**values):
+def say(**values: Any) -> None:
     """Answer."""
     print(json.dumps(values), file=ANSWERS, flush=True)
 

@@ -53,7 +53,7 @@ class FacadeResult:
 
     def median(self, load: Load, library: str, figure: str) -> float:
         """The median of a *figure* (``rate``, ``p99``, …) over the rounds."""
-        return statistics.median(answer[figure] for answer in self.loads[load][library])
+        return statistics.median(float(answer[figure]) for answer in self.loads[load][library])
 
     def ratio(self, load: Load, reference: str, figure: str) -> Figure:
         """How many times the *reference*'s figure ours is, compared round by round."""
@@ -68,7 +68,7 @@ class FacadeResult:
 def measure_facade(workload: Workload, *, quick: bool) -> FacadeResult:
     """Ask every library in turn, for every number of tasks, on every event loop there is."""
     result = FacadeResult()
-    rounds, seconds = (1, 0.25) if quick else (5, 0.3)
+    rounds, seconds = (1, 0.25) if quick else (4, 0.3)
     for loop in LOOPS:
         if loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
             print("uvloop is left out: it is not installed (pip install --group bench)", file=sys.stderr)

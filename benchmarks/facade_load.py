@@ -18,6 +18,14 @@ import sys
 import threading
 import time
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    # How to read a value by its number, how to write one, and what the library is called.
+    Library = tuple[Callable[[int], Any], Callable[[int, Any], Any], str]
 
 ORDERS = json.loads(sys.argv[1])
 ANSWERS, sys.stdout = sys.stdout, sys.stderr  # a library that prints must not disturb the answers
@@ -42,17 +50,17 @@ LARGE = [ROW] * 10_000  # 1 MB
 
 
 @contextlib.asynccontextmanager
-async def raw():
+async def raw() -> AsyncIterator[Library]:
     """GET and orjson on redis.asyncio."""
     import orjson
     import redis.asyncio as redis
 
     client = redis.Redis(**ORDERS["redis"])
 
-    async def read(number):
+    async def read(number: int) -> Any:
         return orjson.loads(await client.get(f"UserId={number}"))
 
-    async def write(number, value):
+    async def write(number: int, value: Any) -> None:
         await client.set(f"UserId={number}", orjson.dumps(value), ex=TTL)
 
     yield read, write, f"redis-py {version('redis')}, orjson {version('orjson')}"
@@ -60,27 +68,27 @@ async def raw():
 
 
 @contextlib.asynccontextmanager
-async def client_of(make, name):
+async def client_of(make: Any, name: str) -> AsyncIterator[Library]:
     """``query_with_cache`` of an MRCClient, whose interface both packages share."""
     async with make(ORDERS["mysql"], ORDERS["redis"]) as client:
 
-        async def read(number):
+        async def read(number: int) -> Any:
             return await client.query_with_cache(QUERY, [number], NAMES, TTL)
 
-        async def write(number, value):
+        async def write(number: int, value: Any) -> None:
             await client.write_to_cache(QUERY, value, [number], NAMES, TTL)
 
         yield read, write, name
 
 
-def ours():
+def ours() -> AbstractAsyncContextManager[Library]:
     """The facade of this library."""
     from mysql_redis_cache import AsyncMRCClient
 
     return client_of(AsyncMRCClient, "")
 
 
-def pypi():
+def pypi() -> AbstractAsyncContextManager[Library]:
     """PyPI's package."""
     from mysql_redis_cache import MRCClient
 
@@ -90,12 +98,20 @@ def pypi():
 class Load:
     """Tasks that read as fast as they can until the time is over."""
 
-    def __init__(self, read, keys, seconds, discard):
+    def __init__(
+        self,
+        read: Callable[[int], Any],
+        keys: Iterable[int],
+        seconds: float,
+        discard: Callable[[Any], None],
+    ) -> None:
         self.read, self.seconds, self.discard = read, seconds, discard
         self.keys = itertools.cycle(keys)
-        self.latencies, self.lateness, self.errors = [], [], []
+        self.latencies: list[float] = []
+        self.lateness: list[float] = []
+        self.errors: list[str] = []
 
-    async def run(self, tasks):
+    async def run(self, tasks: int) -> dict[str, Any]:
         """Start that many *tasks* and answer what they saw."""
         await asyncio.gather(*(self.warm() for _ in range(tasks)))
         gc.collect()
@@ -104,14 +120,14 @@ class Load:
         await asyncio.gather(self.watch(), *(self.work() for _ in range(tasks)))
         return self.answer(time.perf_counter() - start)
 
-    async def run_watching_holds(self, tasks):
+    async def run_watching_holds(self, tasks: int) -> dict[str, Any]:
         """As run; also answers the longest that one callback or one step of a task kept the event loop.
 
         What it computed is told apart: the rest is waiting for the interpreter's lock or for a processor.
         """
         run_handle, longest, longest_computing = asyncio.Handle._run, 0.0, 0.0
 
-        def timed(handle):
+        def timed(handle: asyncio.Handle) -> None:
             nonlocal longest, longest_computing
             start, start_computing = time.perf_counter(), time.thread_time()
             run_handle(handle)
@@ -125,12 +141,12 @@ class Load:
             asyncio.Handle._run = run_handle
         return {**answer, "hold": longest, "hold_computing": longest_computing}
 
-    async def warm(self):
+    async def warm(self) -> None:
         """One read that is not measured: connections and threads are there afterwards."""
         with contextlib.suppress(Exception):
             await self.read(next(self.keys))
 
-    async def work(self):
+    async def work(self) -> None:
         """One task."""
         while (start := time.perf_counter()) < self.deadline:
             try:
@@ -143,13 +159,13 @@ class Load:
                 self.discard(value)
                 del value
 
-    async def watch(self):
+    async def watch(self) -> None:
         """Sleep a millisecond at a time; what it takes longer, other code has kept the event loop busy."""
         while (start := time.perf_counter()) < self.deadline:
             await asyncio.sleep(WATCH_SECONDS)
             self.lateness.append(time.perf_counter() - start - WATCH_SECONDS)
 
-    def answer(self, seconds):
+    def answer(self, seconds: float) -> dict[str, Any]:
         """The figures, in seconds."""
         return {
             "rate": len(self.latencies) / seconds,
@@ -163,13 +179,13 @@ class Load:
         }
 
 
-def share(values, part):
+def share(values: Sequence[float], part: float) -> float:
     """The value that *part* of all *values* do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else 0.0
 
 
-async def main():
+async def main() -> None:
     """Fill the cache, greet, and answer questions until there are no more."""
     small, large = range(1, SMALL_KEYS + 1), range(-LARGE_KEYS, 0)
     async with {"raw": raw, "ours": ours, "pypi": pypi}[ORDERS["library"]]() as (read, write, name):
@@ -188,14 +204,14 @@ async def main():
             say(**await run(question["tasks"]))
 
 
-def emptied_elsewhere():
+def emptied_elsewhere() -> queue.SimpleQueue[Any]:
     """A queue whose values a thread throws away: freeing ten thousand rows takes milliseconds.
 
     That is the caller's doing, not the library's, and so must not be taken for it.
     """
-    values = queue.SimpleQueue()
+    values: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-    def empty():
+    def empty() -> None:
         while True:
             values.get()
 
@@ -203,11 +219,11 @@ def emptied_elsewhere():
     return values
 
 
-def forget(value):  # a small value is freed where it is
+def forget(value: Any) -> None:  # a small value is freed where it is
     """Do nothing."""
 
 
-def say(**values):
+def say(**values: Any) -> None:
     """Answer."""
     print(json.dumps(values), file=ANSWERS, flush=True)
 

@@ -70,7 +70,7 @@ def _hold_cell(result: FacadeResult, what: str, library: str) -> str:
 
 
 def _longest(result: FacadeResult, what: str, library: str, figure: str) -> float:
-    return max(answer[figure] for answer in result.holds[what][library])
+    return max(float(answer[figure]) for answer in result.holds[what][library])
 
 
 def _errors(result: FacadeResult) -> list[str]:

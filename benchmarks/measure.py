@@ -17,10 +17,11 @@ Operation = Callable[[int], float]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How often an operation is measured: *rounds* samples of *calls* calls each."""
+    """How often an operation is measured: *rounds* samples of *calls* calls, after a round to warm up."""
 
     rounds: int
     calls: int
+    is_warmed_up: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,9 @@ class Timings:
 
 
 def interleave(operations: Mapping[str, Operation], plan: Plan) -> Timings:
-    """Measure all *operations*, keyed by subject, alternately; an unrecorded round warms them up."""
+    """Measure all *operations*, keyed by subject, alternately."""
     timings = Timings()
-    for operation in operations.values():
+    for operation in operations.values() if plan.is_warmed_up else ():
         operation(plan.calls)
     subjects = list(operations)
     for turn in range(plan.rounds):

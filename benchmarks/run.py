@@ -96,13 +96,15 @@ def make_subject(maker: str, workload: Workload) -> Subject | None:
     """The subject, or None and a line on why it is left out."""
     module, function = maker.split(".")
     try:
-        return getattr(importlib.import_module(f"subjects.{module}"), function)(workload)
+        subject: Subject = getattr(importlib.import_module(f"subjects.{module}"), function)(workload)
     except UnavailableError as error:
         print(f"{module} is left out: {error}", file=sys.stderr)
     except ModuleNotFoundError as error:
         if not str(error.name).startswith("dogpile"):
             raise
         print("dogpile is left out: it is not installed (pip install --group bench)", file=sys.stderr)
+    else:
+        return subject
     return None
 
 
