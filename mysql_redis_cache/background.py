@@ -32,7 +32,8 @@ class Background:
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's jobs and threads."""
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._jobs: deque[tuple[Hashable, Callable[[], object]]] = deque()
         self._keys: set[Hashable] = set()
         self._threads = 0
@@ -40,32 +41,38 @@ class Background:
 
     def submit(self, key: Hashable, job: Callable[[], object]) -> bool:
         """Queue *job* unless one of the same key is queued or runs; return whether it was queued."""
-        with self._changed:
-            if self._closed or key in self._keys or len(self._jobs) >= MAX_QUEUED:
+        # The lock itself, not the condition: its ``with`` is Python, which a signal could leave locked.
+        with self._lock:
+            if self._closed or key in self._keys or len(self._jobs) >= MAX_QUEUED or not self._has_worker():
                 return False
             self._keys.add(key)
             self._jobs.append((key, job))
-            if self._idle:
-                self._changed.notify()
-            elif self._threads < self._size:
-                self._threads += 1
-                threading.Thread(target=self._work, name="mysql_redis_cache-refresh", daemon=True).start()
+            self._changed.notify()
             return True
 
     def close(self) -> None:
         """Refuse new jobs and forget the queued ones; running ones end by their own timeouts."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._jobs.clear()
             self._changed.notify_all()
 
+    def _has_worker(self) -> bool:
+        """Return whether one more job finds a thread that will come to it, having started one if need be."""
+        if self._idle > len(self._jobs) or self._threads >= self._size:
+            return True
+        if not _start(self._work, "mysql_redis_cache-refresh"):
+            return self._threads > 0
+        self._threads += 1
+        return True
+
     def _work(self) -> None:
         while True:
-            with self._changed:
+            with self._lock:
                 self._idle += 1
-                there = self._changed.wait_for(lambda: self._jobs or self._closed, IDLE_SECONDS)
+                self._changed.wait_for(lambda: self._jobs or self._closed, IDLE_SECONDS)
                 self._idle -= 1
-                if not there or not self._jobs:
+                if not self._jobs:
                     self._threads -= 1
                     return
                 key, job = self._jobs.popleft()
@@ -74,7 +81,7 @@ class Background:
             except Exception:  # the reader has its answer already; the next one tries again
                 logger.debug("a refresh behind a reader's back failed", exc_info=True)
             finally:
-                with self._changed:
+                with self._lock:
                     self._keys.discard(key)
 
 
@@ -105,10 +112,7 @@ class Keeper:
         """Have *renew* called again and again until it returns ``False``, raises, or ``forget`` is called."""
         with self._lock:
             self._held[token] = (time.monotonic(), renew)
-            if self._runs:
-                return
-            self._runs = True
-        threading.Thread(target=self._work, name="mysql_redis_cache-keeper", daemon=True).start()
+            self._runs = self._runs or _start(self._work, "mysql_redis_cache-keeper")
 
     def forget(self, token: bytes) -> None:
         """Stop renewing; a renewal under way does no harm, since it is token-checked."""
@@ -135,3 +139,13 @@ class Keeper:
             return age < self._longest and renew()
         except Exception:  # noqa: BLE001 - Redis is away: the lease runs out, which costs a fill and nothing else
             return False
+
+
+def _start(work: Callable[[], None], name: str) -> bool:
+    """Start a daemon thread; return whether there was room for one, which is no reader's concern."""
+    try:
+        threading.Thread(target=work, name=name, daemon=True).start()
+    except RuntimeError:  # no more threads, or the interpreter is ending
+        logger.warning("no thread could be started for %s", name)
+        return False
+    return True

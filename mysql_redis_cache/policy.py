@@ -75,7 +75,8 @@ class Policy:
             ttl: seconds.
             random: returns a float in [0, 1).
         """
-        jittered = round(ttl * (1 - JITTER + 2 * JITTER * random()))
+        # Halves go up, as in npm: Python's round() would make 4 of 4.5.
+        jittered = math.floor(ttl * (1 - JITTER + 2 * JITTER * random()) + 0.5)
         return max(1, jittered) + math.ceil(self.grace)
 
     def longest(self, ttl: float) -> float:

@@ -9,6 +9,7 @@ are noticed by ``check``, which every public call makes first.
 from __future__ import annotations
 
 import os
+import threading
 from typing import Protocol
 from weakref import WeakSet
 
@@ -24,6 +25,8 @@ class Forkable(Protocol):
 
 _registered: WeakSet[Forkable] = WeakSet()
 _pid = os.getpid()
+# One for each process: an inherited lock may be held by a thread that only the parent has.
+_locks: dict[int, threading.Lock] = {}
 
 
 def register(forkable: Forkable) -> None:
@@ -39,9 +42,13 @@ def check() -> None:
 
 def _start_afresh() -> None:
     global _pid  # noqa: PLW0603 - the process id is a property of the process, so it is module state
-    _pid = os.getpid()
-    for forkable in list(_registered):
-        forkable.after_fork_in_child()
+    pid = os.getpid()
+    with _locks.setdefault(pid, threading.Lock()):
+        if pid == _pid:  # another thread of this process was faster
+            return
+        for forkable in list(_registered):
+            forkable.after_fork_in_child()
+        _pid = pid
 
 
 os.register_at_fork(after_in_child=_start_afresh)

@@ -1,0 +1,125 @@
+"""When Redis is asked, and when not."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mysql_redis_cache.breaker import Breaker, State
+
+
+def opened(at: float = 0.0, pause: float = 2.0) -> Breaker:
+    breaker = Breaker(failures=3, pause=pause)
+    for _ in range(3):
+        breaker.failed(at)
+    assert breaker.state is State.OPEN
+    return breaker
+
+
+def test_a_new_breaker_lets_everything_pass() -> None:
+    """Redis is innocent until it fails."""
+    breaker = Breaker()
+
+    assert breaker.state is State.CLOSED
+    assert all(breaker.allows(now) for now in (0.0, 1e9, -5.0))
+
+
+def test_only_failures_in_a_row_open_it() -> None:
+    """A success in between starts the count over."""
+    breaker = Breaker(failures=3)
+
+    assert [breaker.failed(0), breaker.failed(0), breaker.succeeded()] == [False, False, False]
+    assert [breaker.failed(0), breaker.failed(0), breaker.failed(0)] == [False, False, True]
+    assert breaker.state is State.OPEN
+
+
+def test_it_says_once_that_it_opened_and_once_that_it_closed() -> None:
+    """One warning per change, not per call."""
+    breaker = Breaker(failures=1)
+
+    assert [breaker.failed(0), breaker.failed(0), breaker.failed(1)] == [True, False, False]
+    assert [breaker.succeeded(), breaker.succeeded()] == [True, False]
+
+
+def test_while_open_nothing_passes() -> None:
+    """A read costs nothing more than this question."""
+    breaker = opened(at=100.0, pause=2.0)
+
+    assert not any(breaker.allows(now) for now in (100.0, 101.0, 101.999))
+
+
+def test_after_the_pause_one_probe_passes() -> None:
+    """The others go on without Redis until the probe has reported."""
+    breaker = opened(at=100.0, pause=2.0)
+
+    assert [breaker.allows(102.0), breaker.allows(102.0), breaker.allows(103.9)] == [True, False, False]
+    assert breaker.state is State.PROBING
+
+
+def test_a_successful_probe_closes_it() -> None:
+    """Redis is back for everybody."""
+    breaker = opened()
+    breaker.allows(5.0)
+
+    assert breaker.succeeded() is True
+    assert [breaker.state, breaker.allows(5.0), breaker.allows(5.0)] == [State.CLOSED, True, True]
+
+
+def test_a_failed_probe_keeps_it_open_for_another_pause() -> None:
+    """One failure is enough then, and it is no news."""
+    breaker = opened(pause=2.0)
+    breaker.allows(5.0)
+
+    assert breaker.failed(5.25) is False
+    assert [breaker.allows(7.0), breaker.allows(7.25)] == [False, True]
+
+
+def test_a_probe_that_never_reports_is_followed_by_another() -> None:
+    """An interrupted probe does not keep Redis unasked for ever."""
+    breaker = opened(pause=2.0)
+
+    assert [breaker.allows(5.0), breaker.allows(6.9), breaker.allows(7.0)] == [True, False, True]
+
+
+def test_after_it_closed_it_takes_as_many_failures_again() -> None:
+    """The count is fresh."""
+    breaker = opened()
+    breaker.allows(5.0)
+    breaker.succeeded()
+
+    assert [breaker.failed(6), breaker.failed(6), breaker.failed(6)] == [False, False, True]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["ask", "fail", "succeed"]), st.floats(0, 5)), max_size=60),
+    st.integers(1, 5),
+)
+def test_it_is_never_shut_for_longer_than_a_pause(events: list[tuple[str, float]], failures: int) -> None:
+    """Whatever happened, after a pause without news the next question passes."""
+    breaker, now = Breaker(failures, pause=2.0), 0.0
+    for event, later in events:
+        now += later
+        if event == "ask":
+            breaker.allows(now)
+        elif event == "fail":
+            breaker.failed(now)
+        else:
+            breaker.succeeded()
+
+    assert breaker.allows(now + 2.0)
+
+
+@pytest.mark.parametrize("failures", [1, 2, 5])
+def test_changes_alternate(failures: int) -> None:
+    """An opening is never reported twice without a closing in between."""
+    breaker, news = Breaker(failures, pause=1.0), []
+    for moment in range(30):
+        if breaker.failed(moment):
+            news.append("opened")
+        if moment % 7 == 6 and breaker.allows(moment + 1) and breaker.succeeded():
+            news.append("closed")
+
+    assert all(one != other for one, other in pairwise(news))

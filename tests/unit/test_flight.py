@@ -1,0 +1,141 @@
+"""One leader per key; the others wait for it to land."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from mysql_redis_cache.flight import AGAIN, Flight, Flights, Landing
+from tests.support.forks import in_child
+
+KEY = b"UserId=1_62bd946f00d3fecce0ff65800faae755215e31c6"
+LANDED = Landing(payload=b"[1]")
+
+
+@pytest.fixture
+def flights() -> Flights:
+    return Flights()
+
+
+def following(flight: Flight, seconds: float = 10.0) -> tuple[threading.Thread, list[object]]:
+    """Start a thread that waits for *flight*, and where its outcome will be."""
+    outcomes: list[object] = []
+    thread = threading.Thread(target=lambda: outcomes.append(flight.wait(seconds)))
+    thread.start()
+    return thread, outcomes
+
+
+def test_the_first_to_come_leads(flights: Flights) -> None:
+    """All who come while it flies share its flight; another key has another."""
+    flight, leads = flights.join(KEY)
+
+    assert leads
+    assert [flights.join(KEY), flights.join(KEY)] == [(flight, False)] * 2
+    assert flights.join(b"other")[1]
+    assert len(flights) == 2
+
+
+def test_whoever_comes_after_the_seal_founds_another(flights: Flights) -> None:
+    """Those who joined stay; nobody joins a sealed flight."""
+    flight, _ = flights.join(KEY)
+    flights.seal(flight)
+    second, leads = flights.join(KEY)
+
+    assert leads
+    assert second is not flight
+
+
+def test_sealing_an_old_flight_leaves_the_new_one_open(flights: Flights) -> None:
+    """A slow leader, sealing or settling late, closes only its own flight."""
+    old, _ = flights.join(KEY)
+    flights.seal(old)
+    new, _ = flights.join(KEY)
+    flights.seal(old)
+    flights.settle(old, LANDED)
+
+    assert flights.join(KEY) == (new, False)
+
+
+@pytest.mark.parametrize(
+    "landing", [LANDED, Landing(failure=ValueError("no")), AGAIN], ids=["shared", "failed", "again"]
+)
+def test_all_who_joined_get_the_landing(flights: Flights, landing: Landing) -> None:
+    """Threads that wait and threads that come to wait too late alike."""
+    flight, _ = flights.join(KEY)
+    followers = [following(flight) for _ in range(20)]
+    flights.settle(flight, landing)
+    for thread, _ in followers:
+        thread.join(10)
+
+    assert [outcomes for _, outcomes in followers] == [[landing]] * 20
+    assert flight.wait(0) is landing
+    assert len(flights) == 0
+
+
+def test_waiting_has_an_end(flights: Flights) -> None:
+    """A leader that hangs costs its followers their deadline and no more."""
+    flight, _ = flights.join(KEY)
+    began = time.monotonic()
+
+    assert flight.wait(0.05) is None
+    assert 0.05 <= time.monotonic() - began < 1
+    assert flight.wait(-1) is None
+
+
+def test_the_first_landing_stands(flights: Flights) -> None:
+    """A second settling changes nothing and wakes nobody again."""
+    flight, _ = flights.join(KEY)
+    woken: list[int] = []
+    flight.wake(lambda: woken.append(1))
+    flights.settle(flight, LANDED)
+    flights.settle(flight, AGAIN)
+
+    assert flight.landing is LANDED
+    assert woken == [1]
+
+
+def test_a_waker_that_comes_too_late_is_told_so(flights: Flights) -> None:
+    """It would never be called, so its owner must not wait."""
+    flight, _ = flights.join(KEY)
+    assert flight.wake(lambda: None)
+    flights.settle(flight, LANDED)
+
+    assert not flight.wake(lambda: pytest.fail("called"))
+
+
+def test_no_landing_slips_between_the_question_and_the_wait(flights: Flights) -> None:
+    """However a landing and a wait interleave, the follower hears of it."""
+    for _ in range(300):
+        flight, _ = flights.join(KEY)
+        thread, outcomes = following(flight)
+        flights.settle(flight, LANDED)
+        thread.join(10)
+        assert outcomes == [LANDED]
+
+
+def test_there_is_one_leader_however_many_come_at_once(flights: Flights) -> None:
+    """Founding a flight is atomic."""
+    start, leads = threading.Barrier(16), []
+
+    def come() -> None:
+        start.wait(10)
+        leads.append(flights.join(KEY)[1])
+
+    threads = [threading.Thread(target=come) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert sorted(leads) == [False] * 15 + [True]
+
+
+def test_a_child_waits_for_no_flight_of_its_parent(flights: Flights) -> None:
+    """The leader does not exist there, nor whoever holds the lock."""
+    flights.join(KEY)
+    with flights._lock:
+        leads = in_child(lambda: (flights.after_fork_in_child(), flights.join(KEY)[1])[1])
+
+    assert leads is True
