@@ -7,10 +7,13 @@ import os
 import threading
 import time
 import weakref
-
+from typing import TYPE_CHECKING
 
 from mysql_redis_cache import process
 from tests.support.forks import in_child
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Forked:
