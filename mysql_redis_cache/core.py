@@ -107,6 +107,7 @@ class Read:
     holds_lease: bool = False
     flight: Flight | None = None
     is_over: bool = False
+    is_corrupt: bool = False
 
 
 @dataclass(slots=True)
@@ -507,11 +508,18 @@ class Core:
         try:
             value = codec.decode(payload)
         except ValueError:
-            self.stats.bump("corrupt_entries")
-            logger.warning("the entry %.200s is not JSON; it will be overwritten", read.key)
+            self._note_corrupt(read)
             return None
         self.stats.bump("hits")
         return Entry(value, left)
+
+    def _note_corrupt(self, read: Read) -> None:
+        """Count and log it once a read, which meets the entry again when it asks for the lease."""
+        if not read.is_corrupt:
+            read.is_corrupt = True
+            self.stats.bump("corrupt_entries")
+            # The digest alone: the rest of the key is the caller's values.
+            logger.warning("the entry *%s is not JSON; it will be overwritten", read.key[-40:])
 
     def _claimed(self, read: Read, claim: bool | Found) -> Entry | Claim | None:
         """Return the outcome of Acquire; ``None`` if what was found does not decode."""
