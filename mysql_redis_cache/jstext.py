@@ -122,10 +122,7 @@ def _dict(value: dict[object, object]) -> Plain:
     for key in value:
         if not isinstance(key, str):
             raise TypeError(f"is a dict with a key of type {type(key).__qualname__}; keys must be str")
-    items = {str.__str__(key): plain(item) for key, item in value.items() if isinstance(key, str)}
-    if len(items) < len(value):
-        raise ValueError("is a dict with two keys of the same text (a str and an Enum member, say)")
-    return items
+    return {str.__str__(key): plain(item) for key, item in value.items() if isinstance(key, str)}
 
 
 # The base type's own methods, so that a subclass cannot change the text.

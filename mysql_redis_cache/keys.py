@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mysql_redis_cache.folding import WORDS, canonical_json, folds
 from mysql_redis_cache.jstext import plain
 from mysql_redis_cache.matching import Matcher, lease_name, slot_safe_lease_name
-from mysql_redis_cache.pairs import SURROGATE, check_names, pair_texts, plain_value, shown_text
+from mysql_redis_cache.pairs import SURROGATE, checked_names, pair_texts, plain_value, shown_text
 
 if TYPE_CHECKING:
     from _hashlib import HASH
@@ -70,6 +70,7 @@ def make_key(
     if len(params) != len(marks):
         return _careful_key(params, names, plan)
     for value in params:
+        # An int, and a plain ASCII string that is no word, list or pair, stand for themselves.
         if type(value) is int:
             continue
         if (
@@ -102,14 +103,14 @@ def _new_plan(query: str, names: tuple[str, ...], prefix: str) -> _Plan:
         raise ValueError("the query is empty; pass the SQL text, or a signature of your function")
     if SURROGATE.search(query):
         raise ValueError("the query contains a lone surrogate, which cannot be encoded as UTF-8")
-    check_names(names)
-    if len(set(names)) < len(names):
-        raise ValueError(f"a name is repeated in {list(names)}; give each param a name of its own")
-    pairs = "".join([f"{name}=".replace("%", "%%") + "%s_" for name in names])
+    texts = checked_names(names)
+    if len(set(texts)) < len(texts):
+        raise ValueError(f"a name is repeated in {texts}; give each param a name of its own")
+    pairs = "".join([f"{name}=".replace("%", "%%") + "%s_" for name in texts])
     hasher = sha1(query.encode(), usedforsecurity=False)
     folding = hasher.copy()
     folding.update(b"\0")
-    marks = tuple([f"_{name}=" for name in names])
+    marks = tuple([f"_{name}=" for name in texts])
     return _Plan(prefix.replace("%", "%%") + pairs, hasher.hexdigest(), folding, marks)
 
 

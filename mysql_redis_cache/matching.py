@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.jstext import NUMBER
-from mysql_redis_cache.pairs import check_names, plain_value, shown_text
+from mysql_redis_cache.pairs import checked_names, plain_value, shown_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +116,7 @@ class _Pair:
 
 
 def _checked_pairs(names: Sequence[str], values: Sequence[object]) -> list[tuple[str, str]]:
-    check_names(names)
+    texts = checked_names(names)
     if not isinstance(values, (list, tuple)):
         raise TypeError(f"values must be a list or tuple, got {type(values).__name__}")
     if len(names) != len(values):
@@ -125,7 +125,7 @@ def _checked_pairs(names: Sequence[str], values: Sequence[object]) -> list[tuple
         raise ValueError("no names and values: a drop needs at least one pair")
     return [
         (name, shown_text(plain_value(value, f"value {position} ({name})")))
-        for position, (name, value) in enumerate(zip(names, values, strict=True), 1)
+        for position, (name, value) in enumerate(zip(texts, values, strict=True), 1)
     ]
 
 

@@ -10,7 +10,7 @@ from mysql_redis_cache.jstext import NUMBER, Plain, plain, text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NUMBER_LIST", "SURROGATE", "check_names", "pair_texts", "plain_value", "shown_text"]
+__all__ = ["NUMBER_LIST", "SURROGATE", "checked_names", "pair_texts", "plain_value", "shown_text"]
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 """What UTF-8 cannot encode: half of a UTF-16 pair."""
@@ -19,11 +19,14 @@ NUMBER_LIST = re.compile(f"{NUMBER}(?:,{NUMBER})+")
 """The text of a list of two or more numbers, and every string that reads like one."""
 
 
-def check_names(names: Sequence[str]) -> None:
+def checked_names(names: Sequence[str]) -> list[str]:
     """Refuse names that no key can carry.
 
     Args:
         names: a list or tuple of names.
+
+    Returns:
+        The names, a subclass of str (a ``StrEnum`` member, say) as the str that it is.
 
     Raises:
         TypeError: *names* is no list or tuple, or a name no str.
@@ -38,6 +41,7 @@ def check_names(names: Sequence[str]) -> None:
             raise ValueError(f"name {position} is empty; name the param, or leave it out of the names")
         if "=" in name or SURROGATE.search(name):
             raise ValueError(f"name {position} ({name!a}) contains '=' or a lone surrogate; use plain words")
+    return [str.__str__(name) for name in names]
 
 
 def plain_value(value: object, label: str) -> Plain:
@@ -63,9 +67,7 @@ def plain_value(value: object, label: str) -> Plain:
     except RecursionError:
         raise ValueError(f"{label} is nested too deeply, or contains itself") from None
     if reduced == []:
-        raise ValueError(
-            f"{label} is an empty list; IN () is no SQL, and there is nothing to find"
-        )
+        raise ValueError(f"{label} is an empty list; IN () is no SQL, and there is nothing to find")
     return reduced
 
 
@@ -87,7 +89,7 @@ def pair_texts(params: Sequence[object] | None, names: Sequence[str]) -> tuple[s
         each once.
     """
     texts: dict[str, None] = {}
-    for name, value in zip(names, params or (), strict=False):
+    for name, value in zip(checked_names(names), params or (), strict=False):
         shown = shown_text(plain(value))
         texts[f"{name}={shown}"] = None
         if "," in shown and NUMBER_LIST.fullmatch(shown):
