@@ -19,6 +19,7 @@ from core_report import core_chart, core_text
 from environments import UnavailableError
 from facade import measure_facade
 from facade_report import facade_chart, facade_text
+from index_memory import index_text
 from report import machine, replace_section
 from servers import ROOT, private_servers
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 CORE = {"hit", "miss", "key", "drop"}
-PARTS = (*sorted(CORE), "cold", "facade")
+PARTS = (*sorted(CORE), "index", "cold", "facade")
 MAKERS = (
     "ours.make_subject",
     "ours.make_index_subject",
@@ -52,6 +53,8 @@ def main() -> None:
     with private_servers() as workload:
         if parts & CORE:
             run_core(workload, parts & CORE, quick=options.quick)
+        if "index" in parts:
+            publish("index", index_text(workload, quick=options.quick), whole=not options.quick)
         if "cold" in parts:
             run_cold(workload, quick=options.quick)
         if "facade" in parts:
