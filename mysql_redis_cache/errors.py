@@ -15,6 +15,9 @@
 Bad input raises ``TypeError`` or ``ValueError``; what the server answers to a statement (a syntax error,
 a missing table) is PyMySQL's own error, unchanged; what a user's function raises passes through.
 Messages never hold parameter values or passwords.
+
+All but ``InvalidationFailed`` can be copied and pickled: those who wait for somebody else's load raise a copy
+of its failure, and task queues carry errors between processes.
 """
 
 from __future__ import annotations
@@ -69,6 +72,9 @@ class PoolTimeout(MRCError, TimeoutError):
         self.seconds = seconds
         self.size = size
 
+    def __reduce__(self) -> tuple[type[PoolTimeout], tuple[float, int]]:
+        return type(self), (self.seconds, self.size)
+
 
 class QueryTimeout(MRCError, TimeoutError):
     """A statement ran longer than ``query_timeout`` and was stopped.
@@ -80,6 +86,9 @@ class QueryTimeout(MRCError, TimeoutError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the statement ran longer than query_timeout={seconds:g} s and was stopped")
         self.seconds = seconds
+
+    def __reduce__(self) -> tuple[type[QueryTimeout], tuple[float]]:
+        return type(self), (self.seconds,)
 
 
 class DropTimeout(MRCError, TimeoutError):
@@ -99,6 +108,9 @@ class DropTimeout(MRCError, TimeoutError):
         self.seconds = seconds
         self.stage = stage
         self.dropped = dropped
+
+    def __reduce__(self) -> tuple[type[DropTimeout], tuple[float, str, int]]:
+        return type(self), (self.seconds, self.stage, self.dropped)
 
 
 class InvalidationFailed(MRCError):

@@ -1,0 +1,61 @@
+"""The errors: what they are, what they say, and that they can be copied."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from mysql_redis_cache import errors
+
+EXAMPLES = [
+    errors.ClosedError("closed"),
+    errors.CacheUnavailable("no Redis"),
+    errors.DatabaseUnavailable("no MySQL"),
+    errors.PoolTimeout(2.5, 10),
+    errors.QueryTimeout(3.0),
+    errors.DropTimeout(1.0, "pass 1 of 2", 7),
+    errors.LoadFailed("failed"),
+]
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_errors_survive_copy_and_pickle(error: errors.MRCError) -> None:
+    """Followers of a failed load raise copies, and task queues pickle errors."""
+    for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert (type(twin), str(twin), vars(twin)) == (type(error), str(error), vars(error))
+
+
+@pytest.mark.parametrize(
+    ("error", "builtin"),
+    [
+        (errors.ClosedError, RuntimeError),
+        (errors.CacheUnavailable, ConnectionError),
+        (errors.DatabaseUnavailable, ConnectionError),
+        (errors.PoolTimeout, TimeoutError),
+        (errors.QueryTimeout, TimeoutError),
+        (errors.DropTimeout, TimeoutError),
+    ],
+)
+def test_errors_are_the_builtins_they_resemble(
+    error: type[errors.MRCError], builtin: type[Exception]
+) -> None:
+    """Handlers written for the built-in errors catch them."""
+    assert issubclass(error, builtin)
+    assert issubclass(error, errors.MRCError)
+
+
+def test_pool_timeout_names_the_seconds_and_the_size() -> None:
+    """Who reads the message knows what to raise."""
+    assert "2.5 s" in str(errors.PoolTimeout(2.5, 10))
+    assert "all 10" in str(errors.PoolTimeout(2.5, 10))
+
+
+def test_invalidation_failed_names_no_values() -> None:
+    """The pairs are there for the program; the message shows their names only."""
+    error = errors.InvalidationFailed(True, [(["UserId"], ["secret"])], lambda: 3)
+
+    assert "UserId" in str(error)
+    assert "secret" not in str(error)
+    assert error.retry() == 3
