@@ -178,6 +178,8 @@ class Connection(PyMySQLConnection):
 
     def drop(self) -> None:
         """Close at once, without a word; never waits."""
+        if self._result is not None:
+            self._result.unbuffered_active = False  # its finalizer would go on reading
         self._force_close()
 
 

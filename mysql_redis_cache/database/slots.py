@@ -16,14 +16,17 @@ from threading import Lock
 __all__ = ["Slot", "Slots", "SlotsClosed"]
 
 
-class SlotsClosed(Exception):
+class SlotsClosed(Exception):  # noqa: N818 - a state, which the owner turns into its own error
     """No more slots are given out."""
 
 
 class Slot:
     """One place; holding the object is holding the place."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "is_free")
+
+    def __init__(self) -> None:
+        self.is_free = True
 
 
 class Slots:
@@ -34,10 +37,10 @@ class Slots:
     """
 
     def __init__(self, size: int) -> None:
-        self.size = size
-        # Free slots, and marks that wake a taker: the dead reference of a slot that was dropped, None for
-        # closed. A SimpleQueue may be written to from finalizers, and both its methods are atomic.
+        # Free slots, and what merely wakes a taker: the dead reference of a slot that was dropped, or None. A
+        # SimpleQueue may be written to from finalizers, and both its methods are atomic.
         self._free: SimpleQueue[Slot | weakref.ref[Slot] | None] = SimpleQueue()
+        self._closed = False
         self._mending = Lock()
         self._known: list[weakref.ref[Slot]] = []
         for _ in range(size):
@@ -46,7 +49,8 @@ class Slots:
     @property
     def in_use(self) -> int:
         """How many are taken."""
-        return max(0, self.size - self._free.qsize())
+        slots = [known() for known in self._known]
+        return sum(slot is not None and not slot.is_free for slot in slots)
 
     def take(self, timeout: float) -> Slot:
         """Wait for a slot.
@@ -62,24 +66,28 @@ class Slots:
             SlotsClosed: ``close`` was called.
         """
         deadline = time.monotonic() + timeout
-        while True:
+        while not self._closed:
+            if self._free.empty():
+                self._mend()
             try:
                 free = self._free.get(timeout=max(0.0, deadline - time.monotonic()))
             except Empty:
                 raise TimeoutError from None
             if type(free) is Slot:
+                free.is_free = False
                 return free
-            if free is None:
-                self._free.put(None)  # for the next taker
-                raise SlotsClosed
             self._mend()
+        self._free.put(None)  # wakes the next one who waits
+        raise SlotsClosed
 
     def give_back(self, slot: Slot) -> None:
         """Make *slot* free for others."""
+        slot.is_free = True
         self._free.put(slot)
 
     def close(self) -> None:
         """Give out no more, and wake those who wait."""
+        self._closed = True
         self._free.put(None)
 
     def _mend(self) -> None:
@@ -91,6 +99,6 @@ class Slots:
 
     def _add(self, place: int) -> None:
         slot = Slot()
-        # The callback is a C function, so nothing can interrupt it: a slot that dies always leaves its mark.
+        # The callback is a C function, so nothing can interrupt it: whoever waits hears of a slot that died.
         self._known[place : place + 1] = [weakref.ref(slot, self._free.put)]
         self._free.put(slot)
