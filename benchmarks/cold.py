@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import redis
 from aims import Aim, aims_table
 from child import Child
-from environments import UnavailableError, pypi_python
+from environments import pypi_python
 from report import table
 from servers import ROOT
 from workload import Databases
@@ -81,10 +81,9 @@ def _here() -> Iterator[tuple[str, str]]:
     for name, library in LIBRARIES.items():
         if library == "dogpile" and importlib.util.find_spec("dogpile") is None:
             continue
-        try:
-            yield name, pypi_python() if library == "pypi" else sys.executable
-        except UnavailableError as error:
-            print(f"{name} is left out: {error}", file=sys.stderr)
+        python = pypi_python() if library == "pypi" else sys.executable
+        if python is not None:
+            yield name, python
 
 
 def _measure(workload: Workload, name: str, python: str, rounds: int) -> ColdResult:

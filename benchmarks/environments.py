@@ -5,29 +5,38 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPI_PACKAGES = ("actvalue.mysql-redis-cache==0.4.0", "uvloop>=0.20")
 
 
-class UnavailableError(RuntimeError):
-    """A subject that cannot be measured here; the message says in one line why."""
+class _UnavailableError(RuntimeError):
+    """The peer cannot be measured here; the message says in one line why."""
 
 
-def pypi_python() -> str:
-    """The interpreter that has the peer installed; the environment is made on first use.
+@cache
+def pypi_python() -> str | None:
+    """The interpreter that has the peer installed, its environment made on first use.
 
-    Raises:
-        UnavailableError: there is no Python 3.13 or later, or the package index cannot be reached.
+    ``None`` where there is no Python 3.13 or no package index; then one line says so.
     """
+    try:
+        return _environment()
+    except (_UnavailableError, OSError, subprocess.TimeoutExpired) as error:
+        print(f"actvalue.mysql-redis-cache is left out: {error}", file=sys.stderr)
+        return None
+
+
+def _environment() -> str:
     folder = ROOT / ".venvs" / "peer-pypi"
     python = folder / "bin" / "python"
     if (folder / "complete").exists():
         return str(python)
     base = _new_enough_python()
     if base is None:
-        raise UnavailableError("it needs Python 3.13, which is not on this machine")
+        raise _UnavailableError("it needs Python 3.13, which is not on this machine")
     shutil.rmtree(folder, ignore_errors=True)
     _run([base, "-m", "venv", str(folder)])
     _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PYPI_PACKAGES])
@@ -51,4 +60,4 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
         reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise UnavailableError(f"{' '.join(command[:4])} failed: {' '.join(reason)}")
+        raise _UnavailableError(f"{' '.join(command[:4])} failed: {' '.join(reason)}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from child import Child
-from environments import UnavailableError, pypi_python
+from environments import pypi_python
 from measure import Figure, rotated
 from servers import ROOT
 from workload import Databases
@@ -106,10 +106,8 @@ def _ask_in_turns(children: dict[str, Child], question: dict[str, Any], rounds: 
 
 def _children(workload: Workload, loop: str) -> Iterator[tuple[str, Child]]:
     for name, library in LIBRARIES.items():
-        try:
-            python = pypi_python() if name == PYPI else sys.executable
-        except UnavailableError as error:
-            print(f"{name} is left out: {error}", file=sys.stderr)
+        python = pypi_python() if name == PYPI else sys.executable
+        if python is None:
             continue
         orders = {
             "library": library,

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from cold import cold_text, measure_cold
 from core import measure_core
 from core_report import core_chart, core_text
-from environments import UnavailableError
 from facade import measure_facade
 from facade_report import facade_chart, facade_text
 from index_memory import index_text
@@ -99,16 +98,13 @@ def make_subject(maker: str, workload: Workload) -> Subject | None:
     """The subject, or None and a line on why it is left out."""
     module, function = maker.split(".")
     try:
-        subject: Subject = getattr(importlib.import_module(f"subjects.{module}"), function)(workload)
-    except UnavailableError as error:
-        print(f"{module} is left out: {error}", file=sys.stderr)
+        subject: Subject | None = getattr(importlib.import_module(f"subjects.{module}"), function)(workload)
     except ModuleNotFoundError as error:
         if not str(error.name).startswith("dogpile"):
             raise
-        print("dogpile is left out: it is not installed (pip install --group bench)", file=sys.stderr)
-    else:
-        return subject
-    return None
+        print("dogpile.cache is left out: it is not installed (pip install --group bench)", file=sys.stderr)
+        return None
+    return subject
 
 
 if __name__ == "__main__":

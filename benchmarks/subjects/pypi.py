@@ -18,12 +18,14 @@ SCRIPT = Path(__file__).resolve().parent.parent / "peer_pypi.py"
 OPERATIONS = ("hit", "miss_few", "miss_many", "key", "drop")
 
 
-def make_subject(workload: Workload) -> Subject:
+def make_subject(workload: Workload) -> Subject | None:
     """The peer behind a pipe; what its process measures is its own time, without the pipe's.
 
-    Raises:
-        environments.UnavailableError: no Python 3.13, or its packages cannot be installed.
+    ``None`` where it cannot be had.
     """
+    python = pypi_python()
+    if python is None:
+        return None
     orders = {
         "mysql": workload.mysql_with_db,
         "redis": workload.redis(Databases.PYPI),
@@ -35,7 +37,7 @@ def make_subject(workload: Workload) -> Subject:
         "cached_users": CACHED_USERS,
         "ttl": TTL,
     }
-    child = Child(pypi_python(), SCRIPT, orders)
+    child = Child(python, SCRIPT, orders)
     operations = {name: _remote(child, name) for name in OPERATIONS}
     version = f"{child.hello['version']}, Python {child.hello['python']}"
     return Subject(PYPI, version, Databases.PYPI, operations, child.close)
