@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.readthrough import Shared, Step, Steps
     from mysql_redis_cache.transaction import Transaction
 
-__all__ = ["MRCClient"]
+__all__ = ["MRCClient", "Windows", "check_function", "positional_arguments"]
 
 NEEDS_FACADE = "fn gives an awaitable: a coroutine function needs AsyncMRCClient"
 
@@ -241,16 +241,21 @@ class MRCClient:
             ttl: as for ``query_with_cache``.
 
         Raises:
-            TypeError: (of the decorated function) keyword-only arguments, which have no place in a key.
+            TypeError: (of the decorator) the function has keyword-only arguments, which have no place in a
+                key, or is a coroutine function.
+            TypeError, ValueError: bad names or ttl.
         """
+        self.core.check_signature(query, param_names, ttl)
 
         def decorate(fn: Callable[P, T]) -> Callable[P, T]:
-            positional = positional_arguments(fn)
+            positional = positional_arguments(fn, param_names)
+            if inspect.iscoroutinefunction(fn):
+                raise TypeError(NEEDS_FACADE)
 
             @wraps(fn)
             def call(*args: P.args, **kwargs: P.kwargs) -> T:
                 params = positional(*args, **kwargs)
-                return self.with_cache(lambda: fn(*args, **kwargs), query, params, param_names, ttl)  # type: ignore[no-any-return]
+                return self.with_cache(partial(fn, *args, **kwargs), query, params, param_names, ttl)  # type: ignore[no-any-return]
 
             return call
 
@@ -499,9 +504,22 @@ def check_function(fn: object) -> None:
     raise TypeError(f"fn must be a function, not {type(fn).__name__}: pass the function, do not call it")
 
 
-def positional_arguments(fn: Callable[..., Any]) -> Callable[..., tuple[object, ...]]:
-    """Return what turns a call's arguments into its params, by the signature of *fn*."""
+def positional_arguments(fn: Callable[..., Any], names: Sequence[str]) -> Callable[..., tuple[object, ...]]:
+    """Return what turns a call's arguments into its params, by the signature of *fn*.
+
+    Raises:
+        TypeError: *fn* cannot be called or has keyword-only arguments; (of what is returned) the arguments
+            do not fit *fn*.
+        ValueError: there are more *names* than arguments.
+    """
+    check_function(fn)
     signature = inspect.signature(fn)
+    kinds = [parameter.kind for parameter in signature.parameters.values()]
+    only = [name for name, each in signature.parameters.items() if each.kind is each.KEYWORD_ONLY]
+    if only:
+        raise TypeError(f"a cached function takes no keyword-only arguments: {', '.join(only)}")
+    if inspect.Parameter.VAR_POSITIONAL not in kinds and len(names) > len(kinds):
+        raise ValueError(f"there are more param_names ({len(names)}) than arguments ({len(kinds)})")
 
     def positional(*args: object, **kwargs: object) -> tuple[object, ...]:
         bound = signature.bind(*args, **kwargs)

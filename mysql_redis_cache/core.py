@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.codec import Dates
     from mysql_redis_cache.readthrough import Fill, Get, Load, Release, Seal, Settle, Steps
 
-__all__ = ["Core", "Options", "Read", "loading"]
+__all__ = ["Batch", "Core", "Options", "Read", "loading"]
 
 logger = logging.getLogger("mysql_redis_cache")
 
@@ -188,6 +188,11 @@ class Core:
     def key(self, query: str, params: Sequence[object] | None, names: Sequence[str]) -> str:
         """Return the key of a call; no I/O."""
         return keys.make_key(query, params, names, self.prefix)
+
+    def check_signature(self, query: str, names: Sequence[str], ttl: object) -> None:
+        """Raise what every call of a cached function would raise because of these."""
+        ttl_seconds(ttl)
+        self.key(query, (0,) * len(names), names)
 
     def query_read(
         self,
@@ -438,9 +443,12 @@ class Core:
         return self._sized(Loaded(rows, codec.encode_rows(rows)))
 
     def _transaction(self) -> Transaction | None:
-        """Return this client's open transaction in this thread or task."""
-        open_ = current.get()
-        return open_ if open_ is not None and open_.database is self.database else None
+        """Return this client's open transaction in this thread or task.
+
+        A task that was started inside one inherits it, and may live on when it is over.
+        """
+        tx = current.get()
+        return tx if tx is not None and tx.database is self.database and not tx.is_over else None
 
     def _sized(self, loaded: Loaded) -> Loaded:
         limit = self.options.max_entry_bytes

@@ -51,16 +51,17 @@ class Transaction:
         self._prefix = prefix
         self._wanted: list[_Drop] = []
         self._may_have_committed = False
+        self.is_over = False
 
     def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
         """Run a statement that reads, in the transaction, and return its rows."""
+        self._look_at(query)
         with self._turn:
             return self._session.query(query, params)
 
     def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
         """Run a statement that writes, in the transaction."""
-        if sql.statement(query).verb not in _PLAIN_VERBS:
-            self._may_have_committed = True
+        self._look_at(query)
         with self._turn:
             return self._session.execute(query, params)
 
@@ -71,7 +72,10 @@ class Transaction:
 
         Raises:
             TypeError, ValueError: bad pairs, at once.
+            RuntimeError: the transaction is over, so that nothing would run the drop.
         """
+        if self.is_over:
+            raise RuntimeError("the transaction is over; use drop_outdated_cache of the client")
         Matcher(key_names, key_values, require_all_match, self._prefix)
         self._wanted.append(_Drop(list(key_names), list(key_values), require_all_match))
 
@@ -111,6 +115,11 @@ class Transaction:
             ) from failure
         return dropped
 
+    def _look_at(self, query: str) -> None:
+        """Note a statement that may commit by itself."""
+        if sql.statement(query).verb not in _PLAIN_VERBS:
+            self._may_have_committed = True
+
     def _drop(self, wanted: _Drop) -> int:
         if self._drops is None:
             return 0
@@ -126,9 +135,11 @@ def transaction(database: Database, drops: Drops | None, prefix: str) -> Iterato
         try:
             yield tx
         except BaseException:
+            tx.is_over = True
             if not tx.roll_back():
                 tx.run_drops(committed=None)
             raise
+        tx.is_over = True
         try:
             tx.commit()
         except BaseException:

@@ -194,18 +194,15 @@ class AsyncMRCClient:
         self, query: str, param_names: Sequence[str] = (), ttl: float | timedelta = DEFAULT_TTL
     ) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
         """Decorate a coroutine function: its calls go through ``with_cache``; as ``MRCClient.cached``."""
+        self._core.check_signature(query, param_names, ttl)
 
         def decorate(fn: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-            positional = positional_arguments(fn)
+            positional = positional_arguments(fn, param_names)
 
             @wraps(fn)
             async def call(*args: P.args, **kwargs: P.kwargs) -> T:
                 params = positional(*args, **kwargs)
-
-                async def load() -> T:
-                    return await fn(*args, **kwargs)
-
-                return await self.with_cache(load, query, params, param_names, ttl)  # type: ignore[no-any-return]
+                return await self.with_cache(partial(fn, *args, **kwargs), query, params, param_names, ttl)  # type: ignore[no-any-return]
 
             return call
 

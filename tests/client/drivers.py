@@ -94,6 +94,10 @@ class BlockingDriver(_Awaitable):
             await anyio.to_thread.run_sync(thread.join)
         return outcomes
 
+    async def happens(self, event: threading.Event) -> None:
+        """Wait for *event*, in one of the calls that run together."""
+        assert event.wait(DEADLINE)
+
 
 class FacadeDriver:
     """An ``AsyncMRCClient``; its concurrent calls are tasks."""
@@ -121,3 +125,7 @@ class FacadeDriver:
             for place in range(len(calls)):
                 tasks.start_soon(run, place)
         return outcomes
+
+    async def happens(self, event: threading.Event) -> None:
+        """Wait for *event*, in one of the calls that run together."""
+        await until(event.is_set)
