@@ -5,20 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import random
-import signal
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import pytest
 
 from mysql_redis_cache.connections import Connections
 from mysql_redis_cache.errors import CacheUnavailable
+from tests.support.alarms import Interrupted, alarms
 from tests.support.forks import in_child
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 
 class Fake:
@@ -169,11 +165,7 @@ def test_a_connection_closed_by_the_server_is_replaced(connections: Connections,
     assert not idle.open
 
 
-class SoftTimeLimit(Exception):
-    """Raised by a signal handler, like Celery's."""
-
-
-@pytest.mark.parametrize("interruption", [SoftTimeLimit(), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("interruption", [Interrupted(), KeyboardInterrupt()], ids=repr)
 def test_an_interruption_is_not_taken_for_a_closed_connection(
     connections: Connections, interruption: Exception
 ) -> None:
@@ -260,38 +252,25 @@ def test_never_more_than_the_limit_and_never_twice(make: Maker) -> None:
     assert len(connections._alive) <= 3
 
 
-@pytest.fixture
-def alarms() -> Iterator[Callable[[float], None]]:
-    """Have SIGALRM raise SoftTimeLimit in this thread, after so many seconds."""
-
-    def raise_it(*_: object) -> None:
-        raise SoftTimeLimit
-
-    before = signal.signal(signal.SIGALRM, raise_it)
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
-def test_interruptions_wear_nothing_down(make: Maker, alarms: Callable[[float], None]) -> None:
+def test_interruptions_wear_nothing_down(make: Maker) -> None:
     """A signal handler may raise between any two bytecodes: no place is lost, no lock stays locked."""
     connections = Connections(make, limit=2, timeout=0.05)
     chance, interrupted = random.Random(7), 0
     until = time.monotonic() + 1.5
-    while time.monotonic() < until:
-        try:
-            alarms(chance.uniform(1e-6, 5e-5))
-            for _ in range(10):
-                connection = connections.lend()
-                other = connections.lend()
-                connections.take_back(connection)
-                connections.take_back(other)
-                connections.drain()
-            alarms(0)
-        except SoftTimeLimit:
-            interrupted += 1
-        connection = other = None
-    alarms(0)
+    with alarms() as alarm:
+        while time.monotonic() < until:
+            try:
+                alarm(chance.uniform(1e-6, 5e-5))
+                for _ in range(10):
+                    connection = connections.lend()
+                    other = connections.lend()
+                    connections.take_back(connection)
+                    connections.take_back(other)
+                    connections.drain()
+                alarm(0)
+            except Interrupted:
+                interrupted += 1
+            connection = other = None
     gc.collect()
 
     assert interrupted > 100
