@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 
 __all__ = ["Breaker", "State"]
@@ -39,6 +40,12 @@ class Breaker:
         self._pause = pause
         self._failures = 0
         self._retry_at = 0.0
+        self._changed_at = -math.inf
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether Redis is asked as usual."""
+        return self.state is State.CLOSED
 
     def allows(self, now: float) -> bool:
         """Return whether to ask Redis at the moment *now* (seconds of a monotonic clock)."""
@@ -51,20 +58,30 @@ class Breaker:
         self.state = State.PROBING
         return True
 
-    def succeeded(self) -> bool:
-        """Note an answer from Redis; return whether this closed the breaker."""
+    def succeeded(self, began: float) -> bool:
+        """Note an answer to what was asked at the moment *began*; return whether this closed the breaker.
+
+        What was asked before the last change of state says nothing about the state now.
+        """
+        if began < self._changed_at:
+            return False
         self._failures = 0
         if self.state is State.CLOSED:
             return False
         self.state = State.CLOSED
+        self._changed_at = began
         return True
 
-    def failed(self, now: float) -> bool:
-        """Note a failure at the moment *now*; return whether this opened the breaker."""
+    def failed(self, began: float, now: float) -> bool:
+        """Note at the moment *now* that what was asked at *began* failed; return whether this opened it."""
+        if began < self._changed_at:
+            return False
         self._failures += 1
         if self._failures < self._limit and self.state is State.CLOSED:
             return False
         opened = self.state is State.CLOSED
+        if opened:
+            self._changed_at = now
         self.state = State.OPEN
         self._retry_at = now + self._pause
         return opened

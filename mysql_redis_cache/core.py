@@ -275,18 +275,20 @@ class Core:
 
     def get(self, read: Read, step: Get = GET) -> Entry | Claim | None:  # noqa: ARG002 - a step's performer
         """Perform Get."""
-        if not self._breaker.allows(time.monotonic()):
+        began = time.monotonic()
+        if not self._breaker.allows(began):
             return Claim.UNAVAILABLE
         try:
             found = self._get_raw(read)
         except CacheUnavailable as error:
-            return self._lost_redis(error)
-        self._found_redis()
+            return self._lost_redis(error, began)
+        self._found_redis(began)
         return self._entry(read, found)
 
     def get_many(self, reads: Sequence[Read]) -> list[Entry | Claim | None]:
         """Perform Get for several reads in one round trip."""
-        if not self._breaker.allows(time.monotonic()) or self.entries is None:
+        began = time.monotonic()
+        if not self._breaker.allows(began) or self.entries is None:
             return [Claim.UNAVAILABLE] * len(reads)
         aged = any(read.policy.needs_age for read in reads)
         try:
@@ -294,13 +296,14 @@ class Core:
                 [read.raw for read in reads]
             )
         except CacheUnavailable as error:
-            return [self._lost_redis(error)] * len(reads)
-        self._found_redis()
+            return [self._lost_redis(error, began)] * len(reads)
+        self._found_redis(began)
         return [self._entry(*pair) for pair in zip(reads, found, strict=True)]
 
     def acquire(self, read: Read, step: Acquire) -> Entry | Claim:
         """Perform Acquire."""
-        if self.entries is None or not self._breaker.allows(time.monotonic()):
+        began = time.monotonic()
+        if self.entries is None or not self._breaker.allows(began):
             return Claim.UNAVAILABLE
         read.token = read.token or _token()
         try:
@@ -309,13 +312,14 @@ class Core:
             if claimed is None:  # what is there does not decode: load over it
                 claimed = self._claimed(read, self.entries.acquire(self._named(read), read.token, math.inf))
         except CacheUnavailable as error:
-            return self._lost_redis(error)
-        self._found_redis()
+            return self._lost_redis(error, began)
+        self._found_redis(began)
         return Claim.LOST if claimed is None else claimed
 
     def acquire_many(self, reads: Sequence[Read], steps: Sequence[Acquire]) -> list[Entry | Claim]:
         """Perform Acquire for several reads in one round trip."""
-        if len(reads) == 1 or self.entries is None or not self._breaker.allows(time.monotonic()):
+        began = time.monotonic()
+        if len(reads) == 1 or self.entries is None or not self._breaker.allows(began):
             return [self.acquire(read, step) for read, step in zip(reads, steps, strict=True)]
         runs = []
         for read, step in zip(reads, steps, strict=True):
@@ -324,8 +328,8 @@ class Core:
         try:
             claims = self.entries.acquire_many(runs)
         except CacheUnavailable as error:
-            return [self._lost_redis(error)] * len(reads)
-        self._found_redis()
+            return [self._lost_redis(error, began)] * len(reads)
+        self._found_redis(began)
         claimed = [self._claimed(read, claim) for read, claim in zip(reads, claims, strict=True)]
         # None: what is there does not decode, and has to be loaded over.
         return [
@@ -336,13 +340,14 @@ class Core:
     def fill(self, read: Read, step: Fill) -> bool:
         """Perform Fill."""
         self._let_go(read)
-        if self.entries is None:
+        began = time.monotonic()
+        if self.entries is None or not self._breaker.is_closed:
             return False
         lifetime = read.policy.lifetime(read.ttl, random.random)
         try:
             accepted = self.entries.fill(self._named(read), read.token, step.payload, lifetime)
         except CacheUnavailable as error:
-            self._lost_redis(error)
+            self._lost_redis(error, began)
             return False
         self.stats.bump("fills" if accepted else "refused_fills")
         return accepted
@@ -350,12 +355,13 @@ class Core:
     def release(self, read: Read, step: Release = RELEASE) -> None:  # noqa: ARG002 - a step's performer
         """Perform Release; where that fails the lease runs out by itself."""
         self._let_go(read)
-        if read.where is None or self.entries is None:
+        began = time.monotonic()
+        if read.where is None or self.entries is None or not self._breaker.is_closed:
             return
         try:
             self.entries.release(read.where, read.token)
         except CacheUnavailable as error:
-            self._lost_redis(error)
+            self._lost_redis(error, began)
 
     def join(self, read: Read) -> Flight | None:
         """Join the flight of the key: return it to wait for, or ``None`` if *read* leads it."""
@@ -548,14 +554,14 @@ class Core:
         read.holds_lease = False
         self._keeper.forget(read.token)
 
-    def _lost_redis(self, error: CacheUnavailable) -> Claim:
+    def _lost_redis(self, error: CacheUnavailable, began: float) -> Claim:
         self.stats.bump("cache_failures")
-        if self._breaker.failed(time.monotonic()):
+        if self._breaker.failed(began, time.monotonic()):
             logger.warning("Redis is failing; reads go to MySQL until it is back: %s", error)
         return Claim.UNAVAILABLE
 
-    def _found_redis(self) -> None:
-        if self._breaker.succeeded():
+    def _found_redis(self, began: float) -> None:
+        if self._breaker.succeeded(began):
             logger.warning("Redis is back; reads are cached again")
 
 

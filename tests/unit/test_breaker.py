@@ -14,7 +14,7 @@ from mysql_redis_cache.breaker import Breaker, State
 def opened(at: float = 0.0, pause: float = 2.0) -> Breaker:
     breaker = Breaker(failures=3, pause=pause)
     for _ in range(3):
-        breaker.failed(at)
+        breaker.failed(at, at)
     assert breaker.state is State.OPEN
     return breaker
 
@@ -31,8 +31,8 @@ def test_only_failures_in_a_row_open_it() -> None:
     """A success in between starts the count over."""
     breaker = Breaker(failures=3)
 
-    assert [breaker.failed(0), breaker.failed(0), breaker.succeeded()] == [False, False, False]
-    assert [breaker.failed(0), breaker.failed(0), breaker.failed(0)] == [False, False, True]
+    assert [breaker.failed(0, 0), breaker.failed(0, 0), breaker.succeeded(0)] == [False, False, False]
+    assert [breaker.failed(0, 0), breaker.failed(0, 0), breaker.failed(0, 0)] == [False, False, True]
     assert breaker.state is State.OPEN
 
 
@@ -40,8 +40,8 @@ def test_it_says_once_that_it_opened_and_once_that_it_closed() -> None:
     """One warning per change, not per call."""
     breaker = Breaker(failures=1)
 
-    assert [breaker.failed(0), breaker.failed(0), breaker.failed(1)] == [True, False, False]
-    assert [breaker.succeeded(), breaker.succeeded()] == [True, False]
+    assert [breaker.failed(0, 0), breaker.failed(0, 0), breaker.failed(1, 1)] == [True, False, False]
+    assert [breaker.succeeded(2), breaker.succeeded(2)] == [True, False]
 
 
 def test_while_open_nothing_passes() -> None:
@@ -64,7 +64,7 @@ def test_a_successful_probe_closes_it() -> None:
     breaker = opened()
     breaker.allows(5.0)
 
-    assert breaker.succeeded() is True
+    assert breaker.succeeded(5.0) is True
     assert [breaker.state, breaker.allows(5.0), breaker.allows(5.0)] == [State.CLOSED, True, True]
 
 
@@ -73,7 +73,7 @@ def test_a_failed_probe_keeps_it_open_for_another_pause() -> None:
     breaker = opened(pause=2.0)
     breaker.allows(5.0)
 
-    assert breaker.failed(5.25) is False
+    assert breaker.failed(5.25, 5.25) is False
     assert [breaker.allows(7.0), breaker.allows(7.25)] == [False, True]
 
 
@@ -84,13 +84,24 @@ def test_a_probe_that_never_reports_is_followed_by_another() -> None:
     assert [breaker.allows(5.0), breaker.allows(6.9), breaker.allows(7.0)] == [True, False, True]
 
 
+def test_answers_to_earlier_questions_change_nothing() -> None:
+    """With fifty readers in flight when Redis dies, the last answers come in after the first failures."""
+    breaker = opened(at=100.0)
+
+    assert [breaker.succeeded(99.9), breaker.state] == [False, State.OPEN]
+    breaker.allows(103.0)
+    assert breaker.succeeded(103.0) is True
+    assert [breaker.failed(99.9, 104.0) for _ in range(5)] == [False] * 5
+    assert breaker.state is State.CLOSED
+
+
 def test_after_it_closed_it_takes_as_many_failures_again() -> None:
     """The count is fresh."""
     breaker = opened()
     breaker.allows(5.0)
-    breaker.succeeded()
+    breaker.succeeded(5.0)
 
-    assert [breaker.failed(6), breaker.failed(6), breaker.failed(6)] == [False, False, True]
+    assert [breaker.failed(6, 6), breaker.failed(6, 6), breaker.failed(6, 6)] == [False, False, True]
 
 
 @given(
@@ -105,9 +116,9 @@ def test_it_is_never_shut_for_longer_than_a_pause(events: list[tuple[str, float]
         if event == "ask":
             breaker.allows(now)
         elif event == "fail":
-            breaker.failed(now)
+            breaker.failed(now, now)
         else:
-            breaker.succeeded()
+            breaker.succeeded(now)
 
     assert breaker.allows(now + 2.0)
 
@@ -117,9 +128,9 @@ def test_changes_alternate(failures: int) -> None:
     """An opening is never reported twice without a closing in between."""
     breaker, news = Breaker(failures, pause=1.0), []
     for moment in range(30):
-        if breaker.failed(moment):
+        if breaker.failed(moment, moment):
             news.append("opened")
-        if moment % 7 == 6 and breaker.allows(moment + 1) and breaker.succeeded():
+        if moment % 7 == 6 and breaker.allows(moment + 1) and breaker.succeeded(moment + 1):
             news.append("closed")
 
     assert all(one != other for one, other in pairwise(news))
