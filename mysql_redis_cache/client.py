@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, Self, Type
 from mysql_redis_cache import readthrough
 from mysql_redis_cache.core import Core, Options, Read, loading
 from mysql_redis_cache.drops import DROP_TIMEOUT
+from mysql_redis_cache.matching import Matcher
 from mysql_redis_cache.policy import DEFAULT_TTL, Policy, seconds
 from mysql_redis_cache.readmany import AcquireMany, GetMany, JoinNow, Perform, read_many
 from mysql_redis_cache.readthrough import (
@@ -360,6 +361,7 @@ class MRCClient:
         """Delete the entries that carry the pairs; as ``MRCServer.drop_outdated_cache``, which see."""
         self.core.check_open()
         if self.core.drops is None:
+            Matcher(key_names, key_values, require_all_match)  # bad pairs are an error here too
             return 0
         return self.core.drops.drop(
             key_names,
