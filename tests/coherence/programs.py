@@ -1,0 +1,108 @@
+"""What everybody but the readers does: writers, drops, the npm package. A program is a list of commands.
+
+==================  ==========================================================================
+commit              commit a new version
+meet lease entry    a walk over the keys comes by these names and notes which are there
+meet listed         ask the index, which names lease and entry of what it lists
+cut lease entry     delete these names, if they were met
+cut listed          take the entry out of the index, if it was met there
+return              the drop returns: from now on no read may give what was older when it began
+put                 ``write_to_cache`` of what is committed
+ride                take part in the sweep of the program before this one, unless it has begun
+ride late           the same although it has begun
+alight              wait for that to end
+npm get/load/fill   a read of the npm package, which fills whatever has happened meanwhile
+==================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import world as redis
+from .world import Row, World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Place", "Program", "may_commit", "perform"]
+
+Program = tuple[str, ...]
+
+
+class Place(NamedTuple):
+    """Where a program stands: its next command, the version it deals with, the names it has met."""
+
+    at: int = 0
+    version: int = -1
+    met: tuple[str, ...] = ()
+
+
+def may_commit(place: Place, program: Program) -> bool:
+    """Return whether a commit is still to come."""
+    return "commit" in program[place.at :]
+
+
+def perform(
+    programs: Sequence[Program], places: Sequence[Place], number: int, world: World
+) -> tuple[str, World, Place] | None:
+    """Perform the next command of program *number*; ``None`` if it has to wait, or must not go on."""
+    place, command = places[number], programs[number][places[number].at]
+    if command.startswith(("ride", "alight")) and not _may_share(programs, places, number, command):
+        return None
+    # A drop promises what is committed when it takes its first step, which is more than it has to.
+    version = place.version if place.version >= 0 or command == "commit" else world.committed
+    world, met = _done(command, world, version, place.met)
+    at = place.at + 1
+    if command.startswith("meet") and not met:
+        at += sum(1 for _ in takewhile(_is_cut, programs[number][at:]))  # there is nothing to delete
+    if command == "npm get" and world.cell is not None:
+        at = len(programs[number])
+    said = f"P{number} {command} {version}" if command == "return" else f"P{number} {command}"
+    return said, world, Place(at, version, met if at < len(programs[number]) else ())
+
+
+def _is_cut(command: str) -> bool:
+    return command.startswith("cut")
+
+
+def _done(command: str, world: World, version: int, met: tuple[str, ...]) -> tuple[World, tuple[str, ...]]:
+    match command.split():
+        case ["commit"]:
+            world = world._replace(committed=world.committed + 1)
+        case ["return"]:
+            world = world._replace(promised=max(world.promised, version))
+        case ["meet", *names]:
+            met = _met(world, names)
+        case ["cut", *names]:
+            world = _cut(world, {name for name in names if name in met})
+        case ["put"]:
+            world = redis.put(world, Row(version))
+        case ["npm", "fill"]:
+            world = world._replace(cell=redis.Cell(Row(version, ours=False)))
+    return world, met
+
+
+def _cut(world: World, names: set[str]) -> World:
+    return world._replace(
+        lease=None if "lease" in names else world.lease,
+        cell=None if "entry" in names else world.cell,
+        listed=None if "listed" in names else world.listed,
+    )
+
+
+def _met(world: World, names: list[str]) -> tuple[str, ...]:
+    if names == ["listed"]:
+        return () if world.listed is None else ("lease", "entry", "listed")
+    there = {"lease": world.lease is not None, "entry": world.cell is not None}
+    return tuple([name for name in names if there[name]])
+
+
+def _may_share(programs: Sequence[Program], places: Sequence[Place], number: int, command: str) -> bool:
+    """Return whether the sweep of the program before is where *command* needs it to be."""
+    shared = places[number - 1]
+    is_over = shared.at == len(programs[number - 1])
+    if command == "alight":
+        return is_over
+    return not is_over if command == "ride late" else shared.at <= 1

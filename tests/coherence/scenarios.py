@@ -1,0 +1,242 @@
+"""What the model explores: the protocol as it is, under every trouble it promises to bear, and spoiled.
+
+``python -m tests.coherence.scenarios`` prints the figures of ``docs/explanation/coherence.md``.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from mysql_redis_cache.policy import Policy
+from mysql_redis_cache.readthrough import (
+    ACQUIRE_ANY,
+    GET,
+    LOAD,
+    Acquire,
+    Claim,
+    Entry,
+    Fill,
+    Loaded,
+    Seal,
+    Settle,
+)
+
+from .automaton import Failed, Interrupted
+from .explore import explore
+from .model import Reader, Scenario
+from .world import LEASE, Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from mysql_redis_cache.readthrough import Step, Steps
+
+__all__ = ["DROPPED_ONCE", "ENDING", "LONG", "ONE_LOAD", "ROBBED", "SAFE", "SPOILED"]
+
+ALONE = Reader()
+SHARED = Reader(0)  # in one process with others of its kind
+ANEW = Reader(kind="refresh")
+SHARED_ANEW = Reader(0, "refresh")
+
+# drop_query, which knows the names, does no more than a sweep does when it comes by.
+SWEEP = ("commit", "meet lease", "cut lease", "meet entry", "cut entry", "return")
+INDEX = ("commit", "meet listed", "cut lease", "cut entry", "return")
+RIDE = ("commit", "ride", "alight", "return")
+NPM_READ = ("npm get", "npm load", "npm fill")
+NPM_DROP = ("commit", "meet lease entry", "cut lease entry")
+WRITE_THROUGH = ("commit", "put", "return")
+
+SERVE_STALE = Policy(stale_while_revalidate=1)
+SERVE_ON_ERROR = Policy(stale_if_error=1)
+EARLY = Policy(early_refresh=1)
+THREE = (SHARED, SHARED, ALONE)
+
+SAFE = {
+    "sweep": Scenario(THREE, (SWEEP,)),
+    "index": Scenario(THREE, (INDEX,)),
+    "two sweeps": Scenario((SHARED, SHARED), (SWEEP, SWEEP)),
+    "two drops by index": Scenario((ALONE, ALONE, ALONE), (INDEX, INDEX)),
+    "a sweep and a drop by index": Scenario((SHARED, SHARED), (SWEEP, INDEX)),
+    "two drops share a sweep": Scenario((ALONE, ALONE, ALONE), (SWEEP, RIDE)),
+    "time runs, index pruned and leases renewed": Scenario((ALONE, ALONE, ALONE), (INDEX,), ticks=True),
+    "waiting takes too long": Scenario(THREE, (SWEEP,), deadlines=True),
+    "Redis does not answer once": Scenario(THREE, (SWEEP,), faults=1),
+    "Redis does not answer, by index": Scenario((ALONE, ALONE), (INDEX,), faults=2),
+    "loads fail": Scenario((SHARED, SHARED), (SWEEP,), failures=True),
+    "readers are cancelled": Scenario((SHARED, SHARED), (SWEEP,), cancels=True, deadlines=True),
+    "reads with refresh=True": Scenario((SHARED, SHARED_ANEW, ANEW), (SWEEP,)),
+    "reads with refresh=True, by index": Scenario((SHARED, SHARED_ANEW, ANEW), (INDEX,)),
+    "stale_while_revalidate": Scenario((SHARED, SHARED), (SWEEP,), SERVE_STALE, ticks=True),
+    "stale_while_revalidate, by index": Scenario((ALONE, ALONE), (INDEX,), SERVE_STALE, ticks=True),
+    "stale_if_error": Scenario((SHARED, SHARED), (SWEEP,), SERVE_ON_ERROR, ticks=True, failures=True),
+    "early_refresh": Scenario((SHARED, SHARED), (SWEEP,), EARLY),
+    "write_to_cache of what was committed": Scenario(THREE, (WRITE_THROUGH,)),
+    "write_to_cache beside a drop": Scenario((ALONE, ALONE), (WRITE_THROUGH, INDEX)),
+    "npm reads (its own fills excused)": Scenario((SHARED, SHARED), (SWEEP, NPM_READ)),
+    "npm drops as well": Scenario((SHARED, SHARED), (SWEEP, NPM_DROP)),
+}
+
+# Minutes rather than seconds.
+LONG = {
+    "sweep, four readers": Scenario((SHARED, SHARED, ALONE, ALONE), (SWEEP,)),
+    "index, four readers": Scenario((SHARED, SHARED, ALONE, ALONE), (INDEX,)),
+    "loads fail, three readers": Scenario(THREE, (SWEEP,), failures=True),
+    "early_refresh, three readers": Scenario(THREE, (SWEEP,), EARLY),
+    "two sweeps, three readers": Scenario(THREE, (SWEEP, SWEEP)),
+    "two drops by index, four readers": Scenario((SHARED, SHARED, ALONE, ALONE), (INDEX, INDEX)),
+    "Redis does not answer twice": Scenario(THREE, (SWEEP,), faults=2),
+    "everything at once": Scenario(
+        (SHARED, SHARED), (SWEEP,), faults=1, deadlines=True, failures=True, cancels=True
+    ),
+    "three readers are cancelled": Scenario(THREE, (SWEEP,), cancels=True),
+    "stale_while_revalidate, three readers": Scenario(THREE, (SWEEP,), SERVE_STALE, ticks=True),
+    "stale_while_revalidate, unanswered": Scenario(
+        (SHARED, SHARED), (INDEX,), SERVE_STALE, ticks=True, faults=1
+    ),
+    "npm reads, three readers": Scenario(THREE, (SWEEP, NPM_READ)),
+}
+
+# Without faults, and with nothing that ends an entry early: the loads of a cold key.
+ONE_LOAD = {
+    "one process": Scenario((SHARED,) * 4, expiry=False, counts=True),
+    "several processes": Scenario((ALONE,) * 4, expiry=False, counts=True),
+    "both": Scenario((SHARED, SHARED, SHARED, ALONE, ALONE), expiry=False, counts=True),
+}
+
+# One drop can undo a load under way, and delete what the next one filled.
+DROPPED_ONCE = {
+    "by sweep": Scenario((SHARED, SHARED, ALONE, ALONE), (SWEEP,), expiry=False, counts=True),
+    "by index": Scenario((SHARED, SHARED, ALONE, ALONE), (INDEX,), expiry=False, counts=True),
+}
+# A holder that lives is robbed of its lease by whoever has waited.
+ROBBED = Scenario((ALONE, ALONE), expiry=False, counts=True, rules=Rules(robs=True))
+
+# Nobody waits for ever: from every state all can get to their end, with nobody's deadline to help.
+ENDING = {
+    "no faults": Scenario((SHARED, SHARED, ALONE), (SWEEP,), expiry=False),
+    "loaders are killed": Scenario((SHARED, SHARED, ALONE), (SWEEP,), crashes=True),
+    "loads fail": Scenario((SHARED, SHARED, ALONE), (SWEEP,), failures=True, expiry=False),
+    "readers are cancelled": Scenario((SHARED, SHARED, ALONE), (), cancels=True),
+    "Redis does not answer": Scenario((SHARED, SHARED, ALONE), (), faults=1),
+}
+
+
+class Seen(NamedTuple):
+    """What a spoiled read remembers of its outcomes."""
+
+    won: bool = False
+    loaded: Loaded | None = None
+    found: Entry | None = None
+
+    def after(self, step: Step, outcome: object) -> Seen:
+        """Remember *outcome*."""
+        if isinstance(outcome, Loaded):
+            return self._replace(loaded=outcome)
+        if isinstance(step, Acquire) and isinstance(outcome, Entry):
+            return self._replace(found=outcome)
+        return self._replace(won=self.won or outcome is Claim.WON)
+
+
+def spoil(change: Callable[[Step, Seen], Step | None]) -> Callable[[Steps], Steps]:
+    """Return what makes a read whose steps are what *change* makes of them; ``None`` leaves one out."""
+
+    def spoiled(steps: Steps) -> Steps:
+        seen, send, outcome = Seen(), steps.send, None
+        while True:
+            try:
+                step = send(outcome)
+            except StopIteration as done:
+                return done.value
+            send, changed = steps.send, change(step, seen)
+            try:
+                outcome = None if changed is None else (yield changed)
+            except (Failed, Interrupted) as error:
+                send, outcome = steps.throw, error
+            seen = seen.after(step, outcome)
+
+    return spoiled
+
+
+def _not_before_the_fill(step: Step, seen: Seen) -> Step | None:
+    return None if isinstance(step, Seal) and seen.won else step
+
+
+def _not_before_a_lone_load(step: Step, seen: Seen) -> Step | None:
+    return None if isinstance(step, Seal) and not seen.won else step
+
+
+def _after_a_refused_fill(step: Step, seen: Seen) -> Step | None:
+    refused = isinstance(step, Settle) and step.outcome is None and seen.loaded is not None
+    return Settle(seen.loaded) if refused else step
+
+
+def _an_entry_found(step: Step, seen: Seen) -> Step | None:
+    found = isinstance(step, Settle) and step.outcome is None and seen.found is not None
+    value: Any = seen.found.value if seen.found is not None else None
+    return Settle(Loaded(value, value)) if found else step
+
+
+def _loads_first(_: Steps) -> Steps:
+    entry = yield GET
+    if entry is not None:
+        return entry.value
+    loaded = yield LOAD
+    if (yield ACQUIRE_ANY) is Claim.WON:
+        yield Fill(loaded.payload)
+    return loaded.value
+
+
+ONE_PASS = ("commit", "meet entry", "cut entry", "meet lease", "cut lease", "return")
+ONE_BATCH = ("commit", "meet lease entry", "cut lease entry", "return")
+VALUES_ALONE = ("commit", "meet entry", "cut entry", "return")
+VALUES_FIRST = ("commit", "meet listed", "cut entry", "cut lease", "return")
+UNLISTS_LAST = ("commit", "meet listed", "cut lease", "cut entry", "cut listed", "return")
+UNLISTS_FIRST = ("commit", "meet listed", "cut listed", "cut lease", "cut entry", "return")
+RIDE_LATE = ("commit", "ride late", "alight", "return")
+TWO = (ALONE, ALONE)
+
+SPOILED = {
+    "no lease": Scenario(TWO, (SWEEP,), rules=Rules(lease_counts=False)),
+    "lease taken after the load": Scenario(TWO, (SWEEP,), alter=_loads_first),
+    "one pass": Scenario(TWO, (ONE_PASS,)),
+    "one pass that meets both names at once": Scenario(TWO, (ONE_BATCH,)),
+    "leases left alone": Scenario(TWO, (VALUES_ALONE,)),
+    "by index, values before leases": Scenario(TWO, (VALUES_FIRST,)),
+    "index shrunk by drops, after deleting": Scenario((ALONE,) * 3, (UNLISTS_LAST,) * 2, expiry=False),
+    "index shrunk by drops, before deleting": Scenario((ALONE,) * 3, (UNLISTS_FIRST,) * 2, expiry=False),
+    "index pruned by a client's clock": Scenario(TWO, (INDEX,), ticks=True, rules=Rules(early_by=LEASE)),
+    "renewal that does not register": Scenario(
+        TWO, (INDEX,), ticks=True, rules=Rules(renewal_registers=False)
+    ),
+    "drop that joins a sweep under way": Scenario(TWO, (SWEEP, RIDE_LATE)),
+    "flight shared after a refused fill": Scenario(
+        (SHARED,) * 2, (SWEEP,), alter=spoil(_after_a_refused_fill)
+    ),
+    "flight open until the fill is answered": Scenario(
+        (SHARED,) * 2, (SWEEP,), alter=spoil(_not_before_the_fill)
+    ),
+    "flight that shares an entry found": Scenario(
+        (SHARED,) * 3 + (ALONE,), (SWEEP,), alter=spoil(_an_entry_found)
+    ),
+    "lone load shared with late joiners": Scenario(
+        (SHARED,) * 3, (SWEEP,), deadlines=True, alter=spoil(_not_before_a_lone_load)
+    ),
+    "Acquire sent twice, one copy late": Scenario(TWO, (SWEEP,), resends=True),
+}
+
+
+def _report() -> None:
+    parts = {"safe": SAFE, "long": LONG, "one load": ONE_LOAD, "ending": ENDING, "spoiled": SPOILED}
+    for part, scenarios in parts.items():
+        for name, scenario in scenarios.items():
+            began = time.process_time()
+            found = explore(scenario, ends=part == "ending")
+            took = time.process_time() - began
+            story = f"stale read in {len(found.story)} steps" if found.story else ""
+            print(f"{part:9}{name:45}{found.states:10,}{found.moves:11,}{took:7.1f} s  {story}", flush=True)
+
+
+if __name__ == "__main__":
+    _report()
