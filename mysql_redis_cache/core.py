@@ -586,10 +586,11 @@ def _token() -> bytes:
 
 def _fresh(failure: Exception) -> Exception:
     """Return a copy of the leader's failure for one follower, so that no two raise the same object."""
+    kind = type(failure)
     try:
-        fresh = copy.copy(failure)
+        # Not copy.copy(), which calls the constructor, and that may want other arguments than these.
+        fresh = kind.__new__(kind, *failure.args)
+        fresh.__dict__.update(failure.__dict__)
     except Exception:  # noqa: BLE001 - some exceptions cannot be made twice
-        fresh = None
-    if type(fresh) is not type(failure):
-        return LoadFailed(f"another caller was loading this key and failed: {type(failure).__name__}")
-    return fresh.with_traceback(None)
+        return LoadFailed(f"another caller was loading this key and failed: {kind.__name__}")
+    return fresh
