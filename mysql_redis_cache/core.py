@@ -589,7 +589,9 @@ def _fresh(failure: Exception) -> Exception:
     kind = type(failure)
     try:
         # Not copy.copy(), which calls the constructor, and that may want other arguments than these.
-        fresh = kind.__new__(kind, *failure.args)
+        args = OSError.__reduce__(failure)[1] if isinstance(failure, OSError) else failure.args
+        fresh = kind.__new__(kind, *args)  # type: ignore[misc]  # __reduce__ gives anything, it says
+        fresh.args = failure.args
         fresh.__dict__.update(failure.__dict__)
     except Exception:  # noqa: BLE001 - some exceptions cannot be made twice
         return LoadFailed(f"another caller was loading this key and failed: {kind.__name__}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -36,8 +37,16 @@ def native_loop() -> Any:
         return anyio.lowlevel.current_token().native_token
 
 
-def soon() -> Callable[..., Any]:
-    """Return what has the running event loop call a function soon, from any thread."""
+def soon() -> Callable[[Callable[[], object]], None]:
+    """Return what has the running event loop call a function soon, from any thread.
+
+    Once the loop has ended, whoever waited in it is gone, and nothing is called.
+    """
     loop = native_loop()
-    call_soon: Callable[..., Any] = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
-    return call_soon
+    call_soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+
+    def call(function: Callable[[], object]) -> None:
+        with suppress(RuntimeError):
+            call_soon(function)
+
+    return call
