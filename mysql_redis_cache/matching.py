@@ -22,7 +22,7 @@ _NUMBER = re.compile(NUMBER)
 _LISTED = re.compile(f"{NUMBER}(?:,{NUMBER})++(?=_)".encode())
 _DIGEST = re.compile(rb"_[0-9a-f]{40}\Z")
 _DIGEST_LENGTH = 41
-_REST = re.compile(rb"[^=]++=|[0-9a-f]{40}\Z")
+_REST = re.compile(rb"[^=]*+=|[0-9a-f]{40}\Z")
 """What follows a whole pair: another pair, or the digest at once; ``Name=a_b`` does not hold ``Name=a``."""
 _LEASE = b":lease"
 
@@ -82,7 +82,7 @@ class Matcher:
         place = name.find(pair.label, start)
         while place >= 0:
             # A pair stands first, or after "_" with a pair before: Id=1 is not in the name Shop_Id=1.
-            behind = start < first_equals < place and name[place - 1 : place] == b"_"
+            behind = first_equals < place and name[place - 1 : place] == b"_"
             if (place == start or behind) and pair.stands_at(name, place):
                 return True
             place = name.find(pair.label, place + 1)

@@ -13,11 +13,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mysql_redis_cache.jstext import number_text
 from mysql_redis_cache.keys import make_key
+
+unhurried = settings(deadline=None)  # the machine may be busy
 
 QUERY = "SELECT * FROM users WHERE id = ? AND store = ?"
 
@@ -164,6 +166,7 @@ values = st.recursive(
 )
 
 
+@unhurried
 @given(st.lists(values, min_size=1, max_size=3), st.data())
 def test_random_params_share_a_key_only_if_equal(left: list[Any], data: st.DataObject) -> None:
     """Same, for random params and a random second call that looks like the first."""
@@ -185,6 +188,7 @@ def disguised(value: Any) -> Any:
     return json.loads(f"[{shown}]") if re.fullmatch("-?[1-9](,-?[1-9])+", shown) else shown
 
 
+@unhurried
 @given(st.text(max_size=8), st.text(max_size=8), texts, texts)
 def test_cut_between_two_texts_is_never_ambiguous(a: str, b: str, c: str, d: str) -> None:
     """Moving the border between two values makes another key."""
@@ -192,6 +196,7 @@ def test_cut_between_two_texts_is_never_ambiguous(a: str, b: str, c: str, d: str
     assert make_key(QUERY, [a + c, d + b], ["A", "B"]) != make_key(QUERY, [a, b], ["A", "B"])
 
 
+@unhurried
 @given(st.lists(values, min_size=1, max_size=3), st.integers(0, 3))
 def test_key_is_always_utf8(params: list[Any], named: int) -> None:
     """What Redis is sent can be sent, and ends in a digest."""

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[2]
 VECTORS = json.loads((ROOT / "tests/data/keys.json").read_text())
 PAGE = (ROOT / "docs/explanation/keys.md").read_text()
 DIFFERENCES = PAGE.partition("## Where keys differ from npm's")[2]
+
+unhurried = settings(deadline=None)  # the machine may be busy
 
 QUERY = "SELECT * FROM users WHERE id = ? AND store = ?"
 DIGEST = sha1(QUERY.encode()).hexdigest()
@@ -126,6 +128,7 @@ def test_floats_are_written_as_javascript_does() -> None:
     assert written == [vector["js"] for vector in VECTORS["js_number_to_string"]]
 
 
+@unhurried
 @given(st.floats())
 def test_float_text_reads_back(value: float) -> None:
     """No digit that matters is lost, and the text is one that NUMBER knows."""
@@ -513,6 +516,7 @@ def test_lease_has_its_name_beside_the_key(key: bytes, name: bytes, safe: bytes 
     assert (lease_name(key), slot_safe_lease_name(key)) == (name, safe)
 
 
+@unhurried
 @given(st.lists(st.sampled_from([b"{", b"}", b"a", b"_", b"=1", b"\xff"]), min_size=1).map(b"".join))
 def test_lease_lies_in_the_slot_of_its_key(key: bytes) -> None:
     """By Redis Cluster's rule; a key of which that cannot be had is given no lease there."""
