@@ -1,6 +1,7 @@
 """Redis itself: configuration, connections, commands. The only room that knows redis-py's ordinary client."""
 
+from .bounds import PATIENT
 from .config import Link, link
 from .single import Moved, Part, Pinned, Refused, Server
 
-__all__ = ["Link", "Moved", "Part", "Pinned", "Refused", "Server", "link"]
+__all__ = ["PATIENT", "Link", "Moved", "Part", "Pinned", "Refused", "Server", "link"]

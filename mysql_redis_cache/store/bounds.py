@@ -10,12 +10,19 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.retry import Retry
 
+from .replies import Parser
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["TIMEOUT", "bounded", "checked_maker"]
+__all__ = ["PATIENT", "TIMEOUT", "bounded", "checked_maker"]
 
 TIMEOUT = 0.25
+"""Seconds a read waits for Redis by default: it has another way to its rows."""
+
+PATIENT = 2.0
+"""Seconds a drop or a direct write waits by default: it has none, and would fail for a moment's delay."""
+
 # By which name a redis-py is told not to spend two commands on naming itself to the server.
 _NAMELESS = (
     {"driver_info": None}
@@ -24,18 +31,21 @@ _NAMELESS = (
 )
 
 
-def bounded(options: Mapping[str, Any]) -> dict[str, Any]:
+def bounded(options: Mapping[str, Any], timeout: float = TIMEOUT) -> dict[str, Any]:
     """Return connection arguments with bounds on every wait, and nothing retried behind our back.
 
     Args:
-        options: connection arguments; a timeout of ``None`` means the default, a quarter second.
+        options: connection arguments; a timeout of ``None`` means the default.
+        timeout: that default, seconds.
 
     Raises:
         ValueError: a timeout that is not positive.
     """
     taken = {name: value for name, value in options.items() if value is not None}
+    if taken.get("db"):
+        taken["db"] = str(taken["db"])  # for SELECT: hiredis must not be given numbers (see single.py)
     for name in ("socket_timeout", "socket_connect_timeout"):
-        taken.setdefault(name, TIMEOUT)
+        taken.setdefault(name, timeout)
         if not isinstance(taken[name], (int, float)) or not taken[name] > 0:
             raise ValueError(f"redis_config: {name} must be positive seconds, not {taken[name]!r}")
     return {
@@ -43,6 +53,7 @@ def bounded(options: Mapping[str, Any]) -> dict[str, Any]:
         **_NAMELESS,
         "protocol": 2,  # under RESP3 redis-py does not look for unread replies
         "retry": Retry(NoBackoff(), 0),
+        "parser_class": Parser,
         "redis_connect_func": _connect_whole,
     }
 

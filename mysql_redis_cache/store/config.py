@@ -33,26 +33,27 @@ _UNIX = _COMMON | {"path"}
 _UNSAID = {name: inspect.signature(redis.Redis.__init__).parameters[name].default for name in _TIMEOUTS}
 
 
-def link(config: Mapping[str, Any] | str | object) -> Link:
+def link(config: Mapping[str, Any] | str | object, *, timeout: float = TIMEOUT) -> Link:
     """Return the way to the Redis that *config* names; nothing is opened yet.
 
     Args:
         config: redis-py's keyword arguments; a ``redis://``, ``rediss://`` or ``unix://`` URL; or a ready
             ``redis.Redis``, ``redis.RedisCluster`` or Sentinel master client, of which only the connection
             arguments are taken.
+        timeout: seconds to wait for a connection and for a reply, where *config* does not say.
 
     Raises:
         TypeError: it is none of these, or an asyncio client.
         ValueError: an unknown option, a bad value, or a client that reads from replicas.
     """
     if isinstance(config, str):
-        return _from_url(config)
+        return _from_url(config, timeout)
     if isinstance(config, redis.Redis):
-        return _from_client(config)
+        return _from_client(config, timeout)
     if isinstance(config, redis.RedisCluster):
-        return _from_cluster(config)
+        return _from_cluster(config, timeout)
     if isinstance(config, Mapping):
-        return _from_options(config)
+        return _from_options(config, timeout)
     kind = f"{type(config).__module__}.{type(config).__name__}"
     if kind.startswith("redis.asyncio."):
         raise TypeError(
@@ -62,7 +63,7 @@ def link(config: Mapping[str, Any] | str | object) -> Link:
     raise TypeError(f"redis_config must be a dict, a URL, a redis.Redis or a redis.RedisCluster, not {kind}")
 
 
-def _from_url(url: str) -> Link:
+def _from_url(url: str, timeout: float) -> Link:
     try:
         options = parse_url(url)
     except ValueError:
@@ -75,10 +76,10 @@ def _from_url(url: str) -> Link:
     kind = options.pop("connection_class", redis.Connection)
     if "path" in options:
         options["unix_socket_path"] = options.pop("path")
-    return _from_options({**options, "ssl": kind is redis.SSLConnection or options.get("ssl", False)})
+    return _from_options({**options, "ssl": kind is redis.SSLConnection or options.get("ssl", False)}, timeout)
 
 
-def _from_options(options: Mapping[str, Any]) -> Link:
+def _from_options(options: Mapping[str, Any], timeout: float) -> Link:
     for name in options:
         if name not in _KNOWN:
             near = difflib.get_close_matches(str(name), _KNOWN, n=1)
@@ -90,7 +91,7 @@ def _from_options(options: Mapping[str, Any]) -> Link:
         options = {**options, "path": options["unix_socket_path"]}
     else:
         kind, names = (redis.SSLConnection, _TLS) if options.get("ssl") else (redis.Connection, _TCP)
-    taken = bounded({name: value for name, value in options.items() if name in names})
+    taken = bounded({name: value for name, value in options.items() if name in names}, timeout)
     return Server(checked_maker(kind, taken), _limit(options), taken["socket_timeout"])
 
 
@@ -103,22 +104,22 @@ def _limit(options: Mapping[str, Any]) -> int:
     return limit
 
 
-def _from_client(client: redis.Redis) -> Link:
+def _from_client(client: redis.Redis, timeout: float) -> Link:
     pool = client.connection_pool
-    taken = bounded(_said(pool.connection_kwargs))
+    taken = bounded(_said(pool.connection_kwargs), timeout)
     if not isinstance(pool, SentinelConnectionPool):
         return Server(checked_maker(pool.connection_class, taken), MAX_CONNECTIONS, taken["socket_timeout"])
     if not pool.is_master:
         raise _reads_from_replicas("use master_for()")
     pools = [sentinel.connection_pool for sentinel in pool.sentinel_manager.sentinels]
-    asked = [(asked.connection_class, bounded(_said(asked.connection_kwargs))) for asked in pools]
+    asked = [(asked.connection_class, bounded(_said(asked.connection_kwargs), timeout)) for asked in pools]
     masters = Masters(pool, taken, asked)
     server = Server(masters.make, MAX_CONNECTIONS, taken["socket_timeout"])
     masters.on_change = server.drain
     return server
 
 
-def _from_cluster(client: redis.RedisCluster) -> Link:
+def _from_cluster(client: redis.RedisCluster, timeout: float) -> Link:
     if client.read_from_replicas or getattr(client, "load_balancing_strategy", None):
         raise _reads_from_replicas("turn that off")
     manager = client.nodes_manager
@@ -127,7 +128,7 @@ def _from_cluster(client: redis.RedisCluster) -> Link:
     if given.get("ssl"):
         kind = redis.SSLConnection
     here = {"host", "port", "db", "path"}
-    taken = bounded({name: value for name, value in _said(given).items() if name not in here})
+    taken = bounded({name: value for name, value in _said(given).items() if name not in here}, timeout)
     nodes = [*manager.startup_nodes.values(), *manager.nodes_cache.values()]
     seeds = {(node.host, int(node.port)) for node in nodes}
 
@@ -135,7 +136,7 @@ def _from_cluster(client: redis.RedisCluster) -> Link:
         make = checked_maker(kind, {**taken, "host": host, "port": port})
         return Server(make, MAX_CONNECTIONS, taken["socket_timeout"])
 
-    return Cluster(seeds, make_server, TIMEOUT, manager.address_remap)
+    return Cluster(seeds, make_server, taken["socket_timeout"], manager.address_remap)
 
 
 def _said(options: Mapping[str, Any]) -> dict[str, Any]:

