@@ -41,7 +41,7 @@ from mysql_redis_cache.readthrough import (
     Shared,
 )
 from mysql_redis_cache.stats import Counters
-from mysql_redis_cache.store import link
+from mysql_redis_cache.store import PATIENT, link
 from mysql_redis_cache.transaction import Transaction, current
 
 if TYPE_CHECKING:
@@ -145,12 +145,16 @@ class Core:
         self.stats = Counters()
         self.database = Database(mysql_config, dates=options.dates)
         self.link = None if redis_config is None else link(redis_config)
+        # Reads give Redis up soon, for they can ask MySQL; what else is asked of it can be had nowhere else.
+        self.patient_link = None if redis_config is None else link(redis_config, timeout=PATIENT)
         self.entries: Entries | None = None
+        self.patient_entries: Entries | None = None
         self.drops: Drops | None = None
-        if self.link is not None:
+        if self.link is not None and self.patient_link is not None:
             self.entries = Entries(self.link, options.policy.lease_seconds)
+            self.patient_entries = Entries(self.patient_link, options.policy.lease_seconds)
             self.drops = Drops(
-                self.link, self.prefix, indexed=options.index, wait_replicas=options.wait_replicas
+                self.patient_link, self.prefix, indexed=options.index, wait_replicas=options.wait_replicas
             )
         self.flights = Flights()
         self.background = Background()
@@ -174,14 +178,16 @@ class Core:
         """Close Redis and MySQL connections; final."""
         self._closed = True
         self.background.close()
-        if self.link is not None:
-            self.link.close()
+        for way in (self.link, self.patient_link):
+            if way is not None:
+                way.close()
         self.database.close()
 
     def drain_redis(self) -> None:
         """Close the Redis connections; calls made later open new ones."""
-        if self.link is not None:
-            self.link.drain()
+        for way in (self.link, self.patient_link):
+            if way is not None:
+                way.drain()
 
     # Setting up a read
 
@@ -474,16 +480,16 @@ class Core:
         """
         payload = codec.encode(value, self.options.dates)
         where = self._where(read)
-        if where is None or self.entries is None:
+        if where is None or self.patient_entries is None:
             return
-        self.entries.put(where, payload, read.policy.lifetime(read.ttl, random.random))
+        self.patient_entries.put(where, payload, read.policy.lifetime(read.ttl, random.random))
 
     def drop_key(self, key: str) -> bool:
         """Delete one entry and revoke its lease; return whether it was there."""
-        if self.entries is None:
+        if self.patient_entries is None:
             return False
         raw = key.encode()
-        return self.entries.unlink(raw, keys.lease_name(raw))
+        return self.patient_entries.unlink(raw, keys.lease_name(raw))
 
     # Inside
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from mysql_redis_cache import process
 from mysql_redis_cache.drops import DROP_TIMEOUT, Drops
 from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.keys import check_namespace
-from mysql_redis_cache.store import link
+from mysql_redis_cache.store import PATIENT, link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ class MRCServer:
         index: bool = False,
         wait_replicas: int = 0,
     ) -> None:
-        self._link = link(redis_config)
+        self._link = link(redis_config, timeout=PATIENT)
         self._drops = Drops(
             self._link, check_namespace(namespace), indexed=index, wait_replicas=wait_replicas
         )
@@ -98,6 +98,9 @@ class MRCServer:
         """Close everything; final, and safe to repeat."""
         self._closed = True
         self._link.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an MRCServer cannot be pickled; make one in each process")
 
     def __enter__(self) -> Self:
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
-from mysql_redis_cache.store import Moved, Refused
+from mysql_redis_cache.store import Moved, Refused, Silent
 
 from .finder import Finder
 
@@ -84,7 +84,7 @@ class Sweep:
                         self._unlink(pinned, names, owner, counted=counted)
                     await_replicas(pinned, part, self._replicas, self._budget, self._dropped())
                     return
-            except (Refused, DropTimeout):
+            except (Refused, Silent, DropTimeout):
                 raise
             except CacheUnavailable:
                 if not begun or attempt == RESTARTS:

@@ -2,6 +2,6 @@
 
 from .bounds import PATIENT
 from .config import Link, link
-from .single import Moved, Part, Pinned, Refused, Server
+from .single import Moved, Part, Pinned, Refused, Server, Silent
 
-__all__ = ["PATIENT", "Link", "Moved", "Part", "Pinned", "Refused", "Server", "link"]
+__all__ = ["PATIENT", "Link", "Moved", "Part", "Pinned", "Refused", "Server", "Silent", "link"]

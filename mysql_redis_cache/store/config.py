@@ -76,7 +76,9 @@ def _from_url(url: str, timeout: float) -> Link:
     kind = options.pop("connection_class", redis.Connection)
     if "path" in options:
         options["unix_socket_path"] = options.pop("path")
-    return _from_options({**options, "ssl": kind is redis.SSLConnection or options.get("ssl", False)}, timeout)
+    return _from_options(
+        {**options, "ssl": kind is redis.SSLConnection or options.get("ssl", False)}, timeout
+    )
 
 
 def _from_options(options: Mapping[str, Any], timeout: float) -> Link:

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.scripts import Script
 
-__all__ = ["FAILURES", "Moved", "Part", "Pinned", "Refused", "Server", "run_script", "run_scripts"]
+__all__ = ["FAILURES", "Moved", "Part", "Pinned", "Refused", "Server", "Silent", "run_script", "run_scripts"]
 
 # RedisClusterException is no RedisError; what a socket raises is an OSError.
 FAILURES = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError)
+
+
+class Silent(CacheUnavailable):
+    """Redis did not answer in time."""
 
 
 class Refused(CacheUnavailable):
@@ -235,4 +239,5 @@ def failure(error: Exception) -> CacheUnavailable:
     if isinstance(error, redis_errors.ResponseError):
         # An unknown command is quoted with its arguments, and those hold parameter values.
         return Refused(f"Redis refused a command: {str(error).partition(', with args')[0]}")
-    return CacheUnavailable(f"Redis is not available: {type(error).__name__}: {error}")
+    kind = Silent if isinstance(error, (redis_errors.TimeoutError, TimeoutError)) else CacheUnavailable
+    return kind(f"Redis is not available: {type(error).__name__}: {error}")
