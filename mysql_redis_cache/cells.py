@@ -19,6 +19,7 @@ from mysql_redis_cache import codec
 __all__ = [
     "Cell",
     "Converter",
+    "decimals",
     "each",
     "geometry",
     "integers",
@@ -41,13 +42,6 @@ def each(convert: Callable[[bytes], Any]) -> Converter:
         return list(map(convert, cells))  # type: ignore[arg-type]  # no None among them
 
     return converted
-
-
-def text(encoding: str) -> Converter:
-    """Make a converter of text; UTF-8, which ``bytes.decode`` takes without being told, is the fast one."""
-    if encoding in {"utf8", "utf-8"}:
-        return each(bytes.decode)
-    return each(lambda cell: cell.decode(encoding))
 
 
 def decimals(cells: list[Cell]) -> list[Any]:
@@ -87,7 +81,7 @@ def iso_dates(length: int, decimals: int = 0) -> Converter:
         texts = [cell for cell in cells if cell is not None]
         joined = (padding + b"\n").join(texts) + padding
         if set(map(len, texts)) != {length} or any(suspect in joined for suspect in _SUSPECTS):
-            return [None if cell is None else iso_date(cell) for cell in cells]
+            return [None if cell is None else _iso_date(cell) for cell in cells]
         moments = joined.replace(b" ", b"T").replace(b".000000", b"").decode("ascii").split("\n")
         if len(texts) == len(cells):
             return moments
@@ -97,7 +91,7 @@ def iso_dates(length: int, decimals: int = 0) -> Converter:
     return converted
 
 
-def iso_date(cell: bytes) -> str:
+def _iso_date(cell: bytes) -> str:
     """Write a date or moment as ISO 8601; zero, partial and impossible dates stay the server's text."""
     written = cell.decode("ascii")
     moment = _moment(written)

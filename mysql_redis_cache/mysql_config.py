@@ -175,6 +175,15 @@ def _seconds(name: str, value: object) -> float:
     return seconds
 
 
+def _charset(name: str, value: object) -> str:
+    if str(value).lower() not in {"utf8mb4", "utf8", "utf8mb3"}:
+        raise ValueError(
+            f"mysql_config {name}={value!r} is refused: only utf8mb4 carries every text, and values are "
+            "escaped for it; the server converts columns in other character sets by itself"
+        )
+    return "utf8mb4"
+
+
 def _autocommit(name: str, value: object) -> bool:
     if not _truth(name, value):
         raise ValueError(
@@ -197,12 +206,13 @@ def _ssl(name: str, value: object) -> object:
 
 
 _OPTIONS: dict[str, Callable[[str, Any], Any]] = {
-    **dict.fromkeys(["host", "user", "database", "db", "unix_socket", "charset", "collation"], _text),
+    **dict.fromkeys(["host", "user", "database", "db", "unix_socket", "collation"], _text),
     **dict.fromkeys(["sql_mode", "init_command", "bind_address", "program_name"], _text),
     **dict.fromkeys(["ssl_ca", "ssl_cert", "ssl_key", "read_default_file", "read_default_group"], _text),
     **dict.fromkeys(["ssl_key_password", "server_public_key", "auth_plugin_map"], _unchecked),
     **dict.fromkeys(["ssl_disabled", "ssl_verify_cert", "ssl_verify_identity", "local_infile"], _truth),
     **dict.fromkeys(["connect_timeout", "read_timeout", "write_timeout", "pool_timeout"], _seconds),
+    "charset": _charset,
     "password": _password,
     "port": _whole(1, 65_535),
     "client_flag": _whole(0, 2**32 - 1),

@@ -52,13 +52,12 @@ class Column(NamedTuple):
     decimals: int
 
 
-def parse_column(packet: bytes, encoding: str = "utf-8") -> Column:
+def parse_column(packet: bytes) -> Column:
     """Read a column definition.
 
     Args:
         packet: the payload of a ``Protocol::ColumnDefinition41``
             (https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html).
-        encoding: of the connection, as Python names it.
 
     Returns:
         The column.
@@ -69,7 +68,7 @@ def parse_column(packet: bytes, encoding: str = "utf-8") -> Column:
         text, position = lenenc_bytes(packet, position)
         texts.append(text)
     charset, type_code, flags, decimals = struct.unpack_from("<xH4xBHB", packet, position)
-    return Column(texts[4].decode(encoding), type_code, charset, flags, decimals)
+    return Column(texts[4].decode(), type_code, charset, flags, decimals)
 
 
 def lenenc_int(data: bytes, position: int) -> tuple[int, int]:
@@ -92,18 +91,15 @@ class RowBuilder:
 
     Args:
         columns: the columns, in the order of the cells.
-        encoding: of the connection, as Python names it.
         dates: ``"iso"`` or ``"npm"``, see ``codec.encode``.
     """
 
-    def __init__(
-        self, columns: Sequence[Column], encoding: str = "utf-8", dates: codec.Dates = "iso"
-    ) -> None:
+    def __init__(self, columns: Sequence[Column], dates: codec.Dates = "iso") -> None:
         self.width = len(columns)
         order = _order(columns)
         self._names = [columns[i].name for i in order]
         self._assemble = _assembler(self.width)
-        self._converters = [(i, _converter(columns[i], encoding, dates)) for i in order]
+        self._converters = [(i, _converter(columns[i], dates)) for i in order]
 
     def build(self, cells: list[convert.Cell]) -> list[Row]:
         """Convert a block of whole rows.
@@ -144,19 +140,17 @@ def _order(columns: Sequence[Column]) -> list[int]:
     return list(range(len(columns)))
 
 
-def _converter(column: Column, encoding: str, dates: codec.Dates) -> convert.Converter:
+def _converter(column: Column, dates: codec.Dates) -> convert.Converter:
     kind = column.type_code
     if column.flags & _ZEROFILL == 0 and kind in _AS_JSON:  # leading zeros are not JSON
         return _AS_JSON[kind]
     if kind in _DATES or kind in _MOMENTS:
         return _date_converter(column) if dates == "iso" else convert.each(convert.npm_date)
-    if kind == _JSON:
-        return convert.each(lambda cell: convert.json_value(cell.decode(encoding).encode()))
     if kind in _OTHERS:
         return convert.each(_OTHERS[kind])
     if kind == _BIT or (column.charset == _BINARY and kind != _TIME):
         return list
-    return convert.text(encoding)
+    return convert.each(bytes.decode)
 
 
 def _date_converter(column: Column) -> convert.Converter:
@@ -170,5 +164,6 @@ _OTHERS: dict[int, Callable[[bytes], Any]] = {
     **dict.fromkeys(_INTEGERS | {_YEAR}, int),
     **dict.fromkeys(_FLOATS | {_DECIMAL}, float),
     _VECTOR: convert.vector,
+    _JSON: convert.json_value,
     _GEOMETRY: convert.geometry,
 }

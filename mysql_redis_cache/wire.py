@@ -80,12 +80,11 @@ class Reply(NamedTuple):
     status: int
 
 
-def read_reply(packets: Packets, encoding: str = "utf-8", dates: Dates = "iso") -> Reply:
+def read_reply(packets: Packets, dates: Dates = "iso") -> Reply:
     """Read a reply to its end.
 
     Args:
         packets: of the reply.
-        encoding: of the connection, as Python names it.
         dates: ``"iso"`` or ``"npm"``, see ``codec.encode``.
 
     Returns:
@@ -95,7 +94,7 @@ def read_reply(packets: Packets, encoding: str = "utf-8", dates: Dates = "iso") 
         ErrorPacket: the server answered with an error.
         GarbledReply: this is no reply to a query.
         EOFError: the connection ended before the reply did.
-        UnicodeDecodeError: text is not in the connection's character set.
+        UnicodeDecodeError: text is not UTF-8.
     """
     result_sets = []
     ok = None
@@ -107,17 +106,17 @@ def read_reply(packets: Packets, encoding: str = "utf-8", dates: Dates = "iso") 
         elif first[0] == 0xFB:
             raise GarbledReply("LOAD DATA LOCAL is not supported here; use a connection of get_mysql_pool()")
         else:
-            rows, status = _read_result_set(packets, lenenc_int(first, 0)[0], encoding, dates)
+            rows, status = _read_result_set(packets, lenenc_int(first, 0)[0], dates)
             result_sets.append(rows)
         if not status & _MORE_RESULTS:
             packets.expect_end()
             return Reply(result_sets, ok, status)
 
 
-def _read_result_set(packets: Packets, width: int, encoding: str, dates: Dates) -> tuple[list[Row], int]:
-    columns = [parse_column(packets.next(), encoding) for _ in range(width)]
+def _read_result_set(packets: Packets, width: int, dates: Dates) -> tuple[list[Row], int]:
+    columns = [parse_column(packets.next()) for _ in range(width)]
     packets.next()  # the end of the columns
-    return packets.rows(RowBuilder(columns, encoding, dates))
+    return packets.rows(RowBuilder(columns, dates))
 
 
 def _parse_ok(payload: bytes) -> Ok:

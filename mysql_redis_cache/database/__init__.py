@@ -118,11 +118,11 @@ class Database:
         lease = self.pool.connection()
         with lease as connection:
             try:
-                return ask(self.pool, connection, statement, params, self._dates)
+                return _ask(self.pool, connection, statement, params, self._dates)
             except DatabaseUnavailable as error:
                 if not _may_repeat(statement, error):
                     raise
-            return ask(self.pool, lease.renew(), statement, params, self._dates)
+            return _ask(self.pool, lease.renew(), statement, params, self._dates)
 
 
 class Session:
@@ -176,10 +176,10 @@ class Session:
             raise RuntimeError("a session is used inside its with block only")
         statement = sql.statement(text)
         statement.check(params)
-        return ask(self._pool, self._connection, statement, params, self._dates)
+        return _ask(self._pool, self._connection, statement, params, self._dates)
 
 
-def ask(
+def _ask(
     pool: Pool, connection: Connection, statement: Statement, params: Sequence[object] | None, dates: Dates
 ) -> Reply:
     """Bind *params* as the session's sql_mode asks for, send, and read the reply."""

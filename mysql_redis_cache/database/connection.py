@@ -118,7 +118,7 @@ class Connection(PyMySQLConnection):
 
     def _read_reply(self, packets: Packets, dates: Dates) -> Reply:
         try:
-            reply = read_reply(packets, self.encoding, dates)
+            reply = read_reply(packets, dates)
         except TimeoutError as error:
             text = f"no reply within read_timeout={self._read_timeout:g} s"
             raise self._lost(err.OperationalError, text) from error

@@ -41,7 +41,7 @@ _KEEP_IDLE = 300.0
 """Seconds for which connections beyond ``minsize`` are kept without being used."""
 
 
-def raw(steady: SteadyDBConnection) -> Connection:
+def _raw(steady: SteadyDBConnection) -> Connection:
     """Return the connection inside DBUtils' wrapper."""
     return cast("Connection", steady._con)  # noqa: SLF001 - its public name came with a later version
 
@@ -134,10 +134,10 @@ class Pool:
     def take(self) -> SteadyDBConnection:
         """Take the connection used last, if it still works, or open one."""
         while (steady := self._idle.pop()) is not None:
-            rest = time.monotonic() - raw(steady).idle_since
-            if not raw(steady).is_silent:
-                raw(steady).drop()
-            elif rest < _CHECK_AFTER or raw(steady).answers(_PING_TIMEOUT):
+            rest = time.monotonic() - _raw(steady).idle_since
+            if not _raw(steady).is_silent:
+                _raw(steady).drop()
+            elif rest < _CHECK_AFTER or _raw(steady).answers(_PING_TIMEOUT):
                 return steady
             else:  # those below it have rested longer; one timeout is enough
                 self._idle.drop_all()
@@ -164,7 +164,7 @@ class Pool:
         if self._closed:
             steady.close()
             return
-        raw(steady).idle_since = time.monotonic()
+        _raw(steady).idle_since = time.monotonic()
         self._idle.cache(steady)
         if (
             oldest := self._idle.pop_unused_since(time.monotonic() - _KEEP_IDLE, self._config.minsize)
@@ -189,13 +189,13 @@ class Lease:
         except BaseException:
             self._end()
             raise
-        return raw(self._steady)
+        return _raw(self._steady)
 
     def renew(self) -> Connection:
         """Replace the connection, which was lost, by a new one."""
         self._drop()
         self._steady = self._pool.open()
-        return raw(self._steady)
+        return _raw(self._steady)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -212,7 +212,7 @@ class Lease:
         """Whether the next user may have it: of this process, after an answer, and at rest."""
         if self._slots is not self._pool._slots:  # noqa: SLF001 - a fork replaces them
             return False
-        return (error is None or is_answer(error)) and raw(steady).is_at_rest
+        return (error is None or is_answer(error)) and _raw(steady).is_at_rest
 
     def _end(self) -> None:
         """Drop the connection, if it was not put back, and free the slot."""
@@ -225,7 +225,7 @@ class Lease:
     def _drop(self) -> None:
         steady, self._steady = self._steady, None
         if steady is not None:
-            raw(steady).drop()
+            _raw(steady).drop()
 
 
 class _NeverRaised(Exception):
@@ -249,14 +249,14 @@ class _IdleConnections(PooledDB):  # type: ignore[misc]  # DBUtils has no types
         """Take the connection unused for longest, if unused since *moment* and there are more than *keep*."""
         with self._lock:
             idle = self._idle_cache
-            if len(idle) > keep and raw(idle[0]).idle_since < moment:
+            if len(idle) > keep and _raw(idle[0]).idle_since < moment:
                 return idle.pop(0)
         return None
 
     def drop_all(self) -> None:
         """Close all without a word, which never waits."""
         while (steady := self.pop()) is not None:
-            raw(steady).drop()
+            _raw(steady).drop()
 
     def abandon(self) -> None:
         """In a forked child: close all without a word; the lock may be held by a thread that is no more."""

@@ -16,7 +16,7 @@ from threading import Lock
 __all__ = ["Slot", "Slots", "SlotsClosed"]
 
 
-class SlotsClosed(Exception):  # noqa: N818 - a state, which the owner turns into its own error
+class SlotsClosed(Exception):
     """No more slots are given out."""
 
 

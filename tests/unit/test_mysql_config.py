@@ -41,6 +41,7 @@ DICTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a socket needs no TLS": ({"unix_socket": "/run/s"}, {"unix_socket": "/run/s", "ssl_disabled": True}),
     "a socket with TLS": ({"unix_socket": "/s", "ssl_ca": "/ca"}, {"unix_socket": "/s", "ssl_ca": "/ca"}),
     "autocommit": ({"autocommit": True}, {}),
+    "old name of the character set": ({"charset": "utf8"}, {}),
     "tls dict": ({"ssl": {"ca": "/ca"}}, {"ssl": {"ca": "/ca"}}),
 }
 
@@ -78,11 +79,10 @@ URLS: dict[str, tuple[str, dict[str, Any]]] = {
     "nothing": ("mysql://", {}),
     "ipv6": ("mysql://u@[::1]:3306/", {"user": "u", "host": "::1", "port": 3306}),
     "options": (
-        "mysql://h/d?charset=latin1&connect_timeout=2.5&ssl_verify_cert=true&ssl_ca=%2Fca.pem",
+        "mysql://h/d?charset=utf8mb4&connect_timeout=2.5&ssl_verify_cert=true&ssl_ca=%2Fca.pem",
         {
             "host": "h",
             "database": "d",
-            "charset": "latin1",
             "connect_timeout": 2.5,
             "ssl_verify_cert": True,
             "ssl_ca": "/ca.pem",
@@ -118,6 +118,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "two databases": ({"db": "a", "database": "b"}, "db='a' and database='b'"),
     "two databases in a URL": ("mysql://h/a?db=b", "db='b' and database='a'|twice"),
     "twice in a URL": ("mysql://h?charset=a&charset=b", "'charset' twice"),
+    "another character set": ({"charset": "gbk"}, "charset='gbk' is refused: only utf8mb4"),
     "no autocommit": ({"autocommit": False}, "autocommit=False is refused: .*snapshot"),
     "cursor class": ({"cursorclass": object}, "'cursorclass' is refused: rows are dicts"),
     "conversions": ({"conv": {}}, "'conv' is refused"),

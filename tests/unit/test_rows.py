@@ -151,13 +151,6 @@ def test_npm_dates(column: Column, cell: bytes, expected: object) -> None:
     assert [expected] == values(column, cell, dates="npm")
 
 
-def test_text_follows_the_encoding_of_the_connection() -> None:
-    """A connection in another character set gets its text and JSON in that."""
-    builder = RowBuilder([col(VARCHAR, 8), col(JSON, 8, name="j")], encoding="cp1252")
-
-    assert [{"v": "é€", "j": "é"}] == builder.build([b"\xe9\x80", b'"\xe9"'])
-
-
 moments = st.datetimes() | st.datetimes(timezones=st.none()).map(lambda moment: moment.replace(microsecond=0))
 
 
