@@ -14,7 +14,7 @@ import time
 from contextlib import asynccontextmanager
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import anyio
 
@@ -110,6 +110,7 @@ class AsyncMRCClient:
         self._owned = owned or not ready
         self._limiter = limiter
         self._loops: WeakKeyDictionary[Any, _Here] = WeakKeyDictionary()
+        self._last_loop: tuple[Callable[[], Any], _Here] | None = None
         self._lock = threading.Lock()
         core = self._core = self._client.core
         self._performers: dict[type[Step], Callable[[Read, Any], Any]] = {
@@ -444,11 +445,14 @@ class AsyncMRCClient:
 
     def _here(self) -> _Here:
         """Return what this facade keeps for the running event loop."""
-        loop = native_loop()
-        here = self._loops.get(loop)
-        if here is None:
-            with self._lock:
-                here = self._loops.setdefault(loop, _Here(self._core, self._limiter))
+        loop, last = native_loop(), self._last_loop
+        if last is not None and last[0]() is loop:
+            return last[1]
+        with self._lock:
+            here = self._loops.get(loop)
+            if here is None:
+                here = self._loops[loop] = _Here(self._core, self._limiter)
+        self._last_loop = (ref(loop), here)
         return here
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from .threads import soon
+from .threads import Signal, soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ class _Batch:
         self.is_led = False
         self.is_claimed = False
         self.is_done = False
-        self.changed = anyio.Event()
+        self.changed = Signal()
 
     def publish(self) -> None:
         """Wake everybody; called in the loop."""
@@ -58,7 +58,7 @@ class _Batch:
     def leave_lead(self) -> None:
         """Leave the lead to whoever wakes or joins first."""
         self.is_led = False
-        changed, self.changed = self.changed, anyio.Event()
+        changed, self.changed = self.changed, Signal()
         changed.set()
 
 

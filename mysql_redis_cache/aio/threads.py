@@ -11,9 +11,9 @@ import anyio.lowlevel
 import anyio.to_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-__all__ = ["hop", "native_loop", "shielded", "soon"]
+__all__ = ["Signal", "hop", "native_loop", "shielded", "soon"]
 
 T = TypeVar("T")
 
@@ -27,6 +27,40 @@ async def shielded(call: Callable[[], object]) -> None:
     """Run a bounded *call* in a thread to its end, even if the caller's scope is being cancelled."""
     with anyio.CancelScope(shield=True):
         await anyio.to_thread.run_sync(call, limiter=anyio.CapacityLimiter(1))
+
+
+class Signal:
+    """An event that is set once.
+
+    anyio's does the same, through two more coroutines for each of those who wait: too much for the way of
+    every hit. On trio it is anyio's.
+    """
+
+    __slots__ = ("_event", "_loop", "_waiting")
+
+    def __init__(self) -> None:
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+            self._event = anyio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def wait(self) -> Awaitable[None]:
+        """Return what to await; to be called before the event is set."""
+        if self._loop is None:
+            return self._event.wait()
+        waiting = self._loop.create_future()
+        self._waiting.append(waiting)
+        return waiting
+
+    def set(self) -> None:
+        """Wake those who wait; called in the loop."""
+        if self._loop is None:
+            self._event.set()
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
 
 
 def native_loop() -> Any:
