@@ -80,8 +80,8 @@ def blocks_of(text: str) -> list[Block]:
 def run_page(path: Path, given: Mapping[str, object]) -> int:
     """Run the examples of a page; return how many values and printouts were compared."""
     module = ModuleType(f"example_{path.stem.replace('-', '_')}")
-    module.__dict__.update(given)
-    shows = module.__dict__["__shows__"] = _Shows(path)
+    shows = _Shows(path)
+    module.__dict__.update(given, __shows__=shows, __check_config__=_check_config)
     sys.modules[module.__name__] = module  # dataclasses and annotations look names up there
     try:
         for block in blocks_of(path.read_text(encoding="utf-8")):
@@ -121,7 +121,7 @@ def _pattern(expected: str) -> re.Pattern[str]:
 def _run(block: Block, path: Path, names: dict[str, Any]) -> str:
     """Run a block; return what it printed."""
     tree = ast.parse("\n" * block.line + block.code, str(path))
-    tree = ast.fix_missing_locations(_Rewrite(block, names).visit(tree))
+    tree = ast.fix_missing_locations(_Rewrite(block).visit(tree))
     code = compile(tree, str(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -138,9 +138,8 @@ async def _awaited(coroutine: Any) -> None:
 class _Rewrite(ast.NodeTransformer):
     """Has expressions compared with the comments behind them; keeps the tests' servers."""
 
-    def __init__(self, block: Block, names: dict[str, Any]) -> None:
+    def __init__(self, block: Block) -> None:
         self._comments = _comments(block)
-        self._names = names
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr:
         expected = self._said_about(node)
@@ -150,12 +149,12 @@ class _Rewrite(ast.NodeTransformer):
         call = ast.Call(ast.Name("__shows__", ast.Load()), arguments, [])
         return ast.copy_location(ast.Expr(call), node)
 
-    def visit_Assign(self, node: ast.Assign) -> ast.Assign:
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
         target = node.targets[0]
         if not isinstance(target, ast.Name) or target.id not in CONFIGS:
             return node
-        CONFIGS[target.id](eval(compile(ast.Expression(node.value), "config", "eval"), self._names)).close()
-        return ast.copy_location(ast.Assign([target], ast.Name(target.id, ast.Load())), node)
+        call = ast.Call(ast.Name("__check_config__", ast.Load()), [ast.Constant(target.id), node.value], [])
+        return ast.copy_location(ast.Expr(call), node)
 
     def _said_about(self, node: ast.Expr) -> str | None:
         last = node.end_lineno or node.lineno
@@ -169,6 +168,10 @@ class _Rewrite(ast.NodeTransformer):
                 last += 1
         text = " ".join(said)
         return text if IS_VALUE.match(text) else None
+
+
+def _check_config(name: str, value: object) -> None:
+    CONFIGS[name](value).close()
 
 
 def _comments(block: Block) -> dict[int, tuple[int, str]]:
