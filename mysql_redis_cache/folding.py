@@ -33,11 +33,13 @@ def folds(value: Plain, marks: tuple[str, ...]) -> bool:
     Returns:
         Whether a value that is not equal has the same text, or the text reads as several pairs.
     """
-    if isinstance(value, str):
+    if type(value) is str:
         return _string_folds(value, marks)
-    if isinstance(value, list):
+    if type(value) is float:
+        return _is_large(value)
+    if type(value) is list:
         return not _is_number_list(value) or any(map(_is_large, value))
-    return isinstance(value, (bytes, dict)) or _is_large(value)
+    return type(value) is bytes or type(value) is dict
 
 
 def _string_folds(value: str, marks: tuple[str, ...]) -> bool:
@@ -73,6 +75,10 @@ def canonical_json(values: list[Plain]) -> str:
 
 
 def _param(value: Plain) -> str:
+    if type(value) is str:
+        return quoted(value)
+    if type(value) is int:
+        return f'"{value}"'
     if isinstance(value, list) and len(value) == 1 and _is_number_list(value):
         return _param(value[0])  # IN (1) asks what = 1 asks, and has the same text
     if type(value) not in _NUMBERS or _is_large(value):

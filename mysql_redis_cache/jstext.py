@@ -86,6 +86,8 @@ def plain(value: object) -> Plain:
             names the type, never the value, and reads on from "param 1 (UserId)".
         ValueError: for a Decimal that is not finite or too long to be written out.
     """
+    if type(value) in _AS_THEY_ARE:
+        return value  # type: ignore[return-value] # looking its type up does not narrow it
     convert = _CONVERTERS.get(type(value))
     if convert is not None:
         return convert(value)
@@ -106,7 +108,7 @@ def _decimal(value: Decimal) -> Decimal:
     exponent = value.as_tuple().exponent
     if max(abs(value.adjusted()), abs(int(exponent))) > _MAX_DIGITS:
         raise ValueError(f"is a Decimal of more than {_MAX_DIGITS} digits")
-    return value
+    return Decimal(value)
 
 
 def _naive(value: datetime | time, iso: str) -> str:
@@ -125,10 +127,10 @@ def _dict(value: dict[object, object]) -> Plain:
     return {str.__str__(key): plain(item) for key, item in value.items() if isinstance(key, str)}
 
 
+_AS_THEY_ARE = frozenset((NoneType, bool, int, float, str, bytes))
+
 # The base type's own methods, so that a subclass cannot change the text.
 _CONVERTERS: dict[type, Callable[[Any], Plain]] = {
-    NoneType: lambda value: value,
-    bool: lambda value: value,
     int: int.__int__,
     float: float.__float__,
     str: str.__str__,

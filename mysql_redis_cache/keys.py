@@ -70,12 +70,12 @@ def make_key(
     if len(params) != len(marks):
         return _careful_key(params, names, plan)
     for value in params:
-        # An int, and a plain ASCII string that is no word, list or pair, stand for themselves.
+        # An int, and a string that is no word, list or pair, stand for themselves.
         if type(value) is int:
             continue
         if (
             type(value) is str
-            and value.isascii()
+            and (value.isascii() or not SURROGATE.search(value))
             and "=" not in value
             and "," not in value
             and value not in WORDS

@@ -176,6 +176,11 @@ class OddFloat(float):
     __str__ = __repr__
 
 
+class OddDecimal(Decimal):
+    def __format__(self, *_: object) -> str:
+        return "odd"
+
+
 class OddStr(str):
     __slots__ = ()
 
@@ -233,6 +238,8 @@ TEXTS = {
     "enum_with_str": (OldMode.SLOW, "slow"),
     "int_subclass": (OddInt(7), "7"),
     "float_subclass": (OddFloat(1.5), "1.5"),
+    "decimal_subclass": (OddDecimal("1.50"), "1.50"),
+    "list_of_subclasses": ([OddInt(1), OddFloat(1.5), OddDecimal("1.50")], "1,1.5,1.50"),
     "str_subclass": (OddStr("plain"), "plain"),
     "datetime_subclass": (OddDatetime(2026, 1, 2), "2026-01-02T00:00:00"),
     "list_of_enums": ([Size.SMALL, OddInt(2)], "1,2"),
