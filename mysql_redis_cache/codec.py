@@ -126,14 +126,18 @@ def _revive(value: object) -> object:
 
 def _revive_one(value: object) -> object:
     if type(value) is list:
-        return [_revive_one(item) for item in value]
-    if type(value) is not dict:
-        return value
-    if len(value) == 2 and value.get("type") == "Buffer" and next(iter(value)) == "type":
-        data = value.get("data")
-        if type(data) is list and set(map(type, data)) <= {int} and (not data or _are_bytes(data)):
-            return bytes(data)
-    return {key: _revive_one(item) for key, item in value.items()}
+        for i, item in enumerate(value):
+            if type(item) is dict or type(item) is list:
+                value[i] = _revive_one(item)
+    elif type(value) is dict:
+        if len(value) == 2 and value.get("type") == "Buffer" and next(iter(value)) == "type":
+            data = value.get("data")
+            if type(data) is list and set(map(type, data)) <= {int} and (not data or _are_bytes(data)):
+                return bytes(data)
+        for key, item in value.items():
+            if type(item) is dict or type(item) is list:
+                value[key] = _revive_one(item)
+    return value
 
 
 def _are_bytes(numbers: list[int]) -> bool:

@@ -6,7 +6,7 @@ import os
 import select
 import struct
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pymysql import err
@@ -23,11 +23,17 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.codec import Dates
 
-__all__ = ["Connection", "LostUnanswered"]
+__all__ = ["Connection", "LostUnanswered", "Overdue"]
+
+_PIECE = 1 << 17
 
 
 class LostUnanswered(err.OperationalError):
     """The connection was lost before anything of the reply came."""
+
+
+class Overdue(Exception):
+    """A statement's time was over before its reply was read; the connection is of no more use."""
 
 
 class Connection(PyMySQLConnection):
@@ -76,26 +82,32 @@ class Connection(PyMySQLConnection):
         finally:
             self._read_timeout, self._write_timeout = read_timeout, write_timeout
 
-    def ask(self, statement: str, dates: Dates = "iso") -> Reply:
+    def ask(self, statement: str, dates: Dates = "iso", limit: float | None = None) -> Reply:
         """Send a statement and read the whole reply.
 
         Args:
             statement: the SQL, complete.
             dates: ``"iso"`` or ``"npm"``, see ``codec.encode``.
+            limit: how many seconds that may take.
 
         Returns:
             The reply, rows as dicts.
 
         Raises:
+            Overdue: *limit* has passed.
             LostUnanswered: the connection was lost, with nothing of the reply read.
             pymysql.err.Error: the server's error, or the connection was lost; then it is closed.
         """
         try:
-            return self._read_reply(self._send(statement), dates)
+            if limit is None:
+                return self._read_reply(self._send(statement), dates)
+            return self._read_reply(self._send_within(limit, statement), dates)
         except ErrorPacket as packet:
             if packet.is_notice:
                 raise self._lost(LostUnanswered, "the server closed the connection") from None
             raise _server_error(packet.payload) from None
+        except Overdue:
+            raise  # who asked for the limit ends the connection
         except GarbledReply as error:
             raise self._lost(err.OperationalError, str(error), CR.CR_MALFORMED_PACKET) from error
         except err.Error:
@@ -111,10 +123,37 @@ class Connection(PyMySQLConnection):
             if isinstance(error.__context__, TimeoutError):
                 raise
             raise LostUnanswered(*error.args) from error
-        if self._sock is not None and self._current_timeout != self._read_timeout:
+        if self._sock is not None:
             self._sock.settimeout(self._read_timeout)
-            self._current_timeout = self._read_timeout
+            self._current_timeout = self._read_timeout  # so PyMySQL knows, from 1.2.1 on
         return Packets(self._rfile.read, self._rfile.read1)
+
+    def _send_within(self, limit: float, statement: str) -> Packets:
+        until = time.monotonic() + limit
+        try:
+            with self._waiting_at_most(limit):
+                self._send(statement)
+        except err.OperationalError as error:
+            if isinstance(error.__context__, TimeoutError):
+                raise Overdue from error
+            raise
+
+        def read(size: int) -> bytes:
+            """Read what has come, up to *size* bytes; what comes later than *until* is not looked at."""
+            left = until - time.monotonic()
+            if left <= 0 or self._sock is None:
+                raise Overdue
+            self._current_timeout = left
+            self._sock.settimeout(left)
+            try:
+                data = self._rfile.read1(min(size, _PIECE))
+            except TimeoutError:
+                raise Overdue from None
+            if time.monotonic() > until:
+                raise Overdue
+            return data
+
+        return Packets(read, read)
 
     def _read_reply(self, packets: Packets, dates: Dates) -> Reply:
         try:
@@ -175,6 +214,13 @@ class Connection(PyMySQLConnection):
             return
         with self._waiting_at_most(1.0):
             super().close()
+
+    @property
+    def peer(self) -> object:
+        """The address at the other end; ``None`` if there is none any more."""
+        with suppress(OSError):
+            return self._sock and self._sock.getpeername()
+        return None
 
     def drop(self) -> None:
         """Close at once, without a word; never waits."""
