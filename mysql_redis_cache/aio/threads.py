@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,9 +25,27 @@ async def hop(call: Callable[[], T], limiter: anyio.CapacityLimiter) -> T:
 
 
 async def shielded(call: Callable[[], object]) -> None:
-    """Run a bounded *call* in a thread to its end, even if the caller's scope is being cancelled."""
-    with anyio.CancelScope(shield=True):
-        await anyio.to_thread.run_sync(call, limiter=anyio.CapacityLimiter(1))
+    """Run a bounded *call* in a thread to its end, even if the caller is being cancelled.
+
+    asyncio's own ``task.cancel()`` knows no shield. If it strikes before the thread has begun, the call is
+    made in another thread, and nobody waits for it.
+    """
+    unclaimed = [call]
+
+    def claim_and_run() -> None:
+        try:
+            claimed = unclaimed.pop()
+        except IndexError:
+            return
+        claimed()
+
+    try:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(claim_and_run, limiter=anyio.CapacityLimiter(1))
+    except BaseException:
+        if unclaimed:
+            threading.Thread(target=claim_and_run, name="mysql_redis_cache-ending", daemon=True).start()
+        raise
 
 
 class Signal:
