@@ -1,0 +1,159 @@
+"""The model's Redis against a real one: any sequence of commands gives the same outcomes and leaves the same.
+
+A tick of the model is a thousand seconds; time passes by shortening what Redis keeps.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mysql_redis_cache.entries import REGISTRY, Entries, Found
+from mysql_redis_cache.readthrough import Claim, Entry
+from mysql_redis_cache.store import link
+
+from . import world as model
+from .world import HORIZON, LEASE, LIFE, Cell, Lease, Row, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import redis
+
+pytestmark = pytest.mark.real
+
+TICK = 1000
+KEY = "UserId=1_" + "0" * 40
+OTHER_KEY = "UserId=1_" + "1" * 40
+OWNERS = 3
+
+
+class RealWorld:
+    """The commands of ``world.py``, performed by ``Entries`` on a real Redis."""
+
+    def __init__(self, url: str, raw: redis.Redis) -> None:
+        self.link = link(url)
+        self.entries = Entries(self.link, LEASE * TICK)
+        self._raw = raw
+        named = self.entries.name(KEY, ["UserId=1"], "", LIFE * TICK, indexed=True)
+        other = self.entries.name(OTHER_KEY, ["UserId=1"], "", LIFE * TICK, indexed=True)
+        assert named is not None
+        assert other is not None
+        self._name, self._other = named, other
+
+    def acquire(self, owner: int, newer_than: float) -> object:
+        won = self.entries.acquire(self._name, _token(owner), newer_than * TICK)
+        if isinstance(won, Found):
+            return Entry(Row(int(won.payload)), round(won.left / TICK))
+        return Claim.WON if won else Claim.LOST
+
+    def fill(self, owner: int, row: Row) -> bool:
+        return self.entries.fill(self._name, _token(owner), b"%d" % row.version, LIFE * TICK)
+
+    def release(self, owner: int) -> None:
+        self.entries.release(self._name, _token(owner))
+
+    def renew(self, owner: int) -> None:
+        self.entries.renew(self._name, _token(owner))
+
+    def put(self, row: Row) -> None:
+        self.entries.put(self._name, b"%d" % row.version, LIFE * TICK)
+
+    def prune(self) -> None:
+        """Register another entry under the same pair, which is what prunes."""
+        self.entries.put(self._other, b"0", LIFE * TICK)
+
+    def cut(self, name: str) -> None:
+        self._raw.unlink(self._name.key if name == "cell" else self._name.lease)
+
+    def tick(self) -> None:
+        for key in (self._name.key, self._name.lease):
+            if (left := self._raw.pttl(key)) > 0:
+                self._raw.pexpire(key, left - TICK * 1000)  # below 1, it ends at once
+        for key in self._name.tracks:
+            for member, _ in self._raw.zscan_iter(key):
+                self._raw.zincrby(key, -TICK * 1000, member)
+
+    def world(self) -> World:
+        """Read back what is there, in ticks."""
+        key, lease = self._name.key, self._name.lease
+        payload, token = self._raw.get(key), self._raw.get(lease)
+        score = self._raw.zscore(self._name.tracks[1], key)
+        now = self._raw.time()[0] * 1000
+        return World(
+            cell=None if payload is None else Cell(Row(int(payload)), _ticks(self._raw.pttl(key))),
+            lease=None if token is None else Lease(int(token), _ticks(self._raw.pttl(lease))),
+            listed=None if score is None else max(0, _ticks(score - now)),
+        )
+
+
+def _token(owner: int) -> bytes:
+    return b"%d" % owner
+
+
+def _ticks(milliseconds: float) -> int:
+    return round(milliseconds / 1000 / TICK)
+
+
+@pytest.fixture(name="real")
+def _real(redis_url: str, redis_client: redis.Redis) -> Iterator[RealWorld]:
+    real = RealWorld(redis_url, redis_client)
+    yield real
+    real.link.close()
+
+
+def both(real: RealWorld, world: World, command: str, owner: int, row: Row) -> tuple[World, object, object]:
+    """Perform one command in the model and for real; return the model's world and the two outcomes."""
+    outcome: object = None
+    expected: object = None
+    match command.split():
+        case ["acquire", newer]:
+            world, expected = model.acquire(world, owner, float(newer))
+            outcome = real.acquire(owner, float(newer))
+        case ["fill"]:
+            world, expected = model.fill(world, owner, row)
+            outcome = real.fill(owner, row)
+        case ["cut", name]:
+            gone: dict[str, Any] = {name: None}
+            world = world._replace(**gone)
+            real.cut(name)
+        case [name]:
+            wanted: dict[str, list[Any]] = {"release": [owner], "renew": [owner], "put": [row]}
+            arguments = wanted.get(name, [])
+            world = getattr(model, name)(world, *arguments)
+            getattr(real, name)(*arguments)
+    return world, expected, outcome
+
+
+COMMANDS = [
+    *("acquire -1", "acquire -1", "acquire 0.5", "acquire 1.5", "acquire inf", "fill", "fill", "fill"),
+    *("release", "renew", "put", "cut cell", "cut lease", "prune", "tick"),
+]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_model_s_redis_does_what_redis_does(real: RealWorld, seed: int) -> None:
+    """After every command of a random sequence, both agree on its outcome and on all that is left."""
+    chance, world, story = random.Random(seed), World(), []
+    for _ in range(120):
+        command, owner, row = chance.choice(COMMANDS), chance.randrange(OWNERS), Row(chance.randrange(3))
+        story.append((command, owner))
+        world, expected, outcome = both(real, world, command, owner, row)
+
+        assert outcome == expected, story[-12:]
+        assert real.world() == world, story[-12:]
+
+
+def test_the_index_forgets_what_is_over(real: RealWorld, redis_client: redis.Redis) -> None:
+    """Index keys nobody registers in any more leave Redis, at two per registration of anything."""
+    real.put(Row(0))
+    for _ in range(HORIZON + 1):
+        real.tick()
+    elsewhere = real.entries.name("StoreId=1_" + "2" * 40, ["StoreId=1"], "", TICK, indexed=True)
+    assert elsewhere is not None
+    real.entries.put(elsewhere, b"0", TICK)
+
+    assert redis_client.zrange(REGISTRY, 0, -1) == [elsewhere.tracks[1]]
+    assert redis_client.exists(real._name.tracks[1]) == 0
