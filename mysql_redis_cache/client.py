@@ -64,8 +64,8 @@ class MRCClient:
     ``async with MRCClient(...)`` gives an ``AsyncMRCClient`` over this client instead.
 
     Args:
-        mysql_config: dict (``host port user password db charset ssl_ca … minsize maxsize pool_timeout``) or
-            ``mysql://user:password@host:3306/db?charset=utf8mb4``.
+        mysql_config: dict (``host port user password db charset ssl_ca … minsize maxsize pool_timeout
+            query_timeout``) or ``mysql://user:password@host:3306/db?charset=utf8mb4``.
         redis_config: dict of redis-py's arguments, URL (``redis://``, ``rediss://``, ``unix://``), a ready
             ``redis.Redis``, ``redis.RedisCluster`` or Sentinel master client (only its connection arguments
             are taken), or ``None`` for no cache.
@@ -155,6 +155,7 @@ class MRCClient:
             TypeError, ValueError: bad arguments, before anything is sent.
             DatabaseUnavailable: a miss, and MySQL cannot be reached (a ``ConnectionError``).
             PoolTimeout: a miss, and no connection became free in time.
+            QueryTimeout: a miss, and the query took longer than ``query_timeout``.
             pymysql.MySQLError: what the server answered to the query.
         """
         core = self.core

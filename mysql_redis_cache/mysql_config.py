@@ -32,12 +32,14 @@ class MySQLConfig:
         minsize: how many idle connections are kept however long they are idle.
         maxsize: how many connections there may be.
         pool_timeout: how many seconds a call waits for one of them to become free.
+        query_timeout: how many seconds a statement may take, from sending it to the end of its reply.
     """
 
     arguments: Mapping[str, Any] = field(repr=False)
     minsize: int
     maxsize: int
     pool_timeout: float
+    query_timeout: float | None = None
 
     @property
     def address(self) -> str:
@@ -58,7 +60,9 @@ def parse_mysql_config(config: Mapping[str, object] | str) -> MySQLConfig:
             that would change what rows hold), ``db`` for ``database``, and ``minsize`` (default 1),
             ``maxsize`` (10), ``pool_timeout`` (10 s). Defaults here: ``host`` localhost, ``port`` 3306,
             ``charset`` utf8mb4, ``connect_timeout`` 10 s, which covers the greeting too, ``read_timeout`` and
-            ``write_timeout`` 60 s, for each wait for the network.
+            ``write_timeout`` 60 s, for each wait for the network. ``query_timeout`` (none by default): the
+            seconds a statement may take as a whole; then it is stopped on the server and raises
+            ``QueryTimeout``. It does not count for COMMIT, nor for connections of ``get_mysql_pool()``.
 
     Returns:
         The configuration.
@@ -76,11 +80,12 @@ def parse_mysql_config(config: Mapping[str, object] | str) -> MySQLConfig:
         raise TypeError(f"mysql_config must be a dict or a mysql:// URL, not {type(config).__name__}")
     options = _DEFAULTS | {name: _OPTIONS[name](name, value) for name, value in _with_database(given).items()}
     minsize, maxsize, pool_timeout = (options.pop(name) for name in ("minsize", "maxsize", "pool_timeout"))
+    query_timeout = options.pop("query_timeout", None)
     if minsize > maxsize:
         raise ValueError(f"minsize={minsize} is greater than maxsize={maxsize}")
     if "unix_socket" in options and not any(name.startswith("ssl") for name in options):
         options["ssl_disabled"] = True  # what stays on the machine needs no encryption
-    return MySQLConfig(options, minsize, maxsize, pool_timeout)
+    return MySQLConfig(options, minsize, maxsize, pool_timeout, query_timeout)
 
 
 def _known(name: object) -> str:
@@ -211,7 +216,8 @@ _OPTIONS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(["ssl_ca", "ssl_cert", "ssl_key", "read_default_file", "read_default_group"], _text),
     **dict.fromkeys(["ssl_key_password", "server_public_key", "auth_plugin_map"], _unchecked),
     **dict.fromkeys(["ssl_disabled", "ssl_verify_cert", "ssl_verify_identity", "local_infile"], _truth),
-    **dict.fromkeys(["connect_timeout", "read_timeout", "write_timeout", "pool_timeout"], _seconds),
+    **dict.fromkeys(["connect_timeout", "read_timeout", "write_timeout"], _seconds),
+    **dict.fromkeys(["pool_timeout", "query_timeout"], _seconds),
     "charset": _charset,
     "password": _password,
     "port": _whole(1, 65_535),

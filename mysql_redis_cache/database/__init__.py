@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from pymysql import err
 
 from mysql_redis_cache import sql
-from mysql_redis_cache.errors import DatabaseUnavailable
+from mysql_redis_cache.errors import DatabaseUnavailable, QueryTimeout
 from mysql_redis_cache.mysql_config import parse_mysql_config
 from mysql_redis_cache.rows import Row
 from mysql_redis_cache.scanner import tokens
 
-from .connection import Connection, LostUnanswered
+from .connection import Connection, LostUnanswered, Overdue
 from .pool import Lease, Pool
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Database:
             ValueError: the text is empty, or the params do not fit it; nothing was sent.
             PoolTimeout: no connection became free in time.
             DatabaseUnavailable: MySQL cannot be reached, or hung up. A read is tried once more first.
+            QueryTimeout: it took longer than ``query_timeout``, and was stopped.
             ClosedError: after ``close``.
             pymysql.err.Error: the server's answer is an error.
         """
@@ -92,7 +93,8 @@ class Database:
             How many rows it changed, and the AUTO_INCREMENT value it made.
 
         Raises:
-            Exception: as ``query``. After ``DatabaseUnavailable`` it may have happened or not.
+            Exception: as ``query``. After ``DatabaseUnavailable`` or ``QueryTimeout`` it may have happened or
+                not.
         """
         return _write_result(self._ask(text, params))
 
@@ -115,14 +117,14 @@ class Database:
     def _ask(self, text: str, params: Sequence[object] | None) -> Reply:
         statement = sql.statement(text)
         statement.check(params)
-        lease = self.pool.connection()
+        lease, limit = self.pool.connection(), self.pool.query_timeout
         with lease as connection:
             try:
-                return _ask(self.pool, connection, statement, params, self._dates)
+                return _ask(self.pool, connection, statement, params, self._dates, limit=limit)
             except DatabaseUnavailable as error:
                 if not _may_repeat(statement, error):
                     raise
-            return _ask(self.pool, lease.renew(), statement, params, self._dates)
+            return _ask(self.pool, lease.renew(), statement, params, self._dates, limit=limit)
 
 
 class Session:
@@ -149,15 +151,15 @@ class Session:
 
     def query(self, text: str, params: Sequence[object] | None = None) -> list[Row]:
         """Run a statement and return its rows, as ``Database.query``, but never twice."""
-        return _rows(text, self._ask(text, params))
+        return _rows(text, self._ask(text, params, self._pool.query_timeout))
 
     def execute(self, text: str, params: Sequence[object] | None = None) -> WriteResult:
         """Run a write, as ``Database.execute``; within a transaction it is not committed yet."""
-        return _write_result(self._ask(text, params))
+        return _write_result(self._ask(text, params, self._pool.query_timeout))
 
     def begin(self) -> None:
         """Begin a transaction."""
-        self._ask("START TRANSACTION", None)
+        self._ask("START TRANSACTION", None, None)
 
     def commit(self) -> None:
         """Commit the transaction.
@@ -165,22 +167,28 @@ class Session:
         Raises:
             DatabaseUnavailable: the connection was lost: it may be committed or not.
         """
-        self._ask("COMMIT", None)
+        self._ask("COMMIT", None, None)  # without limit: its outcome must be known
 
     def rollback(self) -> None:
         """Undo the transaction."""
-        self._ask("ROLLBACK", None)
+        self._ask("ROLLBACK", None, None)
 
-    def _ask(self, text: str, params: Sequence[object] | None) -> Reply:
+    def _ask(self, text: str, params: Sequence[object] | None, limit: float | None) -> Reply:
         if self._connection is None:
             raise RuntimeError("a session is used inside its with block only")
         statement = sql.statement(text)
         statement.check(params)
-        return _ask(self._pool, self._connection, statement, params, self._dates)
+        return _ask(self._pool, self._connection, statement, params, self._dates, limit=limit)
 
 
 def _ask(
-    pool: Pool, connection: Connection, statement: Statement, params: Sequence[object] | None, dates: Dates
+    pool: Pool,
+    connection: Connection,
+    statement: Statement,
+    params: Sequence[object] | None,
+    dates: Dates,
+    *,
+    limit: float | None,
 ) -> Reply:
     """Bind *params* as the session's sql_mode asks for, send, and read the reply."""
     try:
@@ -190,7 +198,10 @@ def _ask(
             no_backslash_escapes=bool(connection.server_status & _NO_BACKSLASH_ESCAPES),
             ansi_quotes=ansi_quotes,
         )
-        return connection.ask(bound, dates)
+        return connection.ask(bound, dates, limit)
+    except Overdue:
+        pool.stop(connection)
+        raise QueryTimeout(limit or 0.0) from None
     except err.Error as error:
         translated = pool.translated(error)
         if translated is error:

@@ -9,8 +9,10 @@ user of the connection would be given the rows of the last.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from dbutils.pooled_db import PooledDB
@@ -33,10 +35,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Lease", "Pool"]
 
+logger = logging.getLogger("mysql_redis_cache")
+
 _CHECK_AFTER = 5.0
 """Seconds of rest after which a connection is asked whether it still works."""
 
 _PING_TIMEOUT = 2.0
+_STOP_TIMEOUT = 1.0
 _KEEP_IDLE = 300.0
 """Seconds for which connections beyond ``minsize`` are kept without being used."""
 
@@ -149,6 +154,32 @@ class Pool:
             return self._idle.steady_connection()
         except err.Error as error:
             raise self.translated(error) from error
+
+    @property
+    def query_timeout(self) -> float | None:
+        """How many seconds a statement of ``Database`` may take; ``None`` is without end."""
+        return self._config.query_timeout
+
+    def stop(self, connection: Connection) -> None:
+        """Close *connection*, and have its server stop the statement that runs on it.
+
+        Best effort, over a connection beyond ``maxsize``, within about a second. A server reached at another
+        address, as after a failover, is not asked: there the number may be somebody else's.
+        """
+        number, peer = connection.thread_id(), connection.peer  # type: ignore[no-untyped-call]  # not in the stubs
+        connection.drop()
+        waits = dict.fromkeys(["connect_timeout", "read_timeout", "write_timeout"], _STOP_TIMEOUT)
+        try:
+            killer = Connection(self._tls, {**self._config.arguments, **waits})
+        except err.Error as error:
+            logger.warning("a statement of MySQL at %s may run on: %s", self._config.address, error)
+            return
+        try:
+            if killer.peer == peer:
+                with suppress(err.Error):  # it has ended by itself
+                    killer.ask(f"KILL QUERY {number}")
+        finally:
+            killer.drop()
 
     def translated(self, error: err.Error) -> Exception:
         """Return the error to raise for one of PyMySQL's."""

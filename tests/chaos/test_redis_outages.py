@@ -139,7 +139,10 @@ def test_one_warning_per_change_of_state(
             read(client)
             time.sleep(0.05)
 
-    assert [record.message.split(";")[0] for record in caplog.records] == ["Redis is failing", "Redis is back"]
+    assert [record.message.split(";")[0] for record in caplog.records] == [
+        "Redis is failing",
+        "Redis is back",
+    ]
 
 
 def test_first_use_with_redis_down(mysql_url: str, server: PrivateRedis) -> None:
