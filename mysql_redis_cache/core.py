@@ -596,7 +596,7 @@ def _fresh(failure: Exception) -> Exception:
     try:
         # Not copy.copy(), which calls the constructor, and that may want other arguments than these.
         args = OSError.__reduce__(failure)[1] if isinstance(failure, OSError) else failure.args
-        fresh = kind.__new__(kind, *args)  # type: ignore[misc]  # __reduce__ gives anything, it says
+        fresh = kind.__new__(kind, *args)
         fresh.args = failure.args
         fresh.__dict__.update(failure.__dict__)
     except Exception:  # noqa: BLE001 - some exceptions cannot be made twice
