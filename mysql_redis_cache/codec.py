@@ -21,6 +21,8 @@ from uuid import UUID
 
 import orjson
 
+from .buffers import revive, take_out, write_buffer
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,7 +34,7 @@ MAX_DEPTH = 250
 """How deep lists and dicts may nest: what orjson writes, and far below what any reader takes."""
 
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
-_CHUNK = 1 << 16
+_LARGE = 1 << 20  # bytes of JSON
 _OPTIONS = {
     # Dataclasses are passed to our own hook: orjson would leave out fields whose name begins with "_".
     "iso": orjson.OPT_PASSTHROUGH_DATACLASS,
@@ -74,7 +76,7 @@ def encode_rows(rows: object) -> bytes:
         Compact UTF-8 JSON; ``decode`` gives back the very same rows.
     """
     try:
-        return orjson.dumps(rows, _buffer)
+        return orjson.dumps(rows, write_buffer)
     except TypeError:
         return encode(rows)
 
@@ -91,57 +93,23 @@ def decode(payload: bytes) -> object:
     Raises:
         ValueError: it is not JSON (NaN, Infinity and a byte order mark are not), or nests too deep to read.
     """
+    if len(payload) > _LARGE:
+        return _decode_large(payload)
+    value = _load(payload)
+    return revive(value) if b'"Buffer"' in payload else value
+
+
+def _decode_large(payload: bytes) -> object:
+    rest, taken = take_out(payload)
+    value = _load(rest)
+    return revive(value, taken) if b'"Buffer"' in rest else value
+
+
+def _load(payload: bytes) -> object:
     try:
-        value = orjson.loads(payload)
+        return orjson.loads(payload)
     except orjson.JSONDecodeError:
-        value = _load_surrogates(payload)
-    if b'"Buffer"' in payload:
-        return _revive(value)
-    return value
-
-
-# --- bytes -------------------------------------------------------------------------------------------------
-
-
-def _buffer(value: object) -> orjson.Fragment:
-    """Write bytes as Node.js writes a Buffer, piece by piece: a list of 64 M numbers would take 512 MB."""
-    if not isinstance(value, (bytes, bytearray, memoryview)):
-        raise TypeError(type(value).__name__)
-    data = bytes(value)
-    pieces = (orjson.dumps(list(data[i : i + _CHUNK]))[1:-1] for i in range(0, len(data), _CHUNK))
-    return orjson.Fragment(b'{"type":"Buffer","data":[' + b",".join(pieces) + b"]}")
-
-
-def _revive(value: object) -> object:
-    """Put bytes where a Buffer was written.
-
-    Only the exact shape counts, and in the order Node.js writes it: MySQL sorts the keys of a JSON column,
-    so a look-alike there (``{"data": …, "type": …}``) stays the object it is.
-    """
-    try:
-        return _revive_one(value)
-    except RecursionError:
-        raise ValueError("the JSON nests too deep to read") from None
-
-
-def _revive_one(value: object) -> object:
-    if type(value) is list:
-        for i, item in enumerate(value):
-            if type(item) is dict or type(item) is list:
-                value[i] = _revive_one(item)
-    elif type(value) is dict:
-        if len(value) == 2 and value.get("type") == "Buffer" and next(iter(value)) == "type":
-            data = value.get("data")
-            if type(data) is list and set(map(type, data)) <= {int} and (not data or _are_bytes(data)):
-                return bytes(data)
-        for key, item in value.items():
-            if type(item) is dict or type(item) is list:
-                value[key] = _revive_one(item)
-    return value
-
-
-def _are_bytes(numbers: list[int]) -> bool:
-    return min(numbers) >= 0 and max(numbers) <= 255
+        return _load_surrogates(payload)
 
 
 # --- what orjson does not know -----------------------------------------------------------------------------
@@ -177,7 +145,7 @@ def _converted(value: object) -> object:
 
 def _default(value: object) -> object:
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return _buffer(value)
+        return write_buffer(value)
     return _converted(value)
 
 

@@ -211,6 +211,21 @@ REVIVED = {
     "deep": ('[{"a":{"b":[{"type":"Buffer","data":[1]}]}}]', [{"a": {"b": [b"\x01"]}}]),
     "with spaces": ('{ "type" : "Buffer" , "data" : [ 1 ] }', b"\x01"),
 }
+NUMBERS = ",".join(map(str, range(256)))
+LONG_NUMBERS = ",".join([NUMBERS] * 500)
+LONG_LOOKALIKES = {
+    "too large": f"{LONG_NUMBERS},256",
+    "negative": f"-1,{LONG_NUMBERS}",
+    "float": f"{LONG_NUMBERS},1.0",
+    "true": f"{LONG_NUMBERS},true",
+    "text": f'{LONG_NUMBERS},"a"',
+}
+LONG_BROKEN = {
+    "comma at the end": f"{LONG_NUMBERS},",
+    "two commas": f"{LONG_NUMBERS},,1",
+    "leading zero": f"{LONG_NUMBERS},01",
+    "no number": f"{LONG_NUMBERS},a",
+}
 LEFT_ALONE = {
     "more keys": {"type": "Buffer", "data": [1], "x": 1},
     "other type": {"type": "Buffers", "data": [1]},
@@ -235,6 +250,36 @@ def test_decode_revives_buffers(payload: str, expected: object) -> None:
 def test_decode_leaves_other_objects_alone(value: object) -> None:
     """Only the exact shape is a Buffer."""
     assert value == codec.decode(json.dumps(value).encode())
+
+
+def test_decode_takes_long_binary_values_out_before_parsing() -> None:
+    """As the parser's list of numbers they would need many times their memory."""
+    long = bytes(range(256)) * 500
+    text = 'x{"type":"Buffer","data":[1,2]}' * 10_000
+    value = {"a": [long, b"", text], "b": {"c": long[::-1], "d": b"\x01"}}
+
+    payload = codec.encode(value)
+
+    assert len(payload) > 1 << 20
+    assert value == codec.decode(payload)
+
+
+@pytest.mark.parametrize("numbers", LONG_LOOKALIKES.values(), ids=LONG_LOOKALIKES)
+def test_long_look_alikes_stay_objects(numbers: str) -> None:
+    """The same rule as for short ones."""
+    payload = f'["{"x" * (1 << 20)}",{{"type":"Buffer","data":[{numbers}]}}]'.encode()
+
+    assert json.loads(payload) == codec.decode(payload)
+
+
+@pytest.mark.parametrize("numbers", LONG_BROKEN.values(), ids=LONG_BROKEN)
+def test_broken_json_is_not_mended_by_taking_buffers_out(numbers: str) -> None:
+    """What is not JSON does not become JSON."""
+    for padding in range(8):
+        data = "1," * padding + numbers
+        payload = f'["{"x" * (1 << 20)}",{{"type":"Buffer","data":[{data}]}}]'.encode()
+        with pytest.raises(ValueError):
+            codec.decode(payload)
 
 
 UNDECODABLE = {

@@ -33,6 +33,7 @@ ROOMS = """
     breaker
     policy
     codec
+    buffers
     keys
     folding matching
     pairs
