@@ -291,7 +291,7 @@ class Core:
         self._found_redis(began)
         return self._entry(read, found)
 
-    def get_many(self, reads: Sequence[Read]) -> list[Entry | Claim | None]:
+    def get_many(self, reads: Sequence[Read]) -> Sequence[Entry | Claim | None]:
         """Perform Get for several reads in one round trip."""
         began = time.monotonic()
         if not self._breaker.allows(began) or self.entries is None:
@@ -304,7 +304,11 @@ class Core:
         except CacheUnavailable as error:
             return [self._lost_redis(error, began)] * len(reads)
         self._found_redis(began)
-        return [self._entry(*pair) for pair in zip(reads, found, strict=True)]
+        entries = [self._decoded(read, one) for read, one in zip(reads, found, strict=True)]
+        misses = entries.count(None)
+        self.stats.bump("misses", misses)
+        self.stats.bump("hits", len(entries) - misses)
+        return entries
 
     def acquire(self, read: Read, step: Acquire) -> Entry | Claim:
         """Perform Acquire."""
@@ -497,7 +501,9 @@ class Core:
         for name in windows:
             if name not in WINDOWS:
                 raise TypeError(f"there is no keyword {name}; the windows of a call are {', '.join(WINDOWS)}")
-        given = {name: seconds(name, value) for name, value in windows.items() if value is not None}
+        given: dict[str, Any] = {
+            name: seconds(name, value) for name, value in windows.items() if value is not None
+        }
         return replace(self.options.policy, **given) if given else self.options.policy
 
     def _where(self, read: Read) -> Name | None:
@@ -521,17 +527,19 @@ class Core:
 
     def _entry(self, read: Read, found: bytes | Found | None) -> Entry | None:
         """Decode what was found; what does not decode is a miss, and gets overwritten."""
+        entry = self._decoded(read, found)
+        self.stats.bump("misses" if entry is None else "hits")
+        return entry
+
+    def _decoded(self, read: Read, found: bytes | Found | None) -> Entry | None:
         if found is None:
-            self.stats.bump("misses")
             return None
         payload, left = found if isinstance(found, Found) else (found, math.inf)
         try:
-            value = codec.decode(payload)
+            return Entry(codec.decode(payload), left)
         except ValueError:
             self._note_corrupt(read)
             return None
-        self.stats.bump("hits")
-        return Entry(value, left)
 
     def _note_corrupt(self, read: Read) -> None:
         """Count and log it once a read, which meets the entry again when it asks for the lease."""

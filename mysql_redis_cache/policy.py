@@ -6,7 +6,7 @@ All times are seconds as floats unless a name says otherwise. Chance is an argum
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -42,6 +42,10 @@ class Policy:
         wait_timeout: seconds to wait for somebody else's load of the same key.
         lease_seconds: life of a lease that nobody renews, so the cost of a loader that was killed.
 
+    Attributes:
+        grace: seconds for which an entry stays in Redis past its ttl.
+        needs_age: whether a read must ask for the time an entry has left.
+
     Raises:
         ValueError: a window is negative or not finite, or a wait is not positive.
     """
@@ -51,22 +55,18 @@ class Policy:
     early_refresh: float = 0.0
     wait_timeout: float = 15.0
     lease_seconds: float = 10.0
+    # Worked out once, since every hit asks.
+    grace: float = field(init=False, default=0.0)
+    needs_age: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         for name in ("stale_while_revalidate", "stale_if_error", "early_refresh"):
             _check_number(name, getattr(self, name), smallest=0.0)
         for name in ("wait_timeout", "lease_seconds"):
             _check_number(name, getattr(self, name), smallest=0.001)
-
-    @property
-    def grace(self) -> float:
-        """Seconds for which an entry stays in Redis past its ttl."""
-        return max(self.stale_while_revalidate, self.stale_if_error)
-
-    @property
-    def needs_age(self) -> bool:
-        """Whether a read must ask for the time an entry has left."""
-        return bool(self.grace or self.early_refresh)
+        grace = max(self.stale_while_revalidate, self.stale_if_error)
+        object.__setattr__(self, "grace", grace)
+        object.__setattr__(self, "needs_age", bool(grace or self.early_refresh))
 
     def lifetime(self, ttl: float, random: Callable[[], float]) -> int:
         """Return the whole seconds for which Redis keeps an entry: ``ttl ± 10 %``, never 0, plus grace.

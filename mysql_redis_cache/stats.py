@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import count
+from collections import deque
+from itertools import count, islice
 
 __all__ = ["Counters"]
 
@@ -17,12 +18,17 @@ class Counters:
     def __init__(self) -> None:
         self._counts: dict[str, count[int]] = {}
 
-    def bump(self, name: str) -> None:
-        """Add one to the counter *name*."""
+    def bump(self, name: str, by: int = 1) -> None:
+        """Add one, or *by*, to the counter *name*."""
+        if by < 1:
+            return
         counter = self._counts.get(name)
         if counter is None:
             counter = self._counts.setdefault(name, count())
-        next(counter)
+        if by == 1:
+            next(counter)
+        else:
+            deque(islice(counter, by), maxlen=0)  # takes them off in C
 
     def snapshot(self) -> dict[str, int]:
         """Return the counters that have been bumped, by name."""

@@ -26,6 +26,16 @@ def test_a_snapshot_changes_nothing() -> None:
     assert [counters.snapshot()["hits"] for _ in range(3)] == [1, 1, 1]
 
 
+def test_several_are_counted_at_once() -> None:
+    """A batch of hits is one bump; none is none."""
+    counters = Counters()
+    counters.bump("hits", 41)
+    counters.bump("hits")
+    counters.bump("misses", 0)
+
+    assert counters.snapshot() == {"hits": 42}
+
+
 def test_a_snapshot_is_a_copy() -> None:
     """What is read stays as it was."""
     counters = Counters()
