@@ -13,7 +13,9 @@ from mysql_redis_cache import MRCClient
 from tests.support.urls import mysql_arguments, with_database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from tools.private_servers import PrivateRedis
 
 TABLES = [
     "CREATE TABLE users (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40) NOT NULL, store_id INT)",
@@ -36,9 +38,15 @@ def schema_url(mysql_server_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def given(schema_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def given(
+    schema_url: str,
+    redis_url: str,
+    private_redis: Callable[..., PrivateRedis],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[dict[str, Any]]:
     """The names that every page starts with."""
     monkeypatch.setenv("MYSQL_URL", schema_url)
     monkeypatch.setenv("REDIS_URL", redis_url)
+    servers = {"mysql_config": schema_url, "redis_config": redis_url, "private_redis": private_redis}
     with MRCClient(schema_url, redis_url) as client:
-        yield {"mysql_config": schema_url, "redis_config": redis_url, "client": client}
+        yield servers | {"client": client}
