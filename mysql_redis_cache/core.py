@@ -373,6 +373,11 @@ class Core:
         except CacheUnavailable as error:
             self._lost_redis(error, began)
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread or task has a transaction of this client open."""
+        return self._transaction() is not None
+
     def join(self, read: Read) -> Flight | None:
         """Join the flight of the key: return it to wait for, or ``None`` if *read* leads it."""
         flight, leads = self.flights.join(read.raw)
@@ -579,13 +584,14 @@ class Core:
             logger.warning("Redis is back; reads are cached again")
 
 
-def _parts(query: tuple[Any, ...], number: int) -> tuple[Any, Any, Any]:
+def _parts(query: Any, number: int) -> tuple[Any, Any, Any]:
     """Return text, params and names of one of many queries."""
     if not isinstance(query, (tuple, list)) or not 1 <= len(query) <= 3:
         raise TypeError(f"queries[{number}] must be a tuple (query, params, param_names)")
-    params = query[1] if len(query) > 1 else None
-    names = query[2] if len(query) > 2 else ()
-    return query[0], params, names
+    text, *rest = query
+    params = rest[0] if rest else None
+    names = rest[1] if len(rest) > 1 else ()
+    return text, params, names
 
 
 def _is_sendable(value: object) -> bool:

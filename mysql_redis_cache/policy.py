@@ -133,7 +133,7 @@ def ttl_seconds(ttl: object) -> float:
         TypeError: it is none of these.
         ValueError: it is not positive, not finite, or past three thousand years.
     """
-    if ttl.__class__ is int and 0 < ttl <= LONGEST:
+    if type(ttl) is int and 0 < ttl <= LONGEST:  # on the way of every hit
         return ttl
     if isinstance(ttl, timedelta):
         ttl = ttl.total_seconds()

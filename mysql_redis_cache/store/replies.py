@@ -41,7 +41,7 @@ class Parser(_HiredisParser):
         """Read what has come; raise ``redis.TimeoutError`` if the reply is taking too long as a whole."""
         if self._received and time.monotonic() > self._began + self._limit + self._received / SLOWEST:
             raise redis_errors.TimeoutError("the reply trickles in")
-        reader = self._reader
+        reader: Any = self._reader
         before = reader.len()
         got = super().read_from_socket(*args, **kwargs)  # type: ignore[no-untyped-call]  # redis-py's
         self._received += reader.len() - before

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from mysql_redis_cache import AsyncMRCClient, AsyncMRCServer, MRCClient, MRCServer
+from mysql_redis_cache import AsyncMRCClient, AsyncMRCServer, MRCClient, MRCServer, core
 from mysql_redis_cache.aio import AsyncTransaction
 from mysql_redis_cache.transaction import Transaction
 from tests.client.drivers import AT_ONCE
@@ -164,3 +164,49 @@ def test_one_facade_in_many_loops(mysql_url: str, redis_url: str, loop_name: str
 
         assert failures == []
         assert client.get_mysql_pool().in_use == 0
+
+
+async def test_a_cached_read_in_a_transaction_does_not_queue_for_a_connection(
+    mysql_url: str, redis_url: str
+) -> None:
+    """With one connection, held by the transaction, others wait for it; the transaction itself must not."""
+    config = f"{mysql_url}?maxsize=1&pool_timeout=20"
+    async with (
+        AsyncMRCClient(config, redis_url) as client,
+        anyio.create_task_group() as tasks,
+        client.transaction(),
+    ):
+        tasks.start_soon(client.query, "SELECT 1 AS a")
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(10):
+            assert await client.query_with_cache("SELECT 2 AS b") == [{"b": 2}]
+
+
+async def test_large_values_are_decoded_in_threads(mysql_url: str, redis_url: str) -> None:
+    """Also those a follower gets from the flight it joined: JSON of a megabyte never holds up the loop."""
+    loop_thread, decoded_in = threading.get_ident(), set[int]()
+    value = [{"n": number, "text": "x" * 80} for number in range(10_000)]
+    async with AsyncMRCClient(mysql_url, redis_url) as client:
+
+        async def load() -> Any:
+            await anyio.sleep(0.2)
+            return value
+
+        async def read() -> None:
+            assert await client.with_cache(load, "large", ttl=60) == value
+
+        original = core.codec.decode
+
+        def watched(payload: bytes) -> object:
+            decoded_in.add(threading.get_ident())
+            return original(payload)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(core.codec, "decode", watched)
+            async with anyio.create_task_group() as tasks:
+                for _ in range(5):
+                    tasks.start_soon(read)
+            await read()
+
+    assert decoded_in
+    assert loop_thread not in decoded_in
