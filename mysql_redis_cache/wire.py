@@ -106,7 +106,10 @@ def read_reply(packets: Packets, dates: Dates = "iso") -> Reply:
         elif first[0] == 0xFB:
             raise GarbledReply("LOAD DATA LOCAL is not supported here; use a connection of get_mysql_pool()")
         else:
-            rows, status = _read_result_set(packets, lenenc_int(first, 0)[0], dates)
+            width = lenenc_int(first, 0)[0]
+            if not width:
+                raise GarbledReply("a result set without columns")
+            rows, status = _read_result_set(packets, width, dates)
             result_sets.append(rows)
         if not status & _MORE_RESULTS:
             packets.expect_end()

@@ -10,10 +10,16 @@ from __future__ import annotations
 
 import time
 import weakref
+from collections import deque
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock
 
 __all__ = ["Slot", "Slots", "SlotsClosed"]
+
+
+_LOOK_AGAIN = 0.05
+"""Seconds after which who waits looks for slots that were dropped: those wake nobody."""
 
 
 class SlotsClosed(Exception):
@@ -30,16 +36,19 @@ class Slot:
 
 
 class Slots:
-    """A fixed number of places.
+    """A fixed number of places, given out in the order in which they were asked for.
 
     Args:
         size: how many there are.
     """
 
     def __init__(self, size: int) -> None:
-        # Free slots, and what merely wakes a taker: the dead reference of a slot that was dropped, or None. A
+        # Free slots, and the dead references of those that were dropped, which have to be made anew. A
         # SimpleQueue may be written to from finalizers, and both its methods are atomic.
-        self._free: SimpleQueue[Slot | weakref.ref[Slot] | None] = SimpleQueue()
+        self._free: SimpleQueue[Slot | weakref.ref[Slot]] = SimpleQueue()
+        # Who waits, each with a queue of its own: were there one for all, whoever gives a slot back could
+        # take it again before anybody who waits has woken up.
+        self._waiting: deque[SimpleQueue[Slot | None]] = deque()
         self._closed = False
         self._mending = Lock()
         self._known: list[weakref.ref[Slot]] = []
@@ -65,30 +74,72 @@ class Slots:
             TimeoutError: none became free in time.
             SlotsClosed: ``close`` was called.
         """
-        deadline = time.monotonic() + timeout
-        while not self._closed:
-            if self._free.empty():
-                self._mend()
-            try:
-                free = self._free.get(timeout=max(0.0, deadline - time.monotonic()))
-            except Empty:
-                raise TimeoutError from None
-            if type(free) is Slot:
-                free.is_free = False
-                return free
-            self._mend()
-        self._free.put(None)  # wakes the next one who waits
-        raise SlotsClosed
+        slot = None if self._waiting or self._closed else self._pop_free()
+        slot = slot or self._wait(time.monotonic() + timeout)
+        slot.is_free = False
+        return slot
 
     def give_back(self, slot: Slot) -> None:
         """Make *slot* free for others."""
         slot.is_free = True
         self._free.put(slot)
+        self._serve()
 
     def close(self) -> None:
         """Give out no more, and wake those who wait."""
         self._closed = True
-        self._free.put(None)
+        for ticket in list(self._waiting):
+            ticket.put(None)
+
+    def _wait(self, until: float) -> Slot:
+        ticket: SimpleQueue[Slot | None] = SimpleQueue()
+        try:
+            while not self._closed:
+                if ticket not in self._waiting:
+                    self._waiting.append(ticket)
+                self._serve()
+                left = until - time.monotonic()
+                with suppress(Empty):
+                    if (slot := ticket.get(timeout=min(max(left, 0.0), _LOOK_AGAIN))) is not None:
+                        return slot
+                if left <= 0:
+                    raise TimeoutError
+            raise SlotsClosed
+        finally:
+            self._leave(ticket)
+
+    def _leave(self, ticket: SimpleQueue[Slot | None]) -> None:
+        """Let *ticket* wait no more; what it was given too late is for others."""
+        with suppress(ValueError):
+            self._waiting.remove(ticket)
+        with suppress(Empty):
+            while True:
+                if (slot := ticket.get_nowait()) is not None:
+                    self.give_back(slot)
+
+    def _serve(self) -> None:
+        """Hand free slots to those who have waited longest."""
+        while self._waiting:
+            slot = self._pop_free()
+            if slot is None:
+                return
+            try:
+                ticket = self._waiting.popleft()
+            except IndexError:
+                self._free.put(slot)  # and look again, since somebody may have come meanwhile
+            else:
+                ticket.put(slot)
+
+    def _pop_free(self) -> Slot | None:
+        """Return a free slot, having made those anew that were dropped."""
+        while True:
+            try:
+                free = self._free.get_nowait()
+            except Empty:
+                return None
+            if type(free) is Slot:
+                return free
+            self._mend()
 
     def _mend(self) -> None:
         """Make those slots anew that were dropped."""
@@ -99,6 +150,6 @@ class Slots:
 
     def _add(self, place: int) -> None:
         slot = Slot()
-        # The callback is a C function, so nothing can interrupt it: whoever waits hears of a slot that died.
+        # The callback is a C function, so nothing can interrupt it: whoever looks hears of a slot that died.
         self._known[place : place + 1] = [weakref.ref(slot, self._free.put)]
         self._free.put(slot)
