@@ -1,0 +1,190 @@
+"""Hammer one database and one Redis from several processes, and look for stale reads.
+
+Two processes read, with threads and with tasks; one writes, and drops what its writes made outdated; one
+loads and is killed in mid-load, again and again. A read is stale if it gives a version below one whose drop
+had returned before the read started. Ends with status 1 if there was one::
+
+    python -m tools.hammer --seconds 60
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import uuid
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import pymysql
+
+from tools.hammering import READERS, Board, Orders, read_all, read_and_die, write_and_drop
+from tools.private_servers import PrivateMySQL, PrivateRedis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from multiprocessing.context import SpawnContext, SpawnProcess
+
+__all__ = ["hammer", "main"]
+
+MODES = ("sweep", "index")
+# How long a child may take to end by itself.
+PATIENCE = 60.0
+
+
+class Result(NamedTuple):
+    """What came of hammering in one mode.
+
+    Attributes:
+        reads: how many reads there were.
+        stale: how many of them were stale.
+        drops: how many drops there were.
+        loads: how many loads there were.
+        killed: how many loaders were killed.
+        unanswered: how often Redis did not answer a reader in time, so that it loaded for itself.
+        errors: what reads and writes raised.
+        loads_per_cold_key: the most loads of any of the keys that were cold for all readers at once.
+    """
+
+    reads: int
+    stale: int
+    drops: int
+    loads: int
+    killed: int
+    unanswered: int
+    errors: list[str]
+    loads_per_cold_key: int
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the promises were kept."""
+        return not self.stale and not self.errors and (self.loads_per_cold_key == 1 or self.unanswered > 0)
+
+
+def hammer(mysql_url: str, redis_url: str, mode: str, seconds: float) -> Result:
+    """Hammer for so many seconds.
+
+    Args:
+        mysql_url: with a schema; a table is made in it and dropped.
+        redis_url: its keys are left alone, but for those under a namespace of its own.
+        mode: ``"sweep"`` or ``"index"``.
+        seconds: how long.
+    """
+    context = multiprocessing.get_context("spawn")
+    name = uuid.uuid4().hex[:8]
+    orders = Orders(mysql_url, redis_url, mode, f"hammer{name}", f"hammer_{name}", seconds)
+    _run(mysql_url, f"CREATE TABLE {orders.table} (id INT PRIMARY KEY, version BIGINT NOT NULL)")
+    try:
+        rows = ", ".join(f"({number}, 0)" for number in range(orders.keys + orders.cold_keys))
+        _run(mysql_url, f"INSERT INTO {orders.table} VALUES {rows}")
+        return _run_children(context, Board(context, orders), orders)
+    finally:
+        _run(mysql_url, f"DROP TABLE {orders.table}")
+
+
+def _run_children(context: SpawnContext, board: Board, orders: Orders) -> Result:
+    answers = context.SimpleQueue()
+    children = [_start(context, read_all, board, orders, answers, number) for number in range(READERS)]
+    children.append(_start(context, write_and_drop, board, orders, answers))
+    killed = _kill_loaders(context, board, orders)
+    given: list[dict[str, Any]] = [answers.get() for _ in children]
+    for child in children:
+        child.join(PATIENCE)
+    return Result(
+        reads=sum(each.get("reads", 0) for each in given),
+        stale=sum(each.get("stale", 0) for each in given),
+        drops=sum(each.get("drops", 0) for each in given),
+        loads=sum(board.loads),
+        killed=killed,
+        unanswered=sum(each.get("unanswered", 0) for each in given),
+        errors=[error for each in given for error in each["errors"]],
+        loads_per_cold_key=max(board.cold_loads()),
+    )
+
+
+def _start(context: SpawnContext, act: Callable[..., None], *args: Any) -> SpawnProcess:
+    child = context.Process(target=act, args=args, daemon=True)
+    child.start()
+    return child
+
+
+def _kill_loaders(context: SpawnContext, board: Board, orders: Orders) -> int:
+    """Start loaders, one after the other, and kill each while it loads, until the time is over."""
+    killed, loader = 0, _start(context, read_and_die, board, orders)
+    board.wait_for_start()
+    while time.time() < board.end.value:
+        if not board.is_loading.value:
+            time.sleep(0.01)
+            continue
+        _kill(loader)
+        killed += 1
+        board.is_loading.value = 0
+        loader = _start(context, read_and_die, board, orders)
+    _kill(loader)
+    return killed
+
+
+def _kill(child: SpawnProcess) -> None:
+    if child.pid is not None:
+        os.kill(child.pid, signal.SIGKILL)
+    child.join(PATIENCE)
+
+
+def _run(mysql_url: str, statement: str) -> None:
+    parts = urlsplit(mysql_url)
+    connection = pymysql.connect(
+        host=parts.hostname,
+        port=parts.port or 3306,
+        user=parts.username,
+        password=parts.password or "",
+        database=parts.path.lstrip("/"),
+        autocommit=True,
+    )
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def _servers(stack: ExitStack) -> tuple[str, str]:
+    """Return the servers that MRC_MYSQL_URL and MRC_REDIS_URL name, or private ones."""
+    redis_url = os.environ.get("MRC_REDIS_URL") or stack.enter_context(PrivateRedis()).url
+    mysql_url = os.environ.get("MRC_MYSQL_URL")
+    if mysql_url is None:
+        mysql_url = urlunsplit(urlsplit(stack.enter_context(PrivateMySQL()).url)._replace(path="/mysql"))
+    return mysql_url, redis_url
+
+
+def _print(mode: str, seconds: float, result: Result) -> None:
+    print(f"\n{mode}, {seconds:g} s")
+    for name, value in result._asdict().items():
+        shown = f"{value:,}" if isinstance(value, int) else str(len(value))
+        print(f"  {name.replace('_', ' '):20}{shown:>12}")
+    for error in result.errors[:5]:
+        print(f"  {error}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Hammer in each mode; return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=60.0, help="for each mode (default: 60)")
+    parser.add_argument("--mode", choices=MODES, action="append", help="default: both, one after the other")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    asked = parser.parse_args(arguments)
+    results = {}
+    with ExitStack() as stack:
+        mysql_url, redis_url = _servers(stack)
+        for mode in asked.mode or MODES:
+            results[mode] = hammer(mysql_url, redis_url, mode, asked.seconds)
+            if not asked.json:
+                _print(mode, asked.seconds, results[mode])
+    if asked.json:
+        print(json.dumps({mode: result._asdict() for mode, result in results.items()}))
+    return 0 if all(result.is_good for result in results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
