@@ -110,6 +110,9 @@ class Pool:
             return
         self._closed = True
         self._slots.close()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         while (steady := self._idle.pop()) is not None:
             steady.close()
 
@@ -153,7 +156,10 @@ class Pool:
         try:
             return self._idle.steady_connection()
         except err.Error as error:
-            raise self.translated(error) from error
+            translated = self.translated(error)
+            if translated is error:
+                raise
+            raise translated from error
 
     @property
     def query_timeout(self) -> float | None:
@@ -192,15 +198,14 @@ class Pool:
 
     def put(self, steady: SteadyDBConnection) -> None:
         """Take a connection back that is at rest."""
-        if self._closed:
-            steady.close()
-            return
-        _raw(steady).idle_since = time.monotonic()
+        now = time.monotonic()
+        _raw(steady).idle_since = now
         self._idle.cache(steady)
-        if (
-            oldest := self._idle.pop_unused_since(time.monotonic() - _KEEP_IDLE, self._config.minsize)
-        ) is not None:
-            oldest.close()
+        if self._closed:  # asked after it was put there: ``close`` may have looked before
+            self._close_idle()
+        unused = self._idle.pop_unused_since(now - _KEEP_IDLE, self._config.minsize)
+        if unused is not None:
+            unused.close()
 
 
 class Lease:

@@ -592,6 +592,7 @@ def test_wrong_credentials_are_no_outage(
         database.query("SELECT 1")
 
     assert caught.value.args[0] == errno
+    assert caught.value.__cause__ is None
     assert database.pool.in_use == 0
 
 
