@@ -89,6 +89,7 @@ class Sweeps:
             batch.finish(self._sweep(batch.matchers, budget, place))
         except CacheUnavailable as error:
             batch.finish(error)
+            raise
         finally:
             turn.is_over = True
             following = self._next
@@ -133,4 +134,4 @@ def _no_turn() -> None:
 
 def _fresh(error: CacheUnavailable) -> CacheUnavailable:
     """Return an error for one of several drops, so that no two raise the same object."""
-    return CacheUnavailable(*error.args)
+    return type(error)(*error.args)

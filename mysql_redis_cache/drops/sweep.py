@@ -129,9 +129,13 @@ def await_replicas(pinned: Pinned, part: Part, wanted: int, budget: Budget, drop
         return
     if part.key:
         pinned.call(b"SET", part.key, b"", b"PX", 1)
-    patience = max(1, int(part.server.timeout * 1000 / 2))  # below that for a dead server
-    while pinned.call(b"WAIT", wanted, patience) < wanted:
+    while pinned.call(b"WAIT", wanted, _patience(part, budget)) < wanted:
         budget.check(f"waiting for {wanted} replica(s)", dropped)
+
+
+def _patience(part: Part, budget: Budget) -> int:
+    """Return for how many milliseconds to wait: not as long as for a dead server, and not for ever (0)."""
+    return max(1, int(1000 * min(part.server.timeout / 2, budget.left())))
 
 
 def checked(replies: list[Any]) -> list[Any]:
