@@ -10,12 +10,10 @@ user of the connection would be given the rows of the last.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from dbutils.pooled_db import PooledDB
 from pymysql import err
 
 from mysql_redis_cache import process
@@ -23,6 +21,7 @@ from mysql_redis_cache.errors import ClosedError, DatabaseUnavailable, PoolTimeo
 
 from .connection import Connection
 from .failures import errno_of, is_answer, is_unavailable
+from .idle import IdleConnections, raw
 from .slots import Slot, Slots, SlotsClosed
 
 if TYPE_CHECKING:
@@ -44,11 +43,6 @@ _PING_TIMEOUT = 2.0
 _STOP_TIMEOUT = 1.0
 _KEEP_IDLE = 300.0
 """Seconds for which connections beyond ``minsize`` are kept without being used."""
-
-
-def _raw(steady: SteadyDBConnection) -> Connection:
-    """Return the connection inside DBUtils' wrapper."""
-    return cast("Connection", steady._con)  # noqa: SLF001 - its public name came with a later version
 
 
 class Pool:
@@ -76,7 +70,7 @@ class Pool:
 
     def _start(self) -> None:
         self._slots = Slots(self.size)
-        self._idle = _IdleConnections(self._create, self.size)
+        self._idle = IdleConnections(self._create, self.size)
 
     def _create(self) -> Connection:
         return Connection(self._tls, self._config.arguments)
@@ -110,15 +104,11 @@ class Pool:
             return
         self._closed = True
         self._slots.close()
-        self._close_idle()
-
-    def _close_idle(self) -> None:
-        while (steady := self._idle.pop()) is not None:
-            steady.close()
+        self._idle.close()
 
     def after_fork_in_child(self) -> None:
         """Start with nothing: the connections are the parent's and go on working there."""
-        self._idle.abandon()
+        self._idle.drop_all()
         self._start()
         if self._closed:
             self._slots.close()
@@ -142,10 +132,10 @@ class Pool:
     def take(self) -> SteadyDBConnection:
         """Take the connection used last, if it still works, or open one."""
         while (steady := self._idle.pop()) is not None:
-            rest = time.monotonic() - _raw(steady).idle_since
-            if not _raw(steady).is_silent:
-                _raw(steady).drop()
-            elif rest < _CHECK_AFTER or _raw(steady).answers(_PING_TIMEOUT):
+            rest = time.monotonic() - raw(steady).idle_since
+            if not raw(steady).is_silent:
+                raw(steady).drop()
+            elif rest < _CHECK_AFTER or raw(steady).answers(_PING_TIMEOUT):
                 return steady
             else:  # those below it have rested longer; one timeout is enough
                 self._idle.drop_all()
@@ -199,10 +189,10 @@ class Pool:
     def put(self, steady: SteadyDBConnection) -> None:
         """Take a connection back that is at rest."""
         now = time.monotonic()
-        _raw(steady).idle_since = now
+        raw(steady).idle_since = now
         self._idle.cache(steady)
         if self._closed:  # asked after it was put there: ``close`` may have looked before
-            self._close_idle()
+            self._idle.close()
         unused = self._idle.pop_unused_since(now - _KEEP_IDLE, self._config.minsize)
         if unused is not None:
             unused.close()
@@ -225,13 +215,13 @@ class Lease:
         except BaseException:
             self._end()
             raise
-        return _raw(self._steady)
+        return raw(self._steady)
 
     def renew(self) -> Connection:
         """Replace the connection, which was lost, by a new one."""
         self._drop()
         self._steady = self._pool.open()
-        return _raw(self._steady)
+        return raw(self._steady)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -248,7 +238,7 @@ class Lease:
         """Whether the next user may have it: of this process, after an answer, and at rest."""
         if self._slots is not self._pool._slots:  # noqa: SLF001 - a fork replaces them
             return False
-        return (error is None or is_answer(error)) and _raw(steady).is_at_rest
+        return (error is None or is_answer(error)) and raw(steady).is_at_rest
 
     def _end(self) -> None:
         """Drop the connection, if it was not put back, and free the slot."""
@@ -261,40 +251,4 @@ class Lease:
     def _drop(self) -> None:
         steady, self._steady = self._steady, None
         if steady is not None:
-            _raw(steady).drop()
-
-
-class _NeverRaised(Exception):
-    """Tells DBUtils which errors to run a statement again after: none."""
-
-
-class _IdleConnections(PooledDB):  # type: ignore[misc]  # DBUtils has no types
-    """Idle connections, the last used on top. Nothing waits or does I/O while holding its lock."""
-
-    def __init__(self, connect: Any, size: int) -> None:
-        super().__init__(
-            connect, maxcached=size, blocking=False, reset=False, failures=(_NeverRaised,), ping=0
-        )
-
-    def pop(self) -> SteadyDBConnection | None:
-        """Take the connection used last; None if there is none."""
-        with self._lock:
-            return self._idle_cache.pop() if self._idle_cache else None
-
-    def pop_unused_since(self, moment: float, keep: int) -> SteadyDBConnection | None:
-        """Take the connection unused for longest, if unused since *moment* and there are more than *keep*."""
-        with self._lock:
-            idle = self._idle_cache
-            if len(idle) > keep and _raw(idle[0]).idle_since < moment:
-                return idle.pop(0)
-        return None
-
-    def drop_all(self) -> None:
-        """Close all without a word, which never waits."""
-        while (steady := self.pop()) is not None:
-            _raw(steady).drop()
-
-    def abandon(self) -> None:
-        """In a forked child: close all without a word; the lock may be held by a thread that is no more."""
-        self._lock = threading.Condition()
-        self.drop_all()
+            raw(steady).drop()

@@ -301,8 +301,10 @@ def test_interrupts_at_any_moment_do_no_harm(open_database: Callable[..., Databa
     assert interrupted > 20
     assert done > 20
     assert database.pool.in_use == 0
-    for _ in range(2):
-        assert database.query("SELECT 1 AS n") == [{"n": 1}]
+    with ThreadPoolExecutor(2) as threads:  # no lock is left behind that others would wait for
+        assert list(threads.map(lambda n: database.query("SELECT ? AS n", [n]), range(50))) == [
+            [{"n": n}] for n in range(50)
+        ]
 
 
 # --- the bound ---------------------------------------------------------------------------------------------
