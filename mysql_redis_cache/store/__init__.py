@@ -1,7 +1,8 @@
 """Redis itself: configuration, connections, commands. The only room that knows redis-py's ordinary client."""
 
 from .bounds import PATIENT
+from .cluster import Cluster
 from .config import Link, link
 from .single import Moved, Part, Pinned, Refused, Server, Silent
 
-__all__ = ["PATIENT", "Link", "Moved", "Part", "Pinned", "Refused", "Server", "Silent", "link"]
+__all__ = ["PATIENT", "Cluster", "Link", "Moved", "Part", "Pinned", "Refused", "Server", "Silent", "link"]
