@@ -404,9 +404,13 @@ class Core:
         return Shared(codec.decode(landing.payload))
 
     def seal(self, read: Read, step: Seal = SEAL) -> None:  # noqa: ARG002 - a step's performer
-        """Perform Seal."""
-        if read.flight is not None:
-            self.flights.seal(read.flight)
+        """Perform Seal.
+
+        Without the lease it is for the sake of the load, and a query that waits for a connection is not sent:
+        the flight stays open until the query is sent, so that equal reads share a place in that queue.
+        """
+        if read.holds_lease or read.load is not None:
+            self._close_flight(read)
 
     def settle(self, read: Read, step: Settle) -> None:
         """Perform Settle."""
@@ -460,8 +464,17 @@ class Core:
         return self._sized(Loaded(codec.decode(payload), payload))
 
     def _load_query(self, read: Read) -> Loaded:
-        rows = (self._transaction() or self.database).query(read.query, read.params)
+        source = self._transaction() or self.database
+        if source is not self.database or read.flight is None or read.holds_lease:
+            rows = source.query(read.query, read.params)
+        else:
+            closing = partial(self._close_flight, read)
+            rows = self.database.query(read.query, read.params, before_sending=closing)
         return self._sized(Loaded(rows, codec.encode_rows(rows)))
+
+    def _close_flight(self, read: Read) -> None:
+        if read.flight is not None:
+            self.flights.seal(read.flight)
 
     def _transaction(self) -> Transaction | None:
         """Return this client's open transaction in this thread or task.

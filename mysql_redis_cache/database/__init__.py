@@ -19,7 +19,7 @@ from .connection import Connection, LostUnanswered, Overdue
 from .pool import Lease, Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from mysql_redis_cache.codec import Dates
@@ -60,12 +60,19 @@ class Database:
         self._dates: Dates = dates
         self.pool = Pool(self._config)
 
-    def query(self, text: str, params: Sequence[object] | None = None) -> list[Row]:
+    def query(
+        self,
+        text: str,
+        params: Sequence[object] | None = None,
+        *,
+        before_sending: Callable[[], object] | None = None,
+    ) -> list[Row]:
         """Run a statement and return its rows.
 
         Args:
             text: SQL with ``?`` placeholders, see ``sql.statement``.
             params: a value for each.
+            before_sending: called once there is a connection to send it over.
 
         Returns:
             Rows as dicts of JSON-native values and bytes; none if the statement has none. A ``CALL`` gives
@@ -80,7 +87,7 @@ class Database:
             ClosedError: after ``close``.
             pymysql.err.Error: the server's answer is an error.
         """
-        return _rows(text, self._ask(text, params))
+        return _rows(text, self._ask(text, params, before_sending))
 
     def execute(self, text: str, params: Sequence[object] | None = None) -> WriteResult:
         """Run a write, once, and commit it.
@@ -114,11 +121,18 @@ class Database:
     def __repr__(self) -> str:
         return f"<Database {self._config.address}>"
 
-    def _ask(self, text: str, params: Sequence[object] | None) -> Reply:
+    def _ask(
+        self,
+        text: str,
+        params: Sequence[object] | None,
+        before_sending: Callable[[], object] | None = None,
+    ) -> Reply:
         statement = sql.statement(text)
         statement.check(params)
         lease, limit = self.pool.connection(), self.pool.query_timeout
         with lease as connection:
+            if before_sending is not None:
+                before_sending()
             try:
                 return _ask(self.pool, connection, statement, params, self._dates, limit=limit)
             except DatabaseUnavailable as error:

@@ -1,0 +1,198 @@
+"""Exceptions that strike anywhere: nobody gets another's rows, and nothing leaks."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import random
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mysql_redis_cache import MRCClient
+from tests.support.alarms import Interrupted, alarms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import redis
+
+# 100000 for the long form: MRC_CHAOS_OPERATIONS=100000 pytest tests/chaos/test_interruptions.py --timeout 3600
+OPERATIONS = int(os.environ.get("MRC_CHAOS_OPERATIONS", "4000"))
+POOL = 3
+KEYS = 40
+QUERY = "SELECT ? AS id, REPEAT(?, 200) AS pad"
+
+
+@pytest.fixture(autouse=True)
+def finalizers_may_be_struck_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python reports that and goes on; pytest's own hook would be struck in turn."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+
+
+def truth(number: int) -> list[dict[str, Any]]:
+    return [{"id": number, "pad": str(number % 10) * 200}]
+
+
+def arguments(number: int) -> tuple[str, list[Any], list[str]]:
+    return QUERY, [number, str(number % 10)], ["Id"]
+
+
+def direct(client: MRCClient, number: int) -> bool:
+    return bool(client.query(QUERY, [number, str(number % 10)]) == truth(number))
+
+
+def cached(client: MRCClient, number: int) -> bool:
+    return bool(client.query_with_cache(*arguments(number), 60) == truth(number))
+
+
+def many(client: MRCClient, number: int) -> bool:
+    numbers = [number, (number + 1) % KEYS, (number + 7) % KEYS]
+    return client.query_many_with_cache([arguments(n) for n in numbers], 60) == [truth(n) for n in numbers]
+
+
+def peek(client: MRCClient, number: int) -> bool:
+    return client.read_from_cache(*arguments(number), default=None) in (None, truth(number))
+
+
+def write(client: MRCClient, number: int) -> bool:
+    query, params, names = arguments(number)
+    client.write_to_cache(query, truth(number), params, names, 60)
+    return True
+
+
+def drop(client: MRCClient, number: int) -> bool:
+    return client.drop_outdated_cache(["Id"], [number]) in (0, 1)
+
+
+def transact(client: MRCClient, number: int) -> bool:
+    with client.transaction() as tx:
+        return bool(tx.query(QUERY, [number, str(number % 10)]) == truth(number))
+
+
+WORK: list[Callable[[MRCClient, int], bool]] = [direct, cached, cached, many, peek, write, drop, transact]
+
+
+def check_whole(client: MRCClient, redis_client: redis.Redis, before: int) -> None:
+    """No place of the pool is lost, all of them work, and Redis connections are few."""
+    pool = client.get_mysql_pool()
+    until = time.monotonic() + 5
+    while pool.in_use and time.monotonic() < until:
+        time.sleep(0.01)
+    assert pool.in_use == 0
+    gc.collect()  # an exception in a cycle keeps the frames it struck, and what those held
+    leases = [pool.connection(timeout=1) for _ in range(POOL)]
+    for number, lease in enumerate(leases):
+        with lease.__enter__().cursor() as cursor:
+            cursor.execute("SELECT %s", (number,))
+            assert cursor.fetchall() == ((number,),)
+    assert pool.in_use == POOL
+    for lease in leases:
+        lease.__exit__(None, None, None)
+    assert len(redis_client.client_list()) - before <= 10
+    for number in range(KEYS):
+        assert direct(client, number)
+        assert cached(client, number)
+
+
+def test_alarms_at_any_moment(mysql_url: str, redis_url: str, redis_client: redis.Redis) -> None:
+    """Thousands of operations, an exception out of a signal handler in every other one: no wrong result."""
+    dice = random.Random(4)
+    before = len(redis_client.client_list())
+    done = interrupted = wrong = failed = 0
+    with (
+        MRCClient(f"{mysql_url}?maxsize={POOL}&pool_timeout=5", redis_url, wait_timeout=0.3) as client,
+        alarms() as alarm,
+    ):
+        for number in range(KEYS):
+            cached(client, number)
+        for _ in range(OPERATIONS):
+            work, number = dice.choice(WORK), dice.randrange(KEYS)
+            try:
+                try:
+                    alarm(dice.choice([0, 1]) * dice.uniform(1e-5, 2e-3))
+                    right = work(client, number)
+                finally:
+                    alarm(0)
+                done += 1
+                wrong += not right
+            except Interrupted:
+                interrupted += 1
+            except Exception as error:
+                failed += 1
+                print(f"{work.__name__}: {type(error).__name__}: {error}")
+        check_whole(client, redis_client, before)
+    print(f"{OPERATIONS} operations: {done} done, {interrupted} interrupted, {failed} failed, {wrong} wrong")
+    assert wrong == 0
+    assert failed == 0
+    assert interrupted > OPERATIONS / 20
+
+
+def strike(victim: threading.Thread) -> None:
+    """Raise in *victim*, unless it is starting a thread.
+
+    Until that has begun, CPython takes it for its parent, kills it, and the parent waits for it for ever.
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(10)  # nothing else runs between looking and raising
+    try:
+        frame = sys._current_frames().get(victim.ident or 0)
+        while frame is not None and frame.f_code is not threading.Thread.start.__code__:
+            frame = frame.f_back
+        if frame is None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(victim.ident or 0), ctypes.py_object(Interrupted)
+            )
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_exceptions_raised_in_threads(mysql_url: str, redis_url: str, redis_client: redis.Redis) -> None:
+    """As Python's PyThreadState_SetAsyncExc does, in several threads at once."""
+    before = len(redis_client.client_list())
+    counts = {"done": 0, "interrupted": 0, "wrong": 0}
+    failures: list[BaseException] = []
+    stop = threading.Event()
+
+    def loop(seed: int) -> None:
+        dice = random.Random(seed)
+        while not stop.is_set():
+            try:
+                work, number = dice.choice(WORK), dice.randrange(KEYS)
+                right = work(client, number)
+                counts["done"] += 1
+                counts["wrong"] += not right
+            except Interrupted:
+                counts["interrupted"] += 1
+            except BaseException as error:
+                failures.append(error)
+
+    def protected(seed: int) -> None:
+        while not stop.is_set():
+            try:
+                loop(seed)
+            except Interrupted:
+                pass
+
+    with MRCClient(f"{mysql_url}?maxsize={POOL}&pool_timeout=5", redis_url, wait_timeout=0.3) as client:
+        threads = [threading.Thread(target=protected, args=(seed,)) for seed in range(6)]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + max(4.0, OPERATIONS / 1500)
+        dice = random.Random(5)
+        while time.monotonic() < until:
+            time.sleep(dice.uniform(0, 0.01))
+            strike(dice.choice(threads))
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)
+        check_whole(client, redis_client, before)
+    print(counts, {type(error).__name__: str(error) for error in failures})
+    assert counts["wrong"] == 0
+    assert not failures
+    assert counts["interrupted"] > 20
