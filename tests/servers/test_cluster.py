@@ -228,10 +228,11 @@ class Act:
     """Does something once, before the n-th batch of a sweep."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.moment, self.count, self.act = -1, 0, lambda: None
+        self.moment, self.count, self.walks, self.act = -1, 0, 0, lambda: None
         scan = sweep.scan
 
         def watched(*args: Any) -> Iterator[list[bytes]]:
+            self.walks += 1
             for names in scan(*args):
                 if self.count == self.moment:
                     self.act()
@@ -242,7 +243,7 @@ class Act:
         monkeypatch.setattr(sweep, "SCAN_COUNT", 10)
 
     def at(self, moment: int, act: Callable[[], None]) -> None:
-        self.moment, self.count, self.act = moment, 0, act
+        self.moment, self.count, self.walks, self.act = moment, 0, 0, act
 
 
 @pytest.fixture
@@ -250,25 +251,31 @@ def acting(monkeypatch: pytest.MonkeyPatch) -> Act:
     return Act(monkeypatch)
 
 
-@pytest.mark.parametrize("part", [0.0, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize("part", [0.2, 0.4, 0.55, 0.65])
 def test_a_slot_that_moves_during_a_sweep_hides_nothing(
     part: float, acting: Act, drops: MRCServer, entries: Entries, cluster: PrivateCluster
 ) -> None:
     """Whether it goes to a node already swept or to one still to be: the sweep starts over."""
-    drops.drop_outdated_cache(["UserId"], [3])
-    batches = acting.count
+    loads = [named(entries, 1, store) for store in range(100, 160)]
     for receiver in cluster.primaries:
         populate(entries, range(1, 2))
-        slots = [slot for key in cluster.all_keys() if (slot := slot_of(key)) not in receiver.slots()][:3]
-        acting.at(int(part * batches), partial(move, cluster, slots, receiver))
+        assert entries.acquire_many([(name, ME, NEVER) for name in loads]) == [True] * len(loads)
+        acting.at(-1, lambda: None)
+        drops.drop_outdated_cache(["UserId"], [3])
+        batches, moving = acting.count, []
+        for sender in {*cluster.primaries} - {receiver}:
+            held = sorted(sender.keys())  # first an entry, last a lease: its name begins with a brace
+            moving += [slot_of(held[0]), slot_of(held[-1])]
+        acting.at(int(part * batches), partial(move, cluster, moving, receiver))
         drops.drop_outdated_cache(["UserId"], [1])
 
+        assert acting.walks > 2 * 3
         assert cluster.all_keys() == set()
-        assert acting.count > batches
+        assert not any(entries.fill(name, ME, b"[]", 60) for name in loads)
 
 
 def move(cluster: PrivateCluster, slots: list[int], receiver: Node) -> None:
-    for slot in slots:
+    for slot in set(slots):
         cluster.move(slot, receiver)
 
 
