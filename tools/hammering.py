@@ -9,6 +9,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -246,7 +247,9 @@ def read_and_die(board: Board, orders: Orders) -> None:
     client = orders.client()
     _around_loads(client, load)
     board.take_part()
-    client.query_with_cache(orders.query, [random.randrange(orders.keys)], ["Id"], TTL, refresh=True)
+    for key in random.sample(range(orders.keys), 3):  # of which one may have to wait for a lease
+        read = partial(client.query_with_cache, orders.query, [key], ["Id"], TTL, refresh=True)
+        threading.Thread(target=read).start()
 
 
 def write_and_drop(board: Board, orders: Orders, answers: SimpleQueue[Any]) -> None:
