@@ -9,6 +9,7 @@ import random
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     import redis
 
-# 100000 for the long form: MRC_CHAOS_OPERATIONS=100000 pytest tests/chaos/test_interruptions.py --timeout 3600
-OPERATIONS = int(os.environ.get("MRC_CHAOS_OPERATIONS", "4000"))
+# The long form: MRC_CHAOS_OPERATIONS=100000 pytest tests/chaos/test_interruptions.py --timeout 7200
+OPERATIONS = int(os.environ.get("MRC_CHAOS_OPERATIONS", "1000"))
 POOL = 3
 KEYS = 40
 QUERY = "SELECT ? AS id, REPEAT(?, 200) AS pad"
@@ -173,10 +174,8 @@ def test_exceptions_raised_in_threads(mysql_url: str, redis_url: str, redis_clie
 
     def protected(seed: int) -> None:
         while not stop.is_set():
-            try:
+            with suppress(Interrupted):
                 loop(seed)
-            except Interrupted:
-                pass
 
     with MRCClient(f"{mysql_url}?maxsize={POOL}&pool_timeout=5", redis_url, wait_timeout=0.3) as client:
         threads = [threading.Thread(target=protected, args=(seed,)) for seed in range(6)]

@@ -29,7 +29,8 @@ def running(admin: Connection, mark: str) -> int:
     """How many sessions are running a statement with *mark* in it, other than this question."""
     with admin.cursor() as cursor:
         cursor.execute(
-            "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE %s AND id <> CONNECTION_ID()",
+            "SELECT COUNT(*) FROM information_schema.processlist "
+            "WHERE info LIKE %s AND id <> CONNECTION_ID()",
             (f"%{mark}%",),
         )
         ((count,),) = cursor.fetchall()
@@ -102,7 +103,7 @@ def test_a_timed_out_statement_of_a_transaction_rolls_it_back(
     with mysql_admin.cursor() as cursor:
         cursor.execute("CREATE TABLE IF NOT EXISTS timeout_rows (id INT PRIMARY KEY)")
     with MRCClient(limited(mysql_url)) as client:
-        with pytest.raises(ConnectionError), client.transaction() as tx:
+        with pytest.raises(ConnectionError), client.transaction() as tx:  # noqa: PT012 - the block's end
             tx.execute("INSERT INTO timeout_rows VALUES (1)")
             with pytest.raises(QueryTimeout):
                 tx.query(SLOW)
