@@ -72,6 +72,8 @@ class NativeProcess:
         """Start the program in the folder of its log."""
         self._port = port
         command = self.command(arguments)
+        # MariaDB removes, at its start, the temporary tables of all others that share its folder for them.
+        environment = os.environ | {"TMPDIR": str(log.parent)}
         with log.open("ab") as output:
             # A session of its own: Ctrl-C reaches the starter, which then ends the server in order.
             self._process = subprocess.Popen(
@@ -80,6 +82,7 @@ class NativeProcess:
                 stdout=output,
                 stderr=output,
                 cwd=log.parent,
+                env=environment,
                 start_new_session=True,
             )
         self._guard = subprocess.Popen(

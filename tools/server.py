@@ -199,7 +199,8 @@ class PrivateServer:
         )
 
     def log_tail(self, lines: int = 15) -> str:
-        """The last lines of the server's output."""
+        """The errors in the server's output, and its last lines."""
         with suppress(OSError):
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+            output = self.log.read_text(errors="replace").splitlines()
+            return "\n".join([line for line in output[:-lines] if "ERROR" in line] + output[-lines:])
         return "(no log)"
