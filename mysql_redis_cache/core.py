@@ -570,7 +570,9 @@ class Core:
     def _claimed(self, read: Read, claim: bool | Found) -> Entry | Claim | None:
         """Return the outcome of Acquire; ``None`` if what was found does not decode."""
         if isinstance(claim, Found):
-            return self._entry(read, claim)
+            entry = self._decoded(read, claim)
+            self.stats.bump("hits", entry is not None)
+            return entry
         if not claim:
             return Claim.LOST
         read.holds_lease = True

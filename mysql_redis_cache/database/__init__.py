@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from pymysql import err
-
 from mysql_redis_cache import sql
 from mysql_redis_cache.errors import DatabaseUnavailable, QueryTimeout
 from mysql_redis_cache.mysql_config import parse_mysql_config
@@ -16,6 +14,7 @@ from mysql_redis_cache.rows import Row
 from mysql_redis_cache.scanner import tokens
 
 from .connection import Connection, LostUnanswered, Overdue
+from .failures import err
 from .pool import Lease, Pool
 
 if TYPE_CHECKING:

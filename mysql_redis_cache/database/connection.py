@@ -9,11 +9,12 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from pymysql import err
 from pymysql.connections import Connection as PyMySQLConnection
 from pymysql.constants import COMMAND, CR, SERVER_STATUS
 
 from mysql_redis_cache.wire import ErrorPacket, GarbledReply, Packets, Reply, read_reply
+
+from .failures import err
 
 if TYPE_CHECKING:
     import socket

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from pymysql import err
+from typing import TYPE_CHECKING
 
-__all__ = ["errno_of", "is_answer", "is_unavailable"]
+# Not ``pymysql.err``: Django on ``install_as_MySQLdb`` imports the driver's modules a second time, as
+# ``MySQLdb.err`` and so on, and that attribute is the second one then. These are the classes that are raised.
+if TYPE_CHECKING:
+    from pymysql import err
+else:
+    from pymysql.connections import err
+
+__all__ = ["err", "errno_of", "is_answer", "is_unavailable"]
 
 # Server errors after which the session is over, or that say it never began:
 # https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html, https://mariadb.com/kb/en/mariadb-error-codes/

@@ -14,13 +14,11 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pymysql import err
-
 from mysql_redis_cache import process
 from mysql_redis_cache.errors import ClosedError, DatabaseUnavailable, PoolTimeout
 
 from .connection import Connection
-from .failures import errno_of, is_answer, is_unavailable
+from .failures import err, errno_of, is_answer, is_unavailable
 from .idle import IdleConnections, raw
 from .slots import Slot, Slots, SlotsClosed
 

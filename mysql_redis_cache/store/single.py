@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.scripts import Script
 
-__all__ = ["FAILURES", "Moved", "Part", "Pinned", "Refused", "Server", "Silent", "run_script", "run_scripts"]
+__all__ = [
+    "FAILURES",
+    "Moved",
+    "Part",
+    "Pinned",
+    "Refused",
+    "Server",
+    "Silent",
+    "failure",
+    "run_script",
+    "run_scripts",
+]
 
 # RedisClusterException is no RedisError; what a socket raises is an OSError.
 FAILURES = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError)

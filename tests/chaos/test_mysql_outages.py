@@ -120,7 +120,7 @@ def test_a_read_lost_twice_fails(server: PrivateMySQL) -> None:
         proxy.cut_after(0)
         with pytest.raises(DatabaseUnavailable) as raised:
             client.query(QUERY, [1])
-        assert isinstance(raised.value.__cause__, pymysql.err.Error)
+        assert isinstance(raised.value.__cause__, pymysql.Error)
         assert isinstance(raised.value, ConnectionError)
         assert proxy.connections == before + 1
         proxy.corrupt(None)
@@ -165,7 +165,7 @@ def test_a_corrupted_reply_ends_its_connection_alone(server: PrivateMySQL, place
     with Proxy(server.url) as proxy, MRCClient(proxy.url + f"torment?{LIMITS}") as client:
         client.query(QUERY, [1])
         proxy.corrupt(flip)
-        with suppress(DatabaseUnavailable, pymysql.err.Error, UnicodeError, ValueError):
+        with suppress(DatabaseUnavailable, pymysql.Error, UnicodeError, ValueError):
             client.query(QUERY, [1])
         proxy.corrupt(None)
         for _ in range(3):
@@ -269,7 +269,7 @@ def test_too_many_connections(server: PrivateMySQL, admin: Connection) -> None:
         try:
             while True:
                 hogs.append(pymysql.connect(**mysql_arguments(server.url)))
-        except pymysql.err.OperationalError:
+        except pymysql.OperationalError:
             pass
         # MariaDB keeps one more place for an account with every right, and so may have let the last one in.
         with pytest.raises(DatabaseUnavailable, match="1040"):

@@ -63,7 +63,7 @@ async def test_query_to_promise_is_either(client: Any, users: Connection) -> Non
 async def test_the_server_s_error_is_pymysql_s(client: Any, users: Connection) -> None:
     """Unchanged, from each way in; the connection is as good as before."""
     for call in (client.query, client.query_with_cache, client.query_to_promise, client.execute):
-        with pytest.raises(pymysql.err.ProgrammingError) as caught:
+        with pytest.raises(pymysql.ProgrammingError) as caught:
             await call("SELECT * FROM no_such_table")
         assert caught.value.args[0] == 1146
     assert client.get_mysql_pool().in_use == 0

@@ -125,7 +125,7 @@ async def test_a_failing_query_raises_and_leaves_no_lease(
     wanted = queries(*range(25))
     wanted[place] = ("SELECT * FROM no_such_table WHERE id = ?", [place], ["N"])
 
-    with pytest.raises(pymysql.err.ProgrammingError, match="no_such_table"):
+    with pytest.raises(pymysql.ProgrammingError, match="no_such_table"):
         await client.query_many_with_cache(wanted)
 
     await_free(redis_client)

@@ -159,7 +159,7 @@ def test_an_error_of_the_server_passes_unchanged(database: Database) -> None:
     """And the connection is kept: it was an answer."""
     before = connection_id(database)
 
-    with pytest.raises(pymysql.err.ProgrammingError) as caught:
+    with pytest.raises(pymysql.ProgrammingError) as caught:
         database.query("SELECT * FROM no_such_table")
 
     assert caught.value.args[0] == 1146
@@ -175,7 +175,7 @@ def test_a_statement_is_executed_once(database: Database, mysql_admin: Connectio
         "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END",
     )
 
-    with pytest.raises(pymysql.err.OperationalError, match="no"):
+    with pytest.raises(pymysql.OperationalError, match="no"):
         database.query("CALL insert_and_fail()")
 
     assert run(mysql_admin, "SELECT COUNT(*) FROM items") == ((1,),)
@@ -206,7 +206,7 @@ class Interrupted(BaseException):
     """What a signal handler raises."""
 
 
-@pytest.mark.parametrize("error", [ValueError, Interrupted, pymysql.err.OperationalError(2013, "lost")])
+@pytest.mark.parametrize("error", [ValueError, Interrupted, pymysql.OperationalError(2013, "lost")])
 def test_an_exception_that_is_no_answer_ends_the_connection(
     error: type[BaseException] | BaseException, database: Database
 ) -> None:
@@ -261,7 +261,7 @@ def test_an_answer_that_is_an_error_keeps_the_connection(database: Database, tab
     before = connection_id(database)
 
     with (
-        suppress(pymysql.err.IntegrityError),
+        suppress(pymysql.IntegrityError),
         database.pool.connection() as connection,
         connection.cursor() as cursor,
     ):
@@ -470,7 +470,7 @@ def test_a_read_cut_in_the_middle_is_not_repeated(proxied: tuple[Database, Proxy
     with pytest.raises(DatabaseUnavailable, match="error 2013") as caught:
         database.query("SELECT 7 AS n")
 
-    assert isinstance(caught.value.__cause__, pymysql.err.OperationalError)
+    assert isinstance(caught.value.__cause__, pymysql.OperationalError)
     assert proxy.connections == 1
 
 
@@ -567,7 +567,7 @@ def test_a_server_that_is_not_there() -> None:
         Database(DEAD).query("SELECT 1")
 
     assert isinstance(caught.value, ConnectionError)
-    assert isinstance(caught.value.__cause__, pymysql.err.OperationalError)
+    assert isinstance(caught.value.__cause__, pymysql.OperationalError)
     assert "secret" not in f"{caught.value} {caught.value.__cause__}"
 
 
@@ -590,7 +590,7 @@ def test_wrong_credentials_are_no_outage(
     database = open_database()
     database._config.arguments.update(options)  # type: ignore[attr-defined]
 
-    with pytest.raises(pymysql.err.OperationalError) as caught:
+    with pytest.raises(pymysql.OperationalError) as caught:
         database.query("SELECT 1")
 
     assert caught.value.args[0] == errno
@@ -841,7 +841,7 @@ def test_a_child_forked_inside_a_block_does_not_touch_the_parents_connection(dat
         before = run(connection, "SELECT CONNECTION_ID()")
 
         def work() -> object:
-            with suppress(pymysql.err.InterfaceError):
+            with suppress(pymysql.InterfaceError):
                 return run(connection, "SELECT CONNECTION_ID()")
             connection.close()
             return "refused"
