@@ -366,9 +366,9 @@ def test_interruptions_mix_up_nothing(way: Cluster, entries: Entries) -> None:
     for name in names:
         entries.put(name, name.key, 60)
     chance, wrong, right, interrupted = random.Random(3), [], 0, 0
-    until = time.monotonic() + 1.5
+    give_up = time.monotonic() + 60
     with alarms() as alarm:
-        while time.monotonic() < until:
+        while (interrupted < 500 or right < 200) and time.monotonic() < give_up:
             try:
                 alarm(chance.uniform(5e-5, 2e-3))
                 for _ in range(5):
@@ -382,8 +382,8 @@ def test_interruptions_mix_up_nothing(way: Cluster, entries: Entries) -> None:
                 interrupted += 1
 
     assert wrong == []
-    assert interrupted > 50
-    assert right > 50
+    assert interrupted >= 500
+    assert right >= 200
 
 
 def test_a_child_has_connections_of_its_own(way: Cluster, entries: Entries) -> None:

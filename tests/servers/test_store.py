@@ -436,9 +436,9 @@ def test_no_interrupted_connection_is_used_again(redis_url: str, redis_client: r
     redis_client.mset(values)  # type: ignore[arg-type]
     names, chance = list(values), random.Random(3)
     wrong, right, interrupted = [], 0, 0
-    until = time.monotonic() + 4
+    give_up = time.monotonic() + 60
     with linked(f"{redis_url}?max_connections=3") as made, alarms() as alarm:
-        while time.monotonic() < until:
+        while (interrupted < 2500 or right < 1000) and time.monotonic() < give_up:
             try:
                 alarm(chance.uniform(2e-5, 1.2e-3))
                 for _ in range(5):
@@ -459,8 +459,8 @@ def test_no_interrupted_connection_is_used_again(redis_url: str, redis_client: r
         alarm(0)
 
         assert wrong == []
-        assert interrupted > 100
-        assert right > 500
+        assert interrupted >= 2500
+        assert right >= 1000
         with made.pinned(), made.pinned(), made.pinned():
             pass
 
@@ -474,10 +474,10 @@ def test_an_interrupted_handshake_leaves_no_connection_in_the_wrong_database(
     with linked(server.url) as made:
         made.call(b"SET", b"key", b"of database 0")
     wrong, interrupted, chance = [], 0, random.Random(5)
-    until = time.monotonic() + 2
+    give_up = time.monotonic() + 60
     with linked(f"redis://127.0.0.1:{server.port}/1") as made, alarms() as alarm:
         made.call(b"SET", b"key", b"of database 1")
-        while time.monotonic() < until:
+        while interrupted < 1500 and time.monotonic() < give_up:
             made.drain()
             try:
                 alarm(chance.uniform(2e-5, 8e-4))
@@ -490,15 +490,15 @@ def test_an_interrupted_handshake_leaves_no_connection_in_the_wrong_database(
         alarm(0)
 
     assert wrong == []
-    assert interrupted > 50
+    assert interrupted >= 1500
 
 
 @interruptible
 def test_numbers_may_be_interrupted(server: Server) -> None:
     """hiredis ends the process if a handler raises while it packs a number, so it is never given one."""
-    chance, until, interrupted = random.Random(11), time.monotonic() + 1.5, 0
+    chance, give_up, interrupted = random.Random(11), time.monotonic() + 60, 0
     with alarms() as alarm:
-        while time.monotonic() < until:
+        while interrupted < 1500 and time.monotonic() < give_up:
             try:
                 alarm(chance.uniform(2e-5, 4e-4))
                 for _ in range(100):
@@ -507,7 +507,7 @@ def test_numbers_may_be_interrupted(server: Server) -> None:
             except Interrupted:
                 interrupted += 1
 
-    assert interrupted > 100
+    assert interrupted >= 1500
 
 
 def test_an_exception_among_pinned_commands_ends_the_connection(server: Server) -> None:

@@ -256,9 +256,9 @@ def test_interruptions_wear_nothing_down(make: Maker) -> None:
     """A signal handler may raise between any two bytecodes: no place is lost, no lock stays locked."""
     connections = Connections(make, limit=2, timeout=0.05)
     chance, interrupted = random.Random(7), 0
-    until = time.monotonic() + 1.5
+    give_up = time.monotonic() + 60
     with alarms() as alarm:
-        while time.monotonic() < until:
+        while interrupted < 5000 and time.monotonic() < give_up:
             try:
                 alarm(chance.uniform(1e-6, 5e-5))
                 for _ in range(10):
@@ -273,7 +273,7 @@ def test_interruptions_wear_nothing_down(make: Maker) -> None:
             connection = other = None
     gc.collect()
 
-    assert interrupted > 100
+    assert interrupted >= 5000
     assert connections._lock.acquire(timeout=1)
     connections._lock.release()
     assert len({connections.lend(), connections.lend()}) == 2

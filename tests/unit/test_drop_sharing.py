@@ -207,9 +207,9 @@ def test_interruptions_never_leave_it_locked() -> None:
     """A signal handler may raise between any two bytecodes; the next drop sweeps all the same."""
     sweeps = Sweeps(lambda matchers, budget, place: [7] * len(matchers))
     chance, interrupted, matcher = random.Random(5), 0, Matcher(["A"], [7])
-    until = time.monotonic() + 1.5
+    give_up = time.monotonic() + 60
     with alarms() as alarm:
-        while time.monotonic() < until:
+        while interrupted < 5000 and time.monotonic() < give_up:
             try:
                 alarm(chance.uniform(1e-6, 1e-4))
                 for _ in range(100):
@@ -222,7 +222,7 @@ def test_interruptions_never_leave_it_locked() -> None:
 
     assert sweeps.drop(matcher, Budget(SECONDS)) == 7
     assert time.monotonic() - began < 1
-    assert interrupted > 100
+    assert interrupted >= 5000
 
 
 def test_a_child_waits_for_no_sweep_of_its_parent(
