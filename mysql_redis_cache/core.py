@@ -362,16 +362,17 @@ class Core:
         self.stats.bump("fills" if accepted else "refused_fills")
         return accepted
 
-    def release(self, read: Read, step: Release = RELEASE) -> None:  # noqa: ARG002 - a step's performer
-        """Perform Release; where that fails the lease runs out by itself."""
+    def release(self, read: Read, step: Release = RELEASE) -> bool:  # noqa: ARG002 - a step's performer
+        """Perform Release; where Redis does not answer the lease runs out by itself."""
         self._let_go(read)
         began = time.monotonic()
         if read.where is None or self.entries is None or not self._breaker.is_closed:
-            return
+            return False
         try:
-            self.entries.release(read.where, read.token)
+            return self.entries.release(read.where, read.token)
         except CacheUnavailable as error:
             self._lost_redis(error, began)
+            return False
 
     @property
     def in_transaction(self) -> bool:
@@ -486,10 +487,10 @@ class Core:
 
     def _sized(self, loaded: Loaded) -> Loaded:
         limit = self.options.max_entry_bytes
-        if limit is None or loaded.payload is None or len(loaded.payload) <= limit:
+        if limit is None or len(loaded.payload) <= limit:
             return loaded
         self.stats.bump("oversized_entries")
-        return Loaded(loaded.value, None)
+        return loaded._replace(fits=False)
 
     # Direct access to entries
 

@@ -108,9 +108,9 @@ class Entries:
         """Store the entry for *lifetime* seconds if *token* still holds the lease, which ends with it."""
         return bool(self._link.script(FILL, (name.key, name.lease), token, payload, lifetime))
 
-    def release(self, name: Name, token: bytes) -> None:
-        """Give the lease back if *token* still holds it."""
-        self._link.script(RELEASE, (name.key, name.lease), token)
+    def release(self, name: Name, token: bytes) -> bool:
+        """Give the lease back if *token* still holds it; return whether it did."""
+        return bool(self._link.script(RELEASE, (name.key, name.lease), token))
 
     def renew(self, name: Name, token: bytes) -> bool:
         """Prolong the lease if *token* still holds it."""

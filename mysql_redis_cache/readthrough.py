@@ -65,10 +65,11 @@ class Entry(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A loaded value and the JSON bytes that go into Redis; ``None`` if it may not be cached."""
+    """A loaded value, its JSON bytes, and whether these fit into the cache."""
 
     value: Any
-    payload: bytes | None
+    payload: bytes
+    fits: bool = True
 
 
 class Seat(Enum):
@@ -141,7 +142,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give the lease back if it is still ours."""
+    """Give the lease back if it is still ours. Outcome: whether it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +285,12 @@ def _load_and_fill() -> Steps:
     except BaseException:
         yield RELEASE
         raise
-    if loaded.payload is None:
-        yield RELEASE
-        yield Settle(None)
-        return loaded.value
     yield SEAL
+    if not loaded.fits:
+        # A lease that is still ours to give back says what an accepted fill says: no drop came in between.
+        was_ours = yield RELEASE
+        yield Settle(loaded if was_ours is True else None)
+        return loaded.value
     accepted = yield Fill(loaded.payload)
     yield Settle(loaded if accepted is True else None)
     return loaded.value

@@ -289,8 +289,8 @@ class Model:
 
     def _release(self, state: State, me: int, step: Release) -> Iterator[Move]:
         world = redis.release(state.world, me)
-        yield self._advance(f"{me} releases", state, me, world, None)
-        yield from self._unanswered(state, me, world, ("release", me), None)
+        yield self._advance(f"{me} releases", state, me, world, world != state.world)
+        yield from self._unanswered(state, me, world, ("release", me), False)
 
     def _unanswered(
         self, state: State, me: int, done: World, command: tuple[Any, ...], outcome: object
@@ -310,7 +310,9 @@ class Model:
         row: Any = Row(world.committed)
         yield self._advance(f"{me} loads {row.version}", state, me, world, Loaded(row, row))
         if self.scenario.failures:
-            yield self._advance(f"{me} loads {row.version}, uncacheable", state, me, world, Loaded(row, None))
+            yield self._advance(
+                f"{me} loads {row.version}, too large", state, me, world, Loaded(row, row, False)
+            )
             yield self._advance(f"{me} fails to load", state, me, world, Failed())
             yield self._advance(f"{me} is interrupted", state, me, world, Interrupted())
 
@@ -446,7 +448,7 @@ def _named(outcome: object) -> str:
     match outcome:
         case Entry(row, _):
             return f"finds {row.version}"
-        case Loaded(row, _):
+        case Loaded(row, _, _):
             return f"{row.version} for all"
         case Claim():
             return outcome.name.lower()

@@ -26,6 +26,7 @@ from mysql_redis_cache.readthrough import (
     Join,
     Load,
     Loaded,
+    Release,
     Seat,
     Shared,
 )
@@ -99,7 +100,7 @@ POLICIES = {
 }
 ROWS = [Row(0), Row(1)]
 ENTRIES = [Entry(row, left) for row in ROWS for left in (0.5, 1.0, 2.0, 5.0)]
-LOADED = [Loaded(row, payload) for row in ROWS for payload in (b"json", None)]
+LOADED = [Loaded(row, b"json", fits) for row in ROWS for fits in (True, False)]
 AUTOMATA: dict[object, Automaton] = {}
 OUTCOMES: dict[type, list[Any]] = {
     Get: [None, Claim.UNAVAILABLE, *ENTRIES],
@@ -107,6 +108,7 @@ OUTCOMES: dict[type, list[Any]] = {
     Acquire: [*Claim, *ENTRIES, Interrupted()],
     Load: [Failed(), Interrupted(), *LOADED],
     Fill: [True, False],
+    Release: [True, False],
 }
 FATES = [Fate(), Fate(now=1e9), Fate(chance=0.001)]
 
