@@ -65,11 +65,12 @@ class Reader(NamedTuple):
 
 
 class Mind(NamedTuple):
-    """Where a reader stands, the promise when it started, and whose flight it waits for."""
+    """Where a reader stands, the promise when it started, whom it waits for, and whether it won a lease."""
 
     stand: int
     promised: int = -1
     waits: int = NOBODY
+    won: bool = False
 
 
 class State(NamedTuple):
@@ -93,13 +94,14 @@ class Scenario:
         policy: of the readers.
         faults: how many times Redis may fail to answer a read.
         deadlines: whether waiting may last too long.
-        failures: whether loads may fail, be interrupted, or give what must not be cached.
+        failures: whether loads may fail, be interrupted, or give what is too large to cache.
         cancels: whether readers may be cancelled at any step.
         crashes: whether the processes of readers may be killed.
         expiry: whether a lease or an entry may end at any moment.
         ticks: instead, whether they end by the clock, while holders renew their leases and the index is
             pruned.
         resends: whether Acquire may be sent twice, one copy arriving late.
+        late_seals: whether a load without a lease is a query, whose flight is sealed when it is sent.
         counts: whether to count loads.
         rules: what the commands do.
         alter: makes another generator out of a read's.
@@ -116,6 +118,7 @@ class Scenario:
     expiry: bool = True
     ticks: bool = False
     resends: bool = False
+    late_seals: bool = False
     counts: bool = False
     rules: Rules = redis.SOUND
     alter: Callable[[Steps], Steps] | None = None
@@ -192,7 +195,7 @@ class Model:
     def _undisturbed(self, state: State) -> int | None:
         """Return a reader about to load when nothing is left to be committed."""
         scenario = self.scenario
-        if scenario.failures or scenario.crashes or scenario.ticks:
+        if scenario.failures or scenario.crashes or scenario.ticks or scenario.late_seals:
             return None
         if any(map(may_commit, state.places, scenario.programs)):
             return None
@@ -230,7 +233,8 @@ class Model:
             if isinstance(where.value, Row) and where.value.ours and where.value.version < promised:
                 return f"{label}, returns {where.value.version}", None
             stand, promised = ENDED, 0
-        following = State(world, _put(state.minds, me, Mind(stand, promised)), state.places)
+        won = stand >= 0 and (mind.won or outcome is Claim.WON)
+        following = State(world, _put(state.minds, me, Mind(stand, promised, won=won)), state.places)
         if isinstance(where.step, Settle) and not _leads_open(world, me):
             return self._settled(label, following, me, where.step)
         return label, following
@@ -288,8 +292,8 @@ class Model:
         yield from self._unanswered(state, me, world, ("fill", me, row), False)
 
     def _release(self, state: State, me: int, step: Release) -> Iterator[Move]:
-        world = redis.release(state.world, me)
-        yield self._advance(f"{me} releases", state, me, world, world != state.world)
+        world, was_ours = redis.release(state.world, me)
+        yield self._advance(f"{me} releases", state, me, world, was_ours)
         yield from self._unanswered(state, me, world, ("release", me), False)
 
     def _unanswered(
@@ -307,17 +311,25 @@ class Model:
 
     def _load(self, state: State, me: int, step: Load) -> Iterator[Move]:
         world = state.world._replace(loads=state.world.loads + self.scenario.counts)
+        if self._seals_late(state, me):
+            world = _sealed(world, me)
         row: Any = Row(world.committed)
         yield self._advance(f"{me} loads {row.version}", state, me, world, Loaded(row, row))
         if self.scenario.failures:
-            yield self._advance(
-                f"{me} loads {row.version}, too large", state, me, world, Loaded(row, row, False)
-            )
+            large = Loaded(row, row, fits=False)
+            yield self._advance(f"{me} loads {row.version}, too large to cache", state, me, world, large)
             yield self._advance(f"{me} fails to load", state, me, world, Failed())
             yield self._advance(f"{me} is interrupted", state, me, world, Interrupted())
 
     def _seal(self, state: State, me: int, step: Seal) -> Iterator[Move]:
-        yield self._advance(f"{me} seals", state, me, _sealed(state.world, me), None)
+        if self._seals_late(state, me):
+            yield self._advance(f"{me} goes on unsealed", state, me, state.world, None)
+        else:
+            yield self._advance(f"{me} seals", state, me, _sealed(state.world, me), None)
+
+    def _seals_late(self, state: State, me: int) -> bool:
+        """Return whether the flight of *me* is sealed when its query is sent, and not before."""
+        return self.scenario.late_seals and not state.minds[me].won
 
     def _settle(self, state: State, me: int, step: Settle) -> Iterator[Move]:
         yield self._settled("", state, me, step)
@@ -328,10 +340,9 @@ class Model:
         return self._land(self._advance(said, state, me, _sealed(state.world, me), None), me, step.outcome)
 
     def _land(self, move: Move, leader: int, outcome: Any) -> Move:
+        landing: Any = Seat.AGAIN if outcome is None else outcome
         if isinstance(outcome, Loaded):
-            landing: Any = Seat.AGAIN if outcome.payload is None else Shared(outcome.value)
-        else:
-            landing = Seat.AGAIN if outcome is None else outcome
+            landing = Shared(outcome.value)
         label, state = move
         for number in range(len(self._shared)):
             if state is not None and state.minds[number].waits == leader:
@@ -419,7 +430,7 @@ def _arrived(world: World, command: tuple[Any, ...], rules: Rules) -> World:
         case ("fill", owner, row):
             return redis.fill(world, owner, row, rules)[0]
         case _:
-            return redis.release(world, command[1])
+            return redis.release(world, command[1])[0]
 
 
 def _leads_open(world: World, me: int) -> bool:

@@ -62,7 +62,9 @@ SAFE = {
     "two drops share a sweep": Scenario((ALONE, ALONE, ALONE), (SWEEP, RIDE)),
     "time runs, index pruned and leases renewed": Scenario((ALONE, ALONE, ALONE), (INDEX,), ticks=True),
     "waiting takes too long": Scenario(THREE, (SWEEP,), deadlines=True),
+    "waiting takes too long, late seals": Scenario(THREE, (SWEEP,), deadlines=True, late_seals=True),
     "Redis does not answer once": Scenario(THREE, (SWEEP,), faults=1),
+    "Redis does not answer once, late seals": Scenario((SHARED,) * 3, (SWEEP,), faults=1, late_seals=True),
     "Redis does not answer, by index": Scenario((ALONE, ALONE), (INDEX,), faults=2),
     "loads fail": Scenario((SHARED, SHARED), (SWEEP,), failures=True),
     "readers are cancelled": Scenario((SHARED, SHARED), (SWEEP,), cancels=True, deadlines=True),
@@ -107,8 +109,8 @@ ONE_LOAD = {
 
 # One drop can undo a load under way, and delete what the next one filled.
 DROPPED_ONCE = {
-    "by sweep": Scenario((SHARED, SHARED, ALONE, ALONE), (SWEEP,), expiry=False, counts=True),
-    "by index": Scenario((SHARED, SHARED, ALONE, ALONE), (INDEX,), expiry=False, counts=True),
+    "by sweep": Scenario(THREE, (SWEEP,), expiry=False, counts=True),
+    "by index": Scenario(THREE, (INDEX,), expiry=False, counts=True),
 }
 # A holder that lives is robbed of its lease by whoever has waited.
 ROBBED = Scenario((ALONE, ALONE), expiry=False, counts=True, rules=Rules(robs=True))

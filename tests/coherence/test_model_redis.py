@@ -52,8 +52,8 @@ class RealWorld:
     def fill(self, owner: int, row: Row) -> bool:
         return self.entries.fill(self._name, _token(owner), b"%d" % row.version, LIFE * TICK)
 
-    def release(self, owner: int) -> None:
-        self.entries.release(self._name, _token(owner))
+    def release(self, owner: int) -> bool:
+        return self.entries.release(self._name, _token(owner))
 
     def renew(self, owner: int) -> None:
         self.entries.renew(self._name, _token(owner))
@@ -115,12 +115,15 @@ def both(real: RealWorld, world: World, command: str, owner: int, row: Row) -> t
         case ["fill"]:
             world, expected = model.fill(world, owner, row)
             outcome = real.fill(owner, row)
+        case ["release"]:
+            world, expected = model.release(world, owner)
+            outcome = real.release(owner)
         case ["cut", name]:
             gone: dict[str, Any] = {name: None}
             world = world._replace(**gone)
             real.cut(name)
         case [name]:
-            wanted: dict[str, list[Any]] = {"release": [owner], "renew": [owner], "put": [row]}
+            wanted: dict[str, list[Any]] = {"renew": [owner], "put": [row]}
             arguments = wanted.get(name, [])
             world = getattr(model, name)(world, *arguments)
             getattr(real, name)(*arguments)

@@ -117,10 +117,10 @@ def fill(world: World, owner: int, row: Row, rules: Rules = SOUND) -> tuple[Worl
     return world._replace(cell=Cell(row), lease=None), True
 
 
-def release(world: World, owner: int) -> World:
+def release(world: World, owner: int) -> tuple[World, bool]:
     """Give the lease back if *owner* holds it."""
     held = world.lease is not None and world.lease.owner == owner
-    return world._replace(lease=None) if held else world
+    return world._replace(lease=None) if held else world, held
 
 
 def renew(world: World, owner: int, rules: Rules = SOUND) -> World:
