@@ -6,6 +6,7 @@ reply, and is never used again. Whatever goes wrong leaves here as ``CacheUnavai
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +35,7 @@ __all__ = [
 
 # RedisClusterException is no RedisError; what a socket raises is an OSError.
 FAILURES = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError)
+_MOVED = re.compile(r"(?:(MOVED|ASK) )?\d+ (.*):(\d+)")
 
 
 class Silent(CacheUnavailable):
@@ -243,12 +245,23 @@ def _texts(command: Sequence[Any]) -> list[Any]:
 
 def failure(error: Exception) -> CacheUnavailable:
     """Return what *error* of redis-py or of a socket is called outside this room."""
-    if isinstance(error, redis_errors.AskError):  # MovedError is one
-        moved = Moved(f"the Redis Cluster has moved a key's slot: {error}")
-        moved.address, moved.asking = (error.host, error.port), not isinstance(error, redis_errors.MovedError)
-        return moved
     if isinstance(error, redis_errors.ResponseError):
-        # An unknown command is quoted with its arguments, and those hold parameter values.
-        return Refused(f"Redis refused a command: {str(error).partition(', with args')[0]}")
+        return _moved(str(error), error) or _refused(str(error))
     kind = Silent if isinstance(error, (redis_errors.TimeoutError, TimeoutError)) else CacheUnavailable
     return kind(f"Redis is not available: {type(error).__name__}: {error}")
+
+
+def _refused(text: str) -> Refused:
+    # An unknown command is quoted with its arguments, and those hold parameter values.
+    return Refused(f"Redis refused a command: {text.partition(', with args')[0]}")
+
+
+def _moved(text: str, error: redis_errors.ResponseError) -> Moved | None:
+    # Before redis-py 6 the errors of clusters had no classes outside its own cluster client.
+    found = _MOVED.fullmatch(text)
+    if found is None or not (found[1] or isinstance(error, redis_errors.AskError)):
+        return None
+    moved = Moved(f"the Redis Cluster has moved a key's slot: {text}")
+    moved.address = (found[2], int(found[3]))
+    moved.asking = found[1] == "ASK" if found[1] else not isinstance(error, redis_errors.MovedError)
+    return moved

@@ -48,7 +48,7 @@ def cluster(formed: PrivateCluster) -> PrivateCluster:
 
 @pytest.fixture
 def way(cluster: PrivateCluster) -> Iterator[Cluster]:
-    with cluster.client() as client:
+    with cluster.client(socket_timeout=5) as client:  # a busy machine is no failure here
         made = link(client)
     assert isinstance(made, Cluster)
     with closing(made):
@@ -62,7 +62,7 @@ def entries(way: Cluster) -> Entries:
 
 @pytest.fixture
 def drops(cluster: PrivateCluster) -> Iterator[MRCServer]:
-    with cluster.client() as client, MRCServer(client) as server:
+    with cluster.client(socket_timeout=5) as client, MRCServer(client) as server:
         yield server
 
 

@@ -20,6 +20,7 @@ from mysql_redis_cache.server import MRCServer
 from mysql_redis_cache.store import Refused, link
 from tests.support.populating import entry, fill_foreign, fill_users, lease
 from tests.support.recording import commands, recorded
+from tests.support.urls import patient
 from tools.private_servers import PrivateRedis, free_port
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def test_a_drop_scans_twice_and_unlinks(
 
 def test_leases_are_revoked_and_not_counted(redis_url: str, redis_client: redis.Redis) -> None:
     """A load in flight of such an entry caches nothing; a load of another goes on."""
-    with closing(link(redis_url)) as made, MRCServer(redis_url) as server:
+    with closing(link(patient(redis_url))) as made, MRCServer(redis_url) as server:
         entries = Entries(made, 10)
         mine, other = loading(entries, 1, 6), loading(entries, 2, 6)
 
@@ -268,7 +269,7 @@ def test_a_fill_at_any_moment_of_the_sweep_does_not_survive(
 ) -> None:
     """Behind the cursor or before it: its lease was taken before the drop, its rows may be outdated."""
     proxy, moment, moments, accepted = proxy_to(redis_url), 0, 1, []
-    with closing(link(redis_url)) as made, MRCServer(proxy.url) as server:
+    with closing(link(patient(redis_url))) as made, MRCServer(proxy.url) as server:
         entries = Entries(made, 10)
         while moment < moments:
             redis_client.flushdb()
@@ -474,7 +475,7 @@ def test_a_refused_delete_fails_the_drop(private_redis: Callable[..., PrivateRed
 
 @contextmanager
 def indexed(url: str, **options: Any) -> Iterator[tuple[Entries, MRCServer]]:
-    with closing(link(url)) as made, MRCServer(url, index=True, **options) as server:
+    with closing(link(patient(url))) as made, MRCServer(url, index=True, **options) as server:
         yield Entries(made, 10), server
 
 
@@ -615,7 +616,7 @@ def test_without_pairs_in_common_servers_without_index_still_find_indexed_entrie
     server: MRCServer, redis_url: str
 ) -> None:
     """A sweep needs no index."""
-    with closing(link(redis_url)) as made:
+    with closing(link(patient(redis_url))) as made:
         filled(Entries(made, 10), 1, 6, indexed=True)
 
     assert server.drop_outdated_cache(["StoreId"], [6]) == 1
@@ -658,7 +659,7 @@ def test_a_drop_may_wait_for_replicas(index: bool, replicated: tuple[PrivateRedi
     """When it returns they have the deletions; if they have not, it says so, and so does the next drop."""
     primary, replica = replicated
     with (
-        closing(link(primary.url)) as made,
+        closing(link(patient(primary.url))) as made,
         redis.Redis.from_url(primary.url) as admin,
         redis.Redis.from_url(replica.url) as copy,
         MRCServer(primary.url, index=index, wait_replicas=1) as server,

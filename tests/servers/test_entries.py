@@ -12,6 +12,7 @@ from mysql_redis_cache import keys
 from mysql_redis_cache.entries import REGISTRY, UNINDEXED, Entries, Found, Name, index_key
 from mysql_redis_cache.store import Refused, link
 from tests.support.recording import commands, recorded
+from tests.support.urls import patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ ME, OTHER = b"me", b"somebody else"
 
 @pytest.fixture
 def entries(redis_url: str) -> Iterator[Entries]:
-    with closing(link(redis_url)) as made:
+    with closing(link(patient(redis_url))) as made:
         yield Entries(made, lease_seconds=10)
 
 
@@ -111,7 +112,7 @@ def test_a_read_is_one_round_trip(
 ) -> None:
     """A hit is one command, unless it has to know its age: that is asked first, so as not to be too long."""
     proxy = proxy_to(redis_url)
-    with closing(link(proxy.url)) as made:
+    with closing(link(patient(proxy.url))) as made:
         entries = Entries(made, 10)
         read(entries, b"key")
         trips = proxy.round_trips
@@ -178,7 +179,7 @@ def test_without_the_lease_nothing_is_filled(
 
 def test_a_lease_runs_out(redis_url: str, redis_client: redis.Redis) -> None:
     """A loader that was killed costs the others no more than its lease."""
-    with closing(link(redis_url)) as made:
+    with closing(link(patient(redis_url))) as made:
         entries = Entries(made, lease_seconds=0.05)
         name = named(entries)
         entries.acquire(name, ME, NEVER)
@@ -282,7 +283,7 @@ def test_many_leases_are_taken_in_one_round_trip(
 ) -> None:
     """Each is won, lost or answered by itself; the same key twice is won twice."""
     proxy = proxy_to(redis_url)
-    with closing(link(proxy.url)) as made:
+    with closing(link(patient(proxy.url))) as made:
         entries = Entries(made, 10)
         cold, held, warm = (named(entries, user) for user in (1, 2, 3))
         entries.acquire(held, OTHER, NEVER)
@@ -333,7 +334,7 @@ def test_every_step_is_one_round_trip(
 ) -> None:
     """One script, known to the server by its hash."""
     proxy = proxy_to(redis_url)
-    with closing(link(proxy.url)) as made:
+    with closing(link(patient(proxy.url))) as made:
         entries = Entries(made, 10)
         name = named(entries, indexed=True)
         step(entries, name)
@@ -350,7 +351,7 @@ def test_a_full_server_keeps_no_lease_whose_fill_it_refused(
 ) -> None:
     """Others need not wait for an entry that will not come."""
     server = private_redis("--maxmemory", "100mb", "--maxmemory-policy", "noeviction")
-    with closing(link(server.url)) as made:
+    with closing(link(patient(server.url))) as made:
         entries = Entries(made, 10)
         name = named(entries)
         assert entries.acquire(name, ME, NEVER) is True
@@ -440,7 +441,7 @@ def test_a_lost_lease_registers_nothing(entries: Entries, redis_client: redis.Re
 
 def test_members_leave_when_their_time_is_over(redis_url: str, redis_client: redis.Redis) -> None:
     """Whoever registers next in the same index removes them; those alive stay."""
-    with closing(link(redis_url)) as made:
+    with closing(link(patient(redis_url))) as made:
         entries = Entries(made, lease_seconds=0.02)
         gone = [named(entries, [1, user], longest=0.01, indexed=True) for user in range(5, 15)]
         for name in gone:
@@ -457,7 +458,7 @@ def test_members_leave_when_their_time_is_over(redis_url: str, redis_client: red
 
 def test_indexes_that_nobody_writes_to_any_more_go(redis_url: str, redis_client: redis.Redis) -> None:
     """Two with each registration: whatever was registered, nothing is left in the end but the living."""
-    with closing(link(redis_url)) as made:
+    with closing(link(patient(redis_url))) as made:
         entries = Entries(made, lease_seconds=0.02)
         for user in range(100, 140):
             entries.acquire(named(entries, user, longest=0.01, indexed=True), ME, NEVER)
@@ -487,7 +488,7 @@ def test_without_an_index_a_mark_tells_until_when(entries: Entries, redis_client
 def test_the_mark_goes_when_its_time_is_over(redis_url: str, redis_client: redis.Redis) -> None:
     """Like an index that nobody writes to any more; a key of that name is not touched."""
     redis_client.set(UNINDEXED, "somebody else's")
-    with closing(link(redis_url)) as made:
+    with closing(link(patient(redis_url))) as made:
         entries = Entries(made, lease_seconds=0.01)
         entries.acquire(named(entries, 2, longest=0.01), ME, NEVER)
         time.sleep(0.05)

@@ -33,11 +33,12 @@ def make_certificates(folder: Path) -> Certificates:
         ec.generate_private_key(ec.SECP256R1()),
     )
     authority_name, server_name = _name("test authority"), _name("localhost")
-    authority = _builder(authority_name, authority_name, authority_key).add_extension(
+    authority = _builder(authority_name, authority_name, authority_key, authority_key).add_extension(
         x509.BasicConstraints(ca=True, path_length=0), critical=True
     )
+    authority = authority.add_extension(_signs_certificates(), critical=True)
     places = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
-    server = _builder(server_name, authority_name, server_key).add_extension(
+    server = _builder(server_name, authority_name, server_key, authority_key).add_extension(
         x509.SubjectAlternativeName(places), critical=False
     )
     files = Certificates(folder / "authority.pem", folder / "server.pem", folder / "key.pem")
@@ -51,10 +52,22 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
+def _signs_certificates() -> x509.KeyUsage:
+    unused = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment")
+    unused += ("key_agreement", "encipher_only", "decipher_only")
+    return x509.KeyUsage(**dict.fromkeys(unused, False), key_cert_sign=True, crl_sign=True)
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    issuer_key: ec.EllipticCurvePrivateKey,
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
+    now, issuer_id = (
+        datetime.now(UTC),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
+    )
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -63,4 +76,6 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(issuer_id, critical=False)
     )

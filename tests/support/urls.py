@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-__all__ = ["mysql_arguments", "with_database"]
+__all__ = ["mysql_arguments", "patient", "with_database"]
 
 
 def mysql_arguments(url: str) -> dict[str, Any]:
@@ -28,3 +28,8 @@ def mysql_arguments(url: str) -> dict[str, Any]:
 def with_database(url: str, database: str | int) -> str:
     """The URL with another schema, or another Redis database number."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def patient(url: str) -> str:
+    """A Redis URL whose client waits as long as a busy machine needs: where time is not what is tested."""
+    return f"{url}{'&' if '?' in url else '?'}socket_timeout=10&socket_connect_timeout=10"
