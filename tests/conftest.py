@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pymysql
 import pytest
 import redis
+from hypothesis import settings
 
 from tests.support.proxy import Proxy
 from tests.support.urls import mysql_arguments, with_database
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pymysql.connections import Connection
+
+
+# How long one example takes says more of the machine than of the library; a whole test has its timeout.
+settings.register_profile("any machine", parent=settings.default, deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_report_header() -> list[str]:
