@@ -68,7 +68,15 @@ def checked_maker(kind: Callable[..., Any], arguments: Mapping[str, Any]) -> Cal
         kind(**arguments)
     except (redis.RedisError, TypeError, ValueError) as error:
         raise ValueError(f"redis_config: {error}") from error
-    return lambda: kind(**arguments)
+
+    def make() -> Any:
+        try:
+            return kind(**arguments)
+        except UnboundLocalError as error:
+            # Before version 8 a "finally" of redis-py's hides in this way what a signal handler raised.
+            raise error.__context__ or error from None
+
+    return make
 
 
 def _connect_whole(connection: Any) -> None:
