@@ -159,7 +159,10 @@ def test_a_sealed_flight_leaves_the_next_one_alone() -> None:
 
 @pytest.mark.real
 def test_a_hundred_callers_in_four_processes_cost_one_load(
-    mysql_url: str, redis_url: str, redis_client: redis.Redis, record_property: Callable[[str, object], None]
+    mysql_url: str,
+    redis_url: str,
+    redis_client: redis.Redis,
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     """One process loads, the others wait for its lease; all get the answer soon after it is there."""
     load_seconds = 1.0
@@ -172,7 +175,7 @@ def test_a_hundred_callers_in_four_processes_cost_one_load(
     for child in children:
         child.join(SECONDS)
     began, ended = min(each[0] for each in given), max(each[1] for each in given)
-    record_property("last answer, in load times", round((ended - began) / load_seconds, 2))
+    record_testsuite_property("last answer, in load times", round((ended - began) / load_seconds, 2))
 
     assert [answer for each in given for answer in each[2]] == ["loaded"] * PROCESSES * CALLERS
     assert redis_client.get("loads") == b"1"
