@@ -2,9 +2,7 @@
 
 There is no count of connections lent out that an exception between two bytecodes could put wrong (a signal
 handler may raise anywhere): the living connections themselves are counted, weakly, so one that gets lost
-is garbage, and its place free again. For the same reason nothing here waits on a ``Condition``, whose
-``with`` is Python and can be interrupted between taking its lock and the block. Lending an idle connection
-and taking it back touch no lock.
+is garbage, and its place free again. Lending an idle connection and taking it back touch no lock.
 """
 
 from __future__ import annotations
@@ -12,12 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from mysql_redis_cache import process
 from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,8 +70,7 @@ class Connections:
         self._idle: deque[Any] = deque()
         self._alive: WeakSet[Any] = WeakSet()
         self._lock = threading.Lock()
-        self._waiting = 0
-        self._returns: SimpleQueue[None] = SimpleQueue()
+        self._waiters = Waiters()
 
     def lend(self) -> Any:
         """Return an open connection with nothing unread; give it to ``take_back`` or ``discard``.
@@ -103,8 +100,7 @@ class Connections:
         self._idle.append(connection)
         if self._closed:  # since the question above
             self.drain()
-        if self._waiting > self._returns.qsize():
-            self._returns.put(None)
+        self._waiters.wake()
 
     def discard(self, connection: Any) -> None:
         """Close a connection that may hold somebody else's reply; its place is free again."""
@@ -163,13 +159,4 @@ class Connections:
                 f"no Redis connection became free within {self._timeout:g} s "
                 f"(all {self._limit} are in use); raise max_connections"
             )
-        with self._lock:
-            self._waiting += 1
-        try:
-            if not self._idle:  # asked after the count was raised: whoever returns one from here on says so
-                self._returns.get(timeout=min(left, LOOK_AGAIN))
-        except Empty:
-            pass
-        finally:
-            with self._lock:
-                self._waiting -= 1
+        self._waiters.wait(min(left, LOOK_AGAIN), unless=lambda: self._idle)

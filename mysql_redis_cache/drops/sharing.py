@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import threading
 import weakref
-from contextlib import suppress
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,7 +58,7 @@ class Sweeps:
                 self._perform(batch, turn, budget, place)
             else:
                 budget.check("waiting for the sweep before this one", 0)
-                batch.wait(min(budget.left(), LOOK_AGAIN))
+                batch.waiters.wait(min(budget.left(), LOOK_AGAIN), unless=lambda: batch.outcome)
         if isinstance(batch.outcome, CacheUnavailable):
             raise _fresh(batch.outcome) from batch.outcome
         return batch.outcome[place]
@@ -94,7 +93,7 @@ class Sweeps:
             turn.is_over = True
             following = self._next
             if following is not None:
-                following.wake(1)
+                following.waiters.wake()
 
 
 class _Batch:
@@ -103,20 +102,11 @@ class _Batch:
     def __init__(self) -> None:
         self.matchers: list[Matcher] = []
         self.outcome: list[int] | CacheUnavailable | None = None
-        self._wakes: SimpleQueue[None] = SimpleQueue()
-
-    def wait(self, seconds: float) -> None:
-        """Wait until something may have changed."""
-        with suppress(Empty):
-            self._wakes.get(timeout=seconds)
-
-    def wake(self, count: int) -> None:
-        for _ in range(count):
-            self._wakes.put(None)
+        self.waiters = Waiters()
 
     def finish(self, outcome: list[int] | CacheUnavailable) -> None:
         self.outcome = outcome
-        self.wake(len(self.matchers))
+        self.waiters.wake(len(self.matchers))
 
 
 class _Turn:

@@ -40,13 +40,13 @@ ROOMS = """
     jstext
     sql
     literals scanner
-    process stats errors
+    process stats errors waiters
 """
 LEVELS = {room: level for level, line in enumerate(reversed(ROOMS.split("\n"))) for room in line.split()}
 
 # From here down nothing does I/O, waits or knows a driver.
 HIGHEST_PURE = "wire"
-LEAVES = {"process"}  # knows the operating system: pids, forks
+LEAVES = {"process", "waiters"}  # know the operating system: pids, forks; locks
 IMPURE = {
     "asyncio",
     "concurrent",
