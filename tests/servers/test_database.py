@@ -602,12 +602,10 @@ def test_too_many_connections_are_an_outage(
     open_database: Callable[..., Database], mysql_url: str, mysql_admin: Connection[Any]
 ) -> None:
     """The account may have one, and that is in use."""
-    schema = mysql_url.rpartition("/")[2]
     run(mysql_admin, "DROP USER IF EXISTS narrow")
     run(mysql_admin, "CREATE USER narrow IDENTIFIED BY 'pw' WITH MAX_USER_CONNECTIONS 1")
-    run(mysql_admin, f"GRANT ALL ON {schema}.* TO narrow")
-    server = mysql_url.rpartition("@")[2]
-    database = open_database(f"mysql://narrow:pw@{server}", maxsize=2)
+    server = mysql_url.rpartition("@")[2].partition("/")[0]
+    database = open_database(f"mysql://narrow:pw@{server}/", maxsize=2)
 
     with (
         database.pool.connection(),
