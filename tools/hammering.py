@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from redis import RedisCluster
 
 from mysql_redis_cache import AsyncMRCClient, MRCClient, MRCServer
 
@@ -40,7 +41,7 @@ class Orders:
     Attributes:
         mysql_url: the database.
         redis_url: the cache.
-        mode: how drops find entries, ``"sweep"`` or ``"index"``.
+        mode: how drops find entries, ``"sweep"`` or ``"index"``; ``"cluster"`` sweeps a Redis Cluster.
         namespace: before every key.
         table: where the versions are.
         seconds: how long to hammer.
@@ -64,8 +65,14 @@ class Orders:
 
     def client(self) -> MRCClient:
         """Make a client."""
-        options: dict[str, Any] = {"namespace": self.namespace, "index": self.mode == "index"}
-        return MRCClient(self.mysql_url, self.redis_url, **options)
+        return MRCClient(self.mysql_url, self._redis(), namespace=self.namespace, index=self.mode == "index")
+
+    def server(self) -> MRCServer:
+        """Make a server."""
+        return MRCServer(self._redis(), namespace=self.namespace, index=self.mode == "index")
+
+    def _redis(self) -> object:
+        return RedisCluster.from_url(self.redis_url) if self.mode == "cluster" else self.redis_url
 
 
 class Board:
@@ -208,9 +215,9 @@ class Reading:
     def _query(self, key: int) -> tuple[str, list[int], list[str]]:
         return self._orders.query, [key], ["Id"]
 
-    def _load(self, query: Callable[..., Any], text: str, params: Any = None) -> Any:
+    def _load(self, query: Callable[..., Any], text: str, params: Any = None, **options: Any) -> Any:
         """Load, and hold the rows for a while: drops that come meanwhile must not be undone."""
-        rows = query(text, params)
+        rows = query(text, params, **options)
         with self._lock:
             self._board.count_load(self._number, params[0])
         is_cold = params[0] >= self._orders.keys
@@ -222,7 +229,7 @@ def _around_loads(client: MRCClient, load: Callable[..., Any]) -> None:
     """Have *load* called for each load of *client*, with the query as its first argument."""
     database: Any = client.core.database
     query = database.query
-    database.query = lambda *arguments: load(query, *arguments)
+    database.query = partial(load, query)
 
 
 def read_all(board: Board, orders: Orders, answers: SimpleQueue[Any], number: int) -> None:
@@ -238,8 +245,8 @@ def read_all(board: Board, orders: Orders, answers: SimpleQueue[Any], number: in
 def read_and_die(board: Board, orders: Orders) -> None:
     """Be a process that is killed while it loads."""
 
-    def load(query: Callable[..., Any], text: str, params: Any = None) -> Any:
-        rows = query(text, params)
+    def load(query: Callable[..., Any], text: str, params: Any = None, **options: Any) -> Any:
+        rows = query(text, params, **options)
         board.is_loading.value = 1
         time.sleep(60)
         return rows
@@ -256,7 +263,6 @@ def write_and_drop(board: Board, orders: Orders, answers: SimpleQueue[Any]) -> N
     """Be the process that writes."""
     lock, counts = threading.Lock(), Counter[str]()
     errors: list[str] = []
-    server = MRCServer(orders.redis_url, namespace=orders.namespace, index=orders.mode == "index")
     ways = (_drop_by_server, _drop_by_client, _drop_by_query, _drop_after_commit)
 
     def write() -> None:
@@ -272,7 +278,7 @@ def write_and_drop(board: Board, orders: Orders, answers: SimpleQueue[Any]) -> N
                 board.floors[key] = max(board.floors[key], version)
             time.sleep(random.choice([0, 0.001, 0.02]))
 
-    with orders.client() as client, server, ThreadPoolExecutor(WRITERS) as threads:
+    with orders.client() as client, orders.server() as server, ThreadPoolExecutor(WRITERS) as threads:
         board.take_part()
         for writer in [threads.submit(write) for _ in range(WRITERS)]:
             writer.result()
