@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Cluster"]
 
-# One for a slot that has moved, one for a node that has gone.
-ATTEMPTS = 3
+# While slots change hands the nodes may disagree for a moment, and send a command on more than once.
+REDIRECTIONS = 5
 # Where a command of ours has its (first) key; all others have it first.
 _KEY_PLACES = {b"EVALSHA": 3, b"EVAL": 3}
 
@@ -66,23 +66,24 @@ class Cluster:
             Refused: the node answered with an error.
             CacheUnavailable: no node answered for the key.
         """
-        slot = _slot(command)
-        for attempt in range(1, ATTEMPTS + 1):
+        slot, is_lost, moves = _slot(command), False, 0
+        while True:
             address = self._owner(slot)
             try:
                 return self._server(address).call(*command)
             except Moved as moved:
                 if moved.asking:
                     return self._ask((moved.address[0] or address[0], moved.address[1]), command)
-                self._refresh(address)
-                if attempt == ATTEMPTS:
+                moves += 1
+                if moves == REDIRECTIONS:
                     raise
+                self._refresh(address)
             except Refused:
                 raise
             except CacheUnavailable:
-                if attempt == ATTEMPTS or not self._has_left(slot, address):
+                if is_lost or not self._has_left(slot, address):
                     raise
-        raise AssertionError
+                is_lost = True
 
     def calls(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send several commands, one round trip per node; an error reply is returned as ``Refused``."""

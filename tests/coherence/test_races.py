@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mysql_redis_cache import AsyncMRCClient, MRCClient, MRCServer
+from mysql_redis_cache import AsyncMRCClient, CacheUnavailable, MRCClient, MRCServer
 
 from .gates import SECONDS, Gate, gate_client, gate_drops, gated, note_waiting, passing
 
@@ -188,6 +188,33 @@ def test_no_read_after_a_drop_is_stale(servers: Servers, options: dict[str, Any]
     assert [steps for versions, steps in outcomes if versions != {1}] == []
 
 
+def lose_redis(client: MRCClient) -> None:
+    """Have Redis not answer the reads of *client*."""
+    core: Any = client.core
+
+    def get(key: bytes) -> None:
+        raise CacheUnavailable("not for you")
+
+    core.entries.get = get
+
+
+@pytest.mark.parametrize("read_first", [True, False], ids=["read first", "drop first"])
+def test_no_load_without_redis_is_stale(servers: Servers, read_first: bool) -> None:
+    """Where Redis does not answer a process, its readers share loads, but none that began before the drop."""
+    lose_redis(servers.here)
+    outcomes = list(interleave(servers, read_first=read_first))
+
+    assert len(outcomes) >= 12
+    assert [steps for versions, steps in outcomes if versions != {1}] == []
+
+
+def share_lone_loads(client: MRCClient) -> None:
+    """Let others join a load without a lease to its end."""
+    lose_redis(client)
+    core: Any = client.core
+    core.flights.seal = lambda flight: None
+
+
 def fill_anyway(client: MRCClient) -> None:
     """Fill without looking at the lease."""
     entries: Any = client.core.entries
@@ -207,7 +234,9 @@ def share_anyway(client: MRCClient) -> None:
     entries.fill = lambda *arguments: fill(*arguments) or True
 
 
-@pytest.mark.parametrize("spoil", [fill_anyway, share_anyway], ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize(
+    "spoil", [fill_anyway, share_anyway, share_lone_loads], ids=lambda spoil: spoil.__name__
+)
 def test_the_steps_do_meet(servers: Servers, spoil: Callable[[MRCClient], None]) -> None:
     """Were a rule of the protocol broken, these interleavings would find it out."""
     spoil(servers.here)

@@ -526,7 +526,7 @@ def test_kept_exceptions_do_not_use_up_the_connections(
     """Each holds the frames, and so the connection, in which it was raised."""
     proxy = proxy_to(redis_url)
     kept = []
-    with linked(f"{proxy.url}?max_connections=2&socket_timeout=0.02") as made:
+    with linked(f"{proxy.url}?max_connections=2&socket_timeout=0.2") as made:
         made.call(b"PING")
         proxy.pause("replies")
         for _ in range(5):

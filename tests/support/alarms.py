@@ -23,9 +23,14 @@ def alarms() -> Iterator[Callable[[float], None]]:
     def interrupt(*_: object) -> None:
         raise Interrupted
 
+    def alarm(seconds: float) -> None:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        if not seconds:
+            signal.pthread_sigmask(signal.SIG_BLOCK, ())  # has a signal that came just before handled here
+
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds) and None
+        yield alarm
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
