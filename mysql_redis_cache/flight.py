@@ -37,9 +37,11 @@ class Flight:
 
     def wait(self, timeout: float) -> Landing | None:
         """Block this thread until the flight lands; ``None`` if it has not within *timeout* seconds."""
-        landed = threading.Event()
-        if self.wake(landed.set):
-            landed.wait(max(0.0, timeout))
+        # Not an Event: a signal handler that raises in its ``wait`` can leave it so that ``set`` hangs.
+        landed = threading.Lock()
+        landed.acquire()
+        if self.wake(landed.release):
+            landed.acquire(timeout=max(0.0, timeout))
         return self.landing
 
     def wake(self, waker: Callable[[], Any]) -> bool:

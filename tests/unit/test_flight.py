@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from mysql_redis_cache.flight import AGAIN, Flight, Flights, Landing
+from tests.support.alarms import Interrupted, alarms
 from tests.support.forks import in_child
 
 KEY = b"UserId=1_62bd946f00d3fecce0ff65800faae755215e31c6"
 LANDED = Landing(payload=b"[1]")
+STOP: Any = object()
 
 
 @pytest.fixture
@@ -139,3 +143,33 @@ def test_a_child_waits_for_no_flight_of_its_parent(flights: Flights) -> None:
         leads = in_child(lambda: (flights.after_fork_in_child(), flights.join(KEY)[1])[1])
 
     assert leads is True
+
+
+def test_an_interrupted_follower_does_not_hold_up_the_leader(flights: Flights) -> None:
+    """Wherever a signal handler's exception strikes who waits, landing wakes the others and returns."""
+    chance, interrupted = random.Random(3), 0
+    joined: list[Any] = []
+
+    def lead() -> None:
+        while (flight := joined.pop() if joined else None) is not STOP:
+            if flight is not None:
+                flights.settle(flight, LANDED)
+
+    leader = threading.Thread(target=lead, daemon=True)
+    leader.start()
+    give_up = time.monotonic() + 60
+    with alarms() as alarm:
+        while interrupted < 300 and time.monotonic() < give_up:
+            flight, _ = flights.join(KEY)
+            try:
+                alarm(chance.uniform(1e-6, 8e-5))
+                joined.append(flight)
+                flight.wait(0.00005)
+                alarm(0)
+            except Interrupted:
+                interrupted += 1
+    joined.append(STOP)
+    leader.join(10)
+
+    assert not leader.is_alive()
+    assert interrupted >= 300
