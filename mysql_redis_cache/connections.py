@@ -2,7 +2,8 @@
 
 There is no count of connections lent out that an exception between two bytecodes could put wrong (a signal
 handler may raise anywhere): the living connections themselves are counted, weakly, so one that gets lost
-is garbage, and its place free again. Lending an idle connection and taking it back touch no lock.
+is garbage, and its place free again. Lending an idle connection and taking it back touch no lock while nobody
+waits; those who wait get one in the order in which they came.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from weakref import WeakSet
 
 from mysql_redis_cache import process
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.waiters import Waiters
+from mysql_redis_cache.waiters import WaitQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Connection", "Connections"]
+__all__ = ["Connection", "Connections", "Exhausted"]
 
-# A lost connection wakes nobody, so whoever waits for one looks again this often.
-LOOK_AGAIN = 0.05
+
+class Exhausted(CacheUnavailable):
+    """All connections are in use, which says nothing of Redis."""
 
 
 class Connection(Protocol):
@@ -70,27 +72,26 @@ class Connections:
         self._idle: deque[Any] = deque()
         self._alive: WeakSet[Any] = WeakSet()
         self._lock = threading.Lock()
-        self._waiters = Waiters()
+        self._queue: WaitQueue[Any] = WaitQueue(self._find, self._close)
 
     def lend(self) -> Any:
         """Return an open connection with nothing unread; give it to ``take_back`` or ``discard``.
 
         Raises:
-            CacheUnavailable: all are lent and none came back in time.
+            Exhausted: all are lent and none came back in time.
             Exception: whatever connecting raises.
         """
-        connection = self._pop()
-        if connection is not None:
-            return connection
-        until = time.monotonic() + self._timeout
-        while True:
-            connection = self._place()
-            if connection is not None:
-                return self._connected(connection)
-            self._await_return(until)
+        if not self._queue.tickets:
             connection = self._pop()
             if connection is not None:
                 return connection
+        connection = self._queue.wait(time.monotonic() + self._timeout)
+        if connection is None:
+            raise Exhausted(
+                f"no Redis connection became free within {self._timeout:g} s "
+                f"(all {self._limit} are in use); raise max_connections"
+            )
+        return self._connected(connection)
 
     def take_back(self, connection: Any) -> None:
         """Take back a connection whose last reply has been read whole."""
@@ -100,17 +101,19 @@ class Connections:
         self._idle.append(connection)
         if self._closed:  # since the question above
             self.drain()
-        self._waiters.wake()
+        if self._queue.tickets:
+            self._queue.serve()
 
     def discard(self, connection: Any) -> None:
         """Close a connection that may hold somebody else's reply; its place is free again."""
-        self._alive.discard(connection)
-        connection.disconnect()
+        self._close(connection)
+        if self._queue.tickets:
+            self._queue.serve()
 
     def drain(self) -> None:
         """Close the idle connections."""
         while (connection := self._pop_any()) is not None:
-            self.discard(connection)
+            self._close(connection)
 
     def close(self) -> None:
         """Close the idle connections, and those still lent when they come back; final."""
@@ -131,8 +134,12 @@ class Connections:
                     return connection
             except self._failures:
                 pass  # closed by the server while it was idle
-            self.discard(connection)
+            self._close(connection)
         return None
+
+    def _find(self) -> Any:
+        """Return an idle connection, or an unopened one if there is room for it, or ``None``."""
+        return self._pop() or self._place()
 
     def _place(self) -> Any:
         """Return a new connection if there is room for one."""
@@ -151,12 +158,6 @@ class Connections:
             raise
         return connection
 
-    def _await_return(self, until: float) -> None:
-        """Wait a while for somebody to give a connection back."""
-        left = until - time.monotonic()
-        if left <= 0:
-            raise CacheUnavailable(
-                f"no Redis connection became free within {self._timeout:g} s "
-                f"(all {self._limit} are in use); raise max_connections"
-            )
-        self._waiters.wait(min(left, LOOK_AGAIN), unless=lambda: self._idle)
+    def _close(self, connection: Any) -> None:
+        self._alive.discard(connection)
+        connection.disconnect()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from mysql_redis_cache import codec, keys, process, readthrough, sql
 from mysql_redis_cache.background import Background, Keeper
 from mysql_redis_cache.breaker import Breaker
+from mysql_redis_cache.connections import Exhausted
 from mysql_redis_cache.database import Database
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.entries import Entries, Found, Name
@@ -591,7 +592,8 @@ class Core:
 
     def _lost_redis(self, error: CacheUnavailable, began: float) -> Claim:
         self.stats.bump("cache_failures")
-        if self._breaker.failed(began, time.monotonic()):
+        # A crowd on our own connections says nothing of Redis.
+        if not isinstance(error, Exhausted) and self._breaker.failed(began, time.monotonic()):
             logger.warning("Redis is failing; reads go to MySQL until it is back: %s", error)
         return Claim.UNAVAILABLE
 

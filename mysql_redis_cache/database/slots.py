@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections import deque
-from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock
 
+from mysql_redis_cache.waiters import WaitQueue
+
 __all__ = ["Slot", "Slots", "SlotsClosed"]
-
-
-_LOOK_AGAIN = 0.05
-"""Seconds after which who waits looks for slots that were dropped: those wake nobody."""
 
 
 class SlotsClosed(Exception):
@@ -46,9 +42,7 @@ class Slots:
         # Free slots, and the dead references of those that were dropped, which have to be made anew. A
         # SimpleQueue may be written to from finalizers, and both its methods are atomic.
         self._free: SimpleQueue[Slot | weakref.ref[Slot]] = SimpleQueue()
-        # Who waits, each with a queue of its own: were there one for all, whoever gives a slot back could
-        # take it again before anybody who waits has woken up.
-        self._waiting: deque[SimpleQueue[Slot | None]] = deque()
+        self._queue: WaitQueue[Slot] = WaitQueue(self._pop_free, self._free.put)
         self._closed = False
         self._mending = Lock()
         self._known: list[weakref.ref[Slot]] = []
@@ -74,8 +68,10 @@ class Slots:
             TimeoutError: none became free in time.
             SlotsClosed: ``close`` was called.
         """
-        slot = None if self._waiting or self._closed else self._pop_free()
-        slot = slot or self._wait(time.monotonic() + timeout)
+        slot = None if self._queue.tickets or self._closed else self._pop_free()
+        slot = slot or self._queue.wait(time.monotonic() + timeout)
+        if slot is None:
+            raise SlotsClosed if self._closed else TimeoutError
         slot.is_free = False
         return slot
 
@@ -83,52 +79,12 @@ class Slots:
         """Make *slot* free for others."""
         slot.is_free = True
         self._free.put(slot)
-        self._serve()
+        self._queue.serve()
 
     def close(self) -> None:
         """Give out no more, and wake those who wait."""
         self._closed = True
-        for ticket in list(self._waiting):
-            ticket.put(None)
-
-    def _wait(self, until: float) -> Slot:
-        ticket: SimpleQueue[Slot | None] = SimpleQueue()
-        try:
-            while not self._closed:
-                if ticket not in self._waiting:
-                    self._waiting.append(ticket)
-                self._serve()
-                left = until - time.monotonic()
-                with suppress(Empty):
-                    if (slot := ticket.get(timeout=min(max(left, 0.0), _LOOK_AGAIN))) is not None:
-                        return slot
-                if left <= 0:
-                    raise TimeoutError
-            raise SlotsClosed
-        finally:
-            self._leave(ticket)
-
-    def _leave(self, ticket: SimpleQueue[Slot | None]) -> None:
-        """Let *ticket* wait no more; what it was given too late is for others."""
-        with suppress(ValueError):
-            self._waiting.remove(ticket)
-        with suppress(Empty):
-            while True:
-                if (slot := ticket.get_nowait()) is not None:
-                    self.give_back(slot)
-
-    def _serve(self) -> None:
-        """Hand free slots to those who have waited longest."""
-        while self._waiting:
-            slot = self._pop_free()
-            if slot is None:
-                return
-            try:
-                ticket = self._waiting.popleft()
-            except IndexError:
-                self._free.put(slot)  # and look again, since somebody may have come meanwhile
-            else:
-                ticket.put(slot)
+        self._queue.close()
 
     def _pop_free(self) -> Slot | None:
         """Return a free slot, having made those anew that were dropped."""

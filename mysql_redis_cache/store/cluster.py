@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.crc import key_slot
 
+from mysql_redis_cache.connections import Exhausted
 from mysql_redis_cache.errors import CacheUnavailable
 
 from .single import Moved, Part, Refused, Server, run_script, run_scripts
@@ -78,7 +79,7 @@ class Cluster:
                 if moves == REDIRECTIONS:
                     raise
                 self._refresh(address)
-            except Refused:
+            except (Refused, Exhausted):
                 raise
             except CacheUnavailable:
                 if is_lost or not self._has_left(slot, address):
@@ -190,6 +191,8 @@ class Cluster:
     def _calls_at(self, address: Address, commands: Sequence[Sequence[Any]]) -> list[Any]:
         try:
             return self._server(address).calls(commands)
+        except Exhausted:
+            raise
         except CacheUnavailable:
             if not self._has_left(_slot(commands[0]), address):
                 raise

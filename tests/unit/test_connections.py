@@ -8,13 +8,16 @@ import random
 import threading
 import time
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
-from mysql_redis_cache.connections import Connections
-from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.connections import Connections, Exhausted
 from tests.support.alarms import Interrupted, alarms
 from tests.support.forks import in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Fake:
@@ -92,7 +95,7 @@ def test_waiting_has_an_end_and_a_reason(connections: Connections) -> None:
     """When all are lent the wait is bounded, and the error says how many there are and what to do."""
     held = [connections.lend(), connections.lend()]
     began = time.monotonic()
-    with pytest.raises(CacheUnavailable, match=r"within 0\.2 s \(all 2 are in use\); raise max_connections"):
+    with pytest.raises(Exhausted, match=r"within 0\.2 s \(all 2 are in use\); raise max_connections"):
         connections.lend()
 
     assert 0.2 <= time.monotonic() - began < 1
@@ -119,6 +122,61 @@ def test_a_waiter_gets_the_place_of_a_discarded_one(connections: Connections, ma
     assert make.made == 3
     assert not held[0].open
     timer.join()
+
+
+def waiting(connections: Connections, seen: list[object]) -> threading.Thread:
+    """Start a thread that lends one, notes it and gives it back; return once it waits."""
+
+    def work() -> None:
+        connection = connections.lend()
+        seen.append(connection)
+        connections.take_back(connection)
+
+    before = len(connections._queue.tickets)
+    thread = threading.Thread(target=work)
+    thread.start()
+    while len(connections._queue.tickets) == before:
+        time.sleep(0.001)
+    return thread
+
+
+@pytest.mark.parametrize("end", [Connections.take_back, Connections.discard])
+def test_whoever_waits_comes_before_newcomers(
+    make: Maker, end: Callable[[Connections, object], None]
+) -> None:
+    """Also before whoever has just given one back and wants it again."""
+    connections, seen = Connections(make, limit=1, timeout=10), []
+    held = connections.lend()
+    threads = [waiting(connections, seen) for _ in range(5)]
+    end(connections, held)
+    mine = connections.lend()
+
+    assert len(seen) == 5
+    connections.take_back(mine)
+    for thread in threads:
+        thread.join(10)
+
+
+def test_a_crowd_on_few_connections_is_served_evenly(make: Maker) -> None:
+    """Nobody starves, and with time enough nobody is sent away."""
+    connections, counts = Connections(make, limit=2, timeout=30), Counter[int]()
+    until = time.monotonic() + 0.5
+
+    def work(number: int) -> None:
+        while time.monotonic() < until:
+            connection = connections.lend()
+            time.sleep(0.0005)
+            counts[number] += 1
+            connections.take_back(connection)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert len(counts) == 40
+    assert max(counts.values()) <= 4 * min(counts.values()) + 10
 
 
 def test_a_lost_connection_frees_its_place(connections: Connections, make: Maker) -> None:
