@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache import process
@@ -22,7 +21,11 @@ MAX_QUEUED = 100
 
 
 class Background:
-    """Runs jobs on at most *size* daemon threads, each key at most once at a time; full means refused."""
+    """Runs jobs on at most *size* daemon threads, each key at most once at a time; full means refused.
+
+    A thread counts from when it enrols itself, not from when it was started: starting one may be interrupted
+    at any point (and in CPython 3.11 may never return), so no lock is held and nothing is counted meanwhile.
+    """
 
     def __init__(self, size: int = 2) -> None:
         self._size = size
@@ -34,21 +37,25 @@ class Background:
         """Forget the parent's jobs and threads."""
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._jobs: deque[tuple[Hashable, Callable[[], object]]] = deque()
-        self._keys: set[Hashable] = set()
+        self._jobs: dict[Hashable, Callable[[], object]] = {}  # queued, in order
+        self._running: set[Hashable] = set()
         self._threads = 0
         self._idle = 0
 
     def submit(self, key: Hashable, job: Callable[[], object]) -> bool:
-        """Queue *job* unless one of the same key is queued or runs; return whether it was queued."""
+        """Queue *job* unless one of the same key is queued or runs; return whether it was queued.
+
+        A job whose submission is interrupted may be left in the queue; the thread of a later one runs it.
+        """
         # The lock itself, not the condition: its ``with`` is Python, which a signal could leave locked.
         with self._lock:
-            if self._closed or key in self._keys or len(self._jobs) >= MAX_QUEUED or not self._has_worker():
+            if self._closed or len(self._jobs) >= MAX_QUEUED or key in self._jobs or key in self._running:
                 return False
-            self._keys.add(key)
-            self._jobs.append((key, job))
+            self._jobs[key] = job
             self._changed.notify()
-            return True
+            if len(self._jobs) <= self._idle or self._threads >= self._size:
+                return True
+        return _start(self._work, "mysql_redis_cache-refresh") or not self._withdrawn(key)
 
     def close(self) -> None:
         """Refuse new jobs and forget the queued ones; running ones end by their own timeouts."""
@@ -57,39 +64,45 @@ class Background:
             self._jobs.clear()
             self._changed.notify_all()
 
-    def _has_worker(self) -> bool:
-        """Return whether one more job finds a thread that will come to it, having started one if need be."""
-        if self._idle > len(self._jobs) or self._threads >= self._size:
-            return True
-        if not _start(self._work, "mysql_redis_cache-refresh"):
-            return self._threads > 0
-        self._threads += 1
-        return True
+    def _withdrawn(self, key: Hashable) -> bool:
+        """Take a job back for which no thread could be started, unless there is one that will come to it."""
+        with self._lock:
+            return not self._threads and self._jobs.pop(key, None) is not None
 
     def _work(self) -> None:
-        while True:
-            with self._lock:
-                self._idle += 1
-                self._changed.wait_for(lambda: self._jobs or self._closed, IDLE_SECONDS)
-                self._idle -= 1
-                if not self._jobs:
-                    self._threads -= 1
-                    return
-                key, job = self._jobs.popleft()
+        with self._lock:
+            if self._threads >= self._size:  # others were started at the same moment
+                return
+            self._threads += 1
+        while (taken := self._take()) is not None:
+            key, job = taken
             try:
                 job()
             except Exception:  # the reader has its answer already; the next one tries again
                 logger.debug("a refresh behind a reader's back failed", exc_info=True)
             finally:
                 with self._lock:
-                    self._keys.discard(key)
+                    self._running.discard(key)
+
+    def _take(self) -> tuple[Hashable, Callable[[], object]] | None:
+        """Wait for a job; ``None`` ends this thread."""
+        with self._lock:
+            self._idle += 1
+            self._changed.wait_for(lambda: self._jobs or self._closed, IDLE_SECONDS)
+            self._idle -= 1
+            if not self._jobs:
+                self._threads -= 1
+                return None
+            key = next(iter(self._jobs))
+            self._running.add(key)
+            return key, self._jobs.pop(key)
 
 
 class Keeper:
     """Renews the leases of loads that last.
 
     One daemon thread looks at the leases held every third of their life and ends when none is left, so that
-    quick loads cost an entry in a dict and nothing else.
+    quick loads cost an entry in a dict and nothing else. Like those of ``Background`` it enrols itself.
 
     Args:
         lease_seconds: life of a lease.
@@ -107,12 +120,18 @@ class Keeper:
         self._lock = threading.Lock()
         self._held: dict[bytes, tuple[float, Callable[[], bool]]] = {}
         self._runs = False
+        self._start_again_at = 0.0
 
     def keep(self, token: bytes, renew: Callable[[], bool]) -> None:
         """Have *renew* called again and again until it returns ``False``, raises, or ``forget`` is called."""
+        now = time.monotonic()
         with self._lock:
-            self._held[token] = (time.monotonic(), renew)
-            self._runs = self._runs or _start(self._work, "mysql_redis_cache-keeper")
+            self._held[token] = (now, renew)
+            if self._runs or now < self._start_again_at:
+                return
+            # Once in a while: many loads may begin before the thread does, and it may never come.
+            self._start_again_at = now + self._interval
+        _start(self._work, "mysql_redis_cache-keeper")
 
     def forget(self, token: bytes) -> None:
         """Stop renewing; a renewal under way does no harm, since it is token-checked."""
@@ -120,11 +139,16 @@ class Keeper:
             self._held.pop(token, None)
 
     def _work(self) -> None:
+        with self._lock:
+            if self._runs:
+                return
+            self._runs = True
         while True:
             time.sleep(self._interval)
             with self._lock:
                 if not self._held:
                     self._runs = False
+                    self._start_again_at = 0.0
                     return
                 held = list(self._held.items())
             for token, (since, renew) in held:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from mysql_redis_cache.background import MAX_QUEUED, Background, Keeper
 from tests.support.forks import in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SECONDS = 10
 
@@ -44,6 +45,37 @@ def refuse_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def start(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+class Interrupted(BaseException):
+    """Raised by a signal handler, say."""
+
+
+@pytest.fixture
+def stuck_start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """Have the next thread that is started by this module not begin, and its starter wait, until told to.
+
+    That is what becomes, in CPython 3.11, of a starter whose exception strikes the thread being born.
+    """
+    gate, start = Gate(), threading.Thread.start
+
+    def hang_once(self: threading.Thread) -> None:
+        if self.name.startswith("mysql_redis_cache") and not gate.begun.is_set():
+            gate()
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", hang_once)
+    yield gate
+    gate.open.set()
+
+
+def interrupt_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have an exception strike whoever starts a thread."""
+
+    def start(self: threading.Thread) -> None:
+        raise Interrupted
 
     monkeypatch.setattr(threading.Thread, "start", start)
 
@@ -149,7 +181,7 @@ def test_threads_end_when_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch
     for expected in (1, 2):
         jobs.submit("a", lambda: ran.append(1))
         eventually(lambda expected=expected: len(ran) == expected)
-        eventually(lambda: jobs._threads == 0 and not jobs._keys)
+        eventually(lambda: jobs._threads == 0 and not jobs._running)
     jobs.close()
 
 
@@ -162,6 +194,61 @@ def test_a_machine_without_threads_refuses_jobs(monkeypatch: pytest.MonkeyPatch)
 
     assert jobs.submit("a", ran.set)
     assert ran.wait(SECONDS)
+    jobs.close()
+
+
+def test_a_start_that_hangs_holds_up_nobody_else(stuck_start: Gate) -> None:
+    """No lock is held meanwhile: others submit, and their thread runs the first one's job too."""
+    jobs, ran = Background(), Gate()
+    first = threading.Thread(target=jobs.submit, args=("a", ran))
+    first.start()
+    assert stuck_start.begun.wait(SECONDS)
+
+    assert jobs.submit("b", lambda: None)
+    assert ran.begun.wait(SECONDS)
+    jobs.close()
+    ran.open.set()
+    stuck_start.open.set()
+    first.join(SECONDS)
+    eventually(lambda: jobs._threads == 0)
+
+
+def test_an_interrupted_start_loses_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is interrupted hears of it; the next submission has both jobs run."""
+    jobs, ran = Background(size=1), threading.Event()
+    with monkeypatch.context() as patch:
+        interrupt_starts(patch)
+        with pytest.raises(Interrupted):
+            jobs.submit("a", ran.set)
+
+    assert jobs.submit("b", lambda: None)
+    assert ran.wait(SECONDS)
+    eventually(lambda: jobs.submit("a", lambda: None))
+    jobs.close()
+
+
+def test_threads_started_at_the_same_moment_are_no_more_than_allowed() -> None:
+    """Those beyond the size end at once, and every job runs once."""
+    jobs, ran, at_once, most = Background(size=2), [], [], []
+    together = threading.Barrier(8)
+
+    def job(number: int) -> None:
+        at_once.append(number)
+        most.append(len(at_once))
+        time.sleep(0.002)
+        at_once.remove(number)
+        ran.append(number)
+
+    def submit(number: int) -> None:
+        together.wait(SECONDS)
+        assert jobs.submit(number, lambda: job(number))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(submit, range(8)))
+    eventually(lambda: len(ran) == 8)
+
+    assert sorted(ran) == list(range(8))
+    assert max(most) <= 2
     jobs.close()
 
 
@@ -254,15 +341,81 @@ def test_a_load_that_hangs_is_given_up() -> None:
 
 
 def test_a_machine_without_threads_keeps_no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The load goes on and its lease may run out; the next load tries to start the thread again."""
+    """The load goes on and its lease may run out; a load some time later tries to start the thread again."""
     keeper, renewed = Keeper(lease_seconds=0.03), threading.Event()
     with monkeypatch.context() as patch:
         refuse_threads(patch)
         keeper.keep(b"token", lambda: True)
+    assert not keeper._runs
 
-    keeper.keep(b"next", lambda: bool(renewed.set()) or True)
-    assert renewed.wait(SECONDS)
+    def renewed_by_a_later_load() -> bool:
+        keeper.keep(b"next", lambda: True)
+        return renewed.is_set()
+
+    keeper.keep(b"token", lambda: bool(renewed.set()) or True)
+    eventually(renewed_by_a_later_load)
     keeper.forget(b"next")
+    keeper.forget(b"token")
+
+
+def test_a_keeper_that_does_not_start_holds_up_nobody_else(stuck_start: Gate) -> None:
+    """Other loads take and give back their leases; one of them, later, starts the thread that keeps all."""
+    keeper, renewed = Keeper(lease_seconds=0.03), threading.Event()
+    first = threading.Thread(target=keeper.keep, args=(b"first", lambda: bool(renewed.set()) or True))
+    first.start()
+    assert stuck_start.begun.wait(SECONDS)
+
+    def kept_by_another() -> bool:
+        keeper.keep(b"other", lambda: True)
+        keeper.forget(b"other")
+        return renewed.is_set()
+
+    eventually(kept_by_another)
+    keeper.forget(b"first")
+    stuck_start.open.set()
+    first.join(SECONDS)
+    eventually(lambda: not keeper._runs)
+
+
+def test_an_interrupted_start_of_the_keeper_is_made_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later load starts it."""
+    keeper, renewed = Keeper(lease_seconds=0.03), threading.Event()
+    with monkeypatch.context() as patch:
+        interrupt_starts(patch)
+        with pytest.raises(Interrupted):
+            keeper.keep(b"first", lambda: True)
+
+    def kept() -> bool:
+        keeper.keep(b"later", lambda: True)
+        return renewed.is_set()
+
+    keeper.keep(b"first", lambda: bool(renewed.set()) or True)
+    eventually(kept)
+    keeper.forget(b"first")
+    keeper.forget(b"later")
+
+
+def test_loads_that_begin_together_start_one_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the thread takes to begin."""
+    keeper, started = Keeper(lease_seconds=60.0), []
+    monkeypatch.setattr(threading.Thread, "start", lambda self: started.append(self))
+    for number in range(50):
+        keeper.keep(b"%d" % number, lambda: True)
+
+    assert len(started) == 1
+
+
+def test_two_threads_of_a_keeper_are_one_too_many() -> None:
+    """The second to come sees that there is one, and ends."""
+    keeper, renewed = Keeper(lease_seconds=0.03), threading.Event()
+    keeper.keep(b"token", lambda: bool(renewed.set()) or True)
+    assert renewed.wait(SECONDS)
+    second = threading.Thread(target=keeper._work)
+    second.start()
+    second.join(SECONDS)
+
+    assert not second.is_alive()
+    assert keeper._runs
     keeper.forget(b"token")
 
 
