@@ -42,7 +42,7 @@ from mysql_redis_cache.readthrough import (
     Shared,
 )
 from mysql_redis_cache.stats import Counters
-from mysql_redis_cache.store import PATIENT, link
+from mysql_redis_cache.store import PATIENT, Refused, link
 from mysql_redis_cache.transaction import Transaction, current
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ class Core:
         self.background = Background()
         self._keeper = Keeper(options.policy.lease_seconds)
         self._breaker = Breaker()
+        self._writes = Breaker()  # a server that is full or a replica answers reads and refuses these
         self._load_times: dict[str, float] = {}
         self._closed = False
         process.register(self)
@@ -314,7 +315,7 @@ class Core:
     def acquire(self, read: Read, step: Acquire) -> Entry | Claim:
         """Perform Acquire."""
         began = time.monotonic()
-        if self.entries is None or not self._breaker.allows(began):
+        if self.entries is None or not self._may_claim(began):
             return Claim.UNAVAILABLE
         read.token = read.token or _token()
         try:
@@ -323,14 +324,15 @@ class Core:
             if claimed is None:  # what is there does not decode: load over it
                 claimed = self._claimed(read, self.entries.acquire(self._named(read), read.token, math.inf))
         except CacheUnavailable as error:
-            return self._lost_redis(error, began)
+            return self._lost_write(error, began)
         self._found_redis(began)
+        self._took_writes([claimed], began)
         return Claim.LOST if claimed is None else claimed
 
     def acquire_many(self, reads: Sequence[Read], steps: Sequence[Acquire]) -> list[Entry | Claim]:
         """Perform Acquire for several reads in one round trip."""
         began = time.monotonic()
-        if len(reads) == 1 or self.entries is None or not self._breaker.allows(began):
+        if len(reads) == 1 or self.entries is None or not self._may_claim(began):
             return [self.acquire(read, step) for read, step in zip(reads, steps, strict=True)]
         runs = []
         for read, step in zip(reads, steps, strict=True):
@@ -341,7 +343,11 @@ class Core:
         except CacheUnavailable as error:
             return [self._lost_redis(error, began)] * len(reads)
         self._found_redis(began)
-        claimed = [self._claimed(read, claim) for read, claim in zip(reads, claims, strict=True)]
+        claimed = [
+            self._lost_write(claim, began) if isinstance(claim, Refused) else self._claimed(read, claim)
+            for read, claim in zip(reads, claims, strict=True)
+        ]
+        self._took_writes(claimed, began)
         # None: what is there does not decode, and has to be loaded over.
         return [
             self.acquire(read, Acquire(math.inf)) if one is None else one
@@ -358,7 +364,7 @@ class Core:
         try:
             accepted = self.entries.fill(self._named(read), read.token, step.payload, lifetime)
         except CacheUnavailable as error:
-            self._lost_redis(error, began)
+            self._lost_write(error, began)
             return False
         self.stats.bump("fills" if accepted else "refused_fills")
         return accepted
@@ -372,7 +378,7 @@ class Core:
         try:
             return self.entries.release(read.where, read.token)
         except CacheUnavailable as error:
-            self._lost_redis(error, began)
+            self._lost_write(error, began)
             return False
 
     @property
@@ -596,6 +602,22 @@ class Core:
         if not isinstance(error, Exhausted) and self._breaker.failed(began, time.monotonic()):
             logger.warning("Redis is failing; reads go to MySQL until it is back: %s", error)
         return Claim.UNAVAILABLE
+
+    def _may_claim(self, now: float) -> bool:
+        return self._breaker.allows(now) and self._writes.allows(now)
+
+    def _lost_write(self, error: CacheUnavailable, began: float) -> Claim:
+        """Note that a lease or a fill failed. A refusal is an answer: what is cached goes on being served."""
+        if not isinstance(error, Refused):
+            return self._lost_redis(error, began)
+        self.stats.bump("cache_failures")
+        if self._writes.failed(began, time.monotonic()):
+            logger.warning("Redis takes no writes; what it has is served, and nothing is cached: %s", error)
+        return Claim.UNAVAILABLE
+
+    def _took_writes(self, claimed: Sequence[Entry | Claim | None], began: float) -> None:
+        if Claim.WON in claimed and self._writes.succeeded(began):
+            logger.warning("Redis takes writes again; reads are cached again")
 
     def _found_redis(self, began: float) -> None:
         if self._breaker.succeeded(began):

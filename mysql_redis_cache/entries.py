@@ -95,14 +95,13 @@ class Entries:
         """
         return _claim(self._link.script(ACQUIRE, *self._acquire(name, token, newer_than)))
 
-    def acquire_many(self, wanted: Sequence[tuple[Name, bytes, float]]) -> list[bool | Found]:
-        """Do what ``acquire`` does for several entries, given as its arguments, in one round trip."""
+    def acquire_many(self, wanted: Sequence[tuple[Name, bytes, float]]) -> list[bool | Found | Refused]:
+        """Do what ``acquire`` does for several entries, given as its arguments, in one round trip.
+
+        A refusal stands in its place: of a server that is just full, the leases before it were taken.
+        """
         runs = [(ACQUIRE, keys_, arguments) for keys_, *arguments in (self._acquire(*one) for one in wanted)]
-        replies = self._link.scripts(runs)
-        for reply in replies:
-            if isinstance(reply, Refused):
-                raise reply
-        return [_claim(reply) for reply in replies]
+        return [reply if isinstance(reply, Refused) else _claim(reply) for reply in self._link.scripts(runs)]
 
     def fill(self, name: Name, token: bytes, payload: bytes, lifetime: int) -> bool:
         """Store the entry for *lifetime* seconds if *token* still holds the lease, which ends with it."""

@@ -1,0 +1,112 @@
+"""Redis answers, but refuses: to write (full, a replica), to let in, or everything for a while."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from mysql_redis_cache import MRCClient, core
+from mysql_redis_cache.breaker import Breaker
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis import Redis
+
+    from tools.private_servers import PrivateRedis
+
+QUERY = "SELECT ? AS n"
+READERS = 12
+
+
+@pytest.fixture(autouse=True)
+def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of recovery need not wait for the two seconds between probes."""
+    monkeypatch.setattr(core, "Breaker", partial(Breaker, pause=0.2))
+
+
+def admin_of(server: PrivateRedis) -> Redis:
+    return redis.Redis.from_url(server.url, decode_responses=True, socket_timeout=10)
+
+
+def read(client: MRCClient, number: int) -> Any:
+    return client.query_with_cache(QUERY, [number], ["N"], 60)
+
+
+def fill_up(admin: Redis, full: bool) -> None:
+    admin.config_set("maxmemory", 1 if full else 0)
+
+
+def demote(admin: Redis, demoted: bool) -> None:
+    # The master is never found, so the replica keeps what it has.
+    admin.replicaof(*(("127.0.0.1", "1") if demoted else ("NO", "ONE")))
+
+
+def lose_replicas(admin: Redis, lost: bool) -> None:
+    admin.config_set("min-replicas-to-write", int(lost))
+
+
+def break_snapshots(admin: Redis, broken: bool) -> None:
+    place = str(admin.config_get("dir")["dir"])
+    admin.config_set("save", "3600 100" if broken else "")
+    if broken:
+        admin.config_set("dir", "/proc")  # where no file can be made
+        admin.bgsave()
+        wait_until(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "err")
+        admin.config_set("dir", place)
+
+
+def forbid_writes(admin: Redis, forbidden: bool) -> None:
+    admin.acl_setuser("reader", enabled=True, commands=["-@write" if forbidden else "+@all"])
+
+
+REFUSALS = [
+    pytest.param(fill_up, "maxmemory", id="full"),
+    pytest.param(demote, "read only replica", id="read-only replica"),
+    pytest.param(lose_replicas, "NOREPLICAS", id="too few replicas"),
+    pytest.param(break_snapshots, "MISCONF", id="snapshots fail"),
+    pytest.param(forbid_writes, "can't run", id="no permission"),
+]
+
+
+@pytest.mark.parametrize(("refuse", "words"), REFUSALS)
+def test_hits_go_on_while_writes_are_refused(
+    mysql_url: str,
+    private_redis: Callable[..., PrivateRedis],
+    caplog: pytest.LogCaptureFixture,
+    refuse: Callable[[Redis, bool], None],
+    words: str,
+) -> None:
+    """However many misses are refused at once, what is cached is served; then caching resumes by itself."""
+    server = private_redis("--enable-protected-configs", "yes")
+    admin = admin_of(server)
+    admin.acl_setuser("reader", enabled=True, nopass=True, keys="*", commands=["+@all"])
+    url = server.url.replace("redis://", "redis://reader:any@")
+    together = threading.Barrier(READERS)
+
+    def hit_and_miss(client: MRCClient, number: int) -> None:
+        together.wait(10)
+        for miss in range(4):
+            assert read(client, 100 * number + miss) == [{"n": 100 * number + miss}]
+            assert read(client, 0) == [{"n": 0}]
+
+    with admin, MRCClient(mysql_url, url) as client, ThreadPoolExecutor(READERS) as threads:
+        read(client, 0)
+        refuse(admin, True)
+        list(threads.map(partial(hit_and_miss, client), range(1, READERS + 1)))
+        stats = client.stats()
+        assert stats["hits"] == 4 * READERS
+        assert stats["fills"] == 1
+        refuse(admin, False)
+        assert wait_until(lambda: read(client, 1) and client.stats()["fills"] > 1)
+
+    news = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [line.split(";")[0] for line in news] == ["Redis takes no writes", "Redis takes writes again"]
+    assert words in news[0]
