@@ -83,6 +83,10 @@ def parse_mysql_config(config: Mapping[str, object] | str) -> MySQLConfig:
     query_timeout = options.pop("query_timeout", None)
     if minsize > maxsize:
         raise ValueError(f"minsize={minsize} is greater than maxsize={maxsize}")
+    if "ssl_ca" in options:
+        options.setdefault("ssl_verify_cert", True)  # as in MySQL's own clients; PyMySQL would not look
+    if "ssl_key" in options or "ssl_cert" in options:
+        options.setdefault("ssl_key_password", "")  # without one OpenSSL would ask at the terminal, and wait
     if "unix_socket" in options and not any(name.startswith("ssl") for name in options):
         options["ssl_disabled"] = True  # what stays on the machine needs no encryption
     return MySQLConfig(options, minsize, maxsize, pool_timeout, query_timeout)
@@ -113,6 +117,8 @@ def _url_options(url: str) -> dict[str, object]:
     try:
         parts = urlsplit(url)
         port = parts.port
+        if "@" in parts.path + parts.query + parts.fragment:  # a password went on there
+            raise ValueError
     except ValueError:
         raise ValueError(
             "mysql_config is not a valid URL; percent-encode special characters in user and password"
@@ -202,18 +208,30 @@ def _unchecked(name: str, value: object) -> object:  # noqa: ARG001 - PyMySQL ch
     return value
 
 
+def _path(name: str, value: object) -> str:
+    if value == "":  # PyMySQL would take it for no option at all, and verify nothing
+        raise ValueError(f"mysql_config {name} is empty; leave it out, or give a path")
+    return _text(name, value)
+
+
 def _ssl(name: str, value: object) -> object:
     if isinstance(value, (str, bool)):
         raise TypeError(
             f"mysql_config {name} must be a dict or an ssl.SSLContext; or use ssl_ca, ssl_verify_cert, …"
         )
-    return value
+    if not isinstance(value, Mapping):
+        return value
+    if not value or not _SSL_KEYS.issuperset(value):  # PyMySQL would leave out what it does not know
+        given = ", ".join(map(str, value)) or "nothing"
+        raise ValueError(f"mysql_config {name} may have {', '.join(sorted(_SSL_KEYS))}, but has {given}")
+    return dict(value)
 
 
 _OPTIONS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(["host", "user", "database", "db", "unix_socket", "collation"], _text),
     **dict.fromkeys(["sql_mode", "init_command", "bind_address", "program_name"], _text),
-    **dict.fromkeys(["ssl_ca", "ssl_cert", "ssl_key", "read_default_file", "read_default_group"], _text),
+    **dict.fromkeys(["read_default_file", "read_default_group"], _text),
+    **dict.fromkeys(["ssl_ca", "ssl_cert", "ssl_key"], _path),
     **dict.fromkeys(["ssl_key_password", "server_public_key", "auth_plugin_map"], _unchecked),
     **dict.fromkeys(["ssl_disabled", "ssl_verify_cert", "ssl_verify_identity", "local_infile"], _truth),
     **dict.fromkeys(["connect_timeout", "read_timeout", "write_timeout"], _seconds),
@@ -228,6 +246,8 @@ _OPTIONS: dict[str, Callable[[str, Any], Any]] = {
     "autocommit": _autocommit,
     "ssl": _ssl,
 }
+
+_SSL_KEYS = frozenset({"ca", "capath", "cert", "key", "password", "cipher", "check_hostname", "verify_mode"})
 
 _REFUSED = {
     "conv": "what rows hold is fixed, so that hit and miss are equal",

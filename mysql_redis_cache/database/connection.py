@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
     from mysql_redis_cache.codec import Dates
+    from mysql_redis_cache.tls import SharedContext
 
 __all__ = ["Connection", "LostUnanswered", "Overdue"]
 
@@ -41,7 +42,7 @@ class Connection(PyMySQLConnection):
     """A PyMySQL connection: cursors behave as there; the rest is for this package.
 
     Args:
-        tls: keeps the one TLS context of a pool, which takes longer to make than to connect.
+        tls: keeps the TLS context of a pool.
         arguments: of PyMySQL's ``connect``.
 
     Attributes:
@@ -58,16 +59,24 @@ class Connection(PyMySQLConnection):
 
         def _force_close(self) -> None: ...
 
-    def __init__(self, tls: dict[str, ssl.SSLContext], arguments: Mapping[str, Any]) -> None:
+    def __init__(self, tls: SharedContext, arguments: Mapping[str, Any]) -> None:
         self._tls = tls
         self._pid = os.getpid()
         self.idle_since = time.monotonic()
         super().__init__(**arguments)
 
     def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
-        if "context" not in self._tls:
-            self._tls["context"] = super()._create_ssl_ctx(sslp)  # type: ignore[misc]  # not in the stubs
-        return self._tls["context"]
+        context = self._tls.get()
+        if context is None:
+            try:
+                context = super()._create_ssl_ctx(sslp)  # type: ignore[misc]  # not in the stubs
+            except OSError as error:
+                text = f"the files of ssl_ca, ssl_cert and ssl_key (or its password) are of no use: {error}"
+                raise err.OperationalError(CR.CR_SSL_CONNECTION_ERROR, text) from error
+            if isinstance(sslp, dict) and sslp.get("check_hostname"):
+                context.check_hostname = True  # PyMySQL leaves it out where the authorities are the system's
+            self._tls.keep(context)
+        return context
 
     def connect(self, sock: Any = None) -> None:
         """Connect; ``connect_timeout`` bounds each wait, for the greeting and the login too."""

@@ -49,6 +49,7 @@ _LOST = frozenset(
         2012,  # error in the handshake
         2013,  # lost during the query
         2014,  # commands out of sync
+        2026,  # TLS
         2027,  # malformed packet
         2055,  # lost, with the system's error
     ]

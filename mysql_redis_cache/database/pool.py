@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mysql_redis_cache import process
 from mysql_redis_cache.errors import ClosedError, DatabaseUnavailable, PoolTimeout
+from mysql_redis_cache.tls import SharedContext, advice
 
 from .connection import Connection
 from .failures import err, errno_of, is_answer, is_unavailable
@@ -23,7 +24,6 @@ from .idle import IdleConnections, raw
 from .slots import Slot, Slots, SlotsClosed
 
 if TYPE_CHECKING:
-    import ssl
     from types import TracebackType
 
     from dbutils.steady_db import SteadyDBConnection
@@ -61,7 +61,7 @@ class Pool:
 
     def __init__(self, config: MySQLConfig) -> None:
         self._config = config
-        self._tls: dict[str, ssl.SSLContext] = {}
+        self._tls = SharedContext()
         self._closed = False
         self._start()
         process.register(self)
@@ -182,6 +182,7 @@ class Pool:
         text = error.args[1] if len(error.args) > 1 else str(error)
         return DatabaseUnavailable(
             f"MySQL at {self._config.address} cannot be reached or hung up (error {errno_of(error)}: {text})"
+            + advice(error, "ssl_ca", "ssl_cert and ssl_key")
         )
 
     def put(self, steady: SteadyDBConnection) -> None:

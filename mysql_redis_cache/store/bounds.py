@@ -11,6 +11,7 @@ from redis.connection import AbstractConnection
 from redis.retry import Retry
 
 from .replies import Parser
+from .sharing import sharing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +45,8 @@ def bounded(options: Mapping[str, Any], timeout: float = TIMEOUT) -> dict[str, A
     taken = {name: value for name, value in options.items() if value is not None}
     if taken.get("db"):
         taken["db"] = str(taken["db"])  # for SELECT: hiredis must not be given numbers (see single.py)
+    if taken.get("ssl_keyfile") or taken.get("ssl_certfile"):
+        taken.setdefault("ssl_password", "")  # without one OpenSSL would ask at the terminal, and wait
     for name in ("socket_timeout", "socket_connect_timeout"):
         taken.setdefault(name, timeout)
         if not isinstance(taken[name], (int, float)) or not taken[name] > 0:
@@ -58,12 +61,13 @@ def bounded(options: Mapping[str, Any], timeout: float = TIMEOUT) -> dict[str, A
     }
 
 
-def checked_maker(kind: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[[], Any]:
+def checked_maker(kind: type[Any], arguments: Mapping[str, Any]) -> Callable[[], Any]:
     """Return what makes unopened connections, having tried it once.
 
     Raises:
         ValueError: redis-py does not like the arguments.
     """
+    kind = sharing(kind)
     try:
         kind(**arguments)
     except (redis.RedisError, TypeError, ValueError) as error:

@@ -6,6 +6,7 @@ import difflib
 import inspect
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from redis.connection import UnixDomainSocketConnection, parse_url
@@ -66,6 +67,9 @@ def link(config: Mapping[str, Any] | str | object, *, timeout: float = TIMEOUT) 
 def _from_url(url: str, timeout: float) -> Link:
     try:
         options = parse_url(url)
+        parts = urlsplit(url)
+        if "@" in parts.path + parts.query + parts.fragment:  # a password went on there
+            raise ValueError
     except ValueError:
         # Its words may hold a piece of a password that was not percent-encoded.
         raise ValueError(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import redis
 from redis.sentinel import SentinelConnectionPool
 
+from .sharing import sharing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -53,7 +55,7 @@ class Masters:
             redis.Redis(connection_pool=redis.ConnectionPool(connection_class=kind, **arguments))
             for kind, arguments in self._asked
         ]
-        kind = self._given.connection_class
+        kind = sharing(self._given.connection_class)
         pool = _Pool(self._given.service_name, sentinel, connection_class=kind, **self._taken)  # type: ignore[no-untyped-call]
         pool.masters = self
         return pool

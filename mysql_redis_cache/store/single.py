@@ -14,6 +14,7 @@ from redis import exceptions as redis_errors
 
 from mysql_redis_cache.connections import Connections
 from mysql_redis_cache.errors import CacheUnavailable, MRCError
+from mysql_redis_cache.tls import advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -248,7 +249,8 @@ def failure(error: Exception) -> CacheUnavailable:
     if isinstance(error, redis_errors.ResponseError):
         return _moved(str(error), error) or _refused(str(error))
     kind = Silent if isinstance(error, (redis_errors.TimeoutError, TimeoutError)) else CacheUnavailable
-    return kind(f"Redis is not available: {type(error).__name__}: {error}")
+    what_to_do = advice(error, "ssl_ca_certs", "ssl_certfile and ssl_keyfile")
+    return kind(f"Redis is not available: {type(error).__name__}: {error}{what_to_do}")
 
 
 def _refused(text: str) -> Refused:

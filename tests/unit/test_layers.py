@@ -40,13 +40,13 @@ ROOMS = """
     jstext
     sql
     literals scanner
-    process stats errors waiters
+    process stats errors waiters tls
 """
 LEVELS = {room: level for level, line in enumerate(reversed(ROOMS.split("\n"))) for room in line.split()}
 
 # From here down nothing does I/O, waits or knows a driver.
 HIGHEST_PURE = "wire"
-LEAVES = {"process", "waiters"}  # know the operating system: pids, forks; locks
+LEAVES = {"process", "waiters", "tls"}  # know the operating system: pids, forks; locks; certificates
 IMPURE = {
     "asyncio",
     "concurrent",
@@ -127,7 +127,7 @@ def test_drivers_have_one_door(path: Path) -> None:
 def test_pure_rooms_do_no_io(path: Path) -> None:
     """Keys, SQL, values and decisions need neither sockets nor threads."""
     packages = {name.split(".")[0] for name in imported(path)}
-    assert packages & IMPURE - ({"threading"} if room_of(path) in LEAVES else set()) == set()
+    assert packages & IMPURE - ({"threading", "ssl"} if room_of(path) in LEAVES else set()) == set()
 
 
 def test_no_folder_imports_itself_in_a_circle() -> None:

@@ -1,0 +1,66 @@
+"""TLS, to either server: one context for many connections, and what to do where a handshake fails."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["SharedContext", "advice"]
+
+LIFE = 60.0
+"""Seconds after which a context is made anew."""
+
+# OpenSSL's numbers: https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/
+_OUT_OF_TIME = "the certificate is out of its time: renew it on the server, and compare the clocks"
+_OTHER_HOST = "the certificate is for another host: connect to a name it holds, or have this one put into it"
+_UNKNOWN = "no known authority vouches for the certificate: name the authority's file with {authority}"
+_REFUSED_FOR = {
+    **dict.fromkeys([9, 10], _OUT_OF_TIME),
+    **dict.fromkeys([62, 64], _OTHER_HOST),
+    **dict.fromkeys([2, 18, 19, 20, 21], _UNKNOWN),
+}
+_NO_CLIENT = "the server wants a certificate of the client: {certificate}"
+_FAILED_FOR = {
+    "WRONG_VERSION_NUMBER": "nothing at this port speaks TLS",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": _NO_CLIENT,
+    "SSLEOFError": f"the server hung up; maybe {_NO_CLIENT}",
+}
+
+
+class SharedContext:
+    """A TLS context for many connections, since making one takes far longer than connecting.
+
+    It is made anew every minute, so that certificates renewed on disk count without a restart.
+    """
+
+    def __init__(self) -> None:
+        self._made: tuple[float, ssl.SSLContext] | None = None
+
+    def get(self) -> ssl.SSLContext | None:
+        """Return the context; ``None`` if it is time to make one."""
+        made = self._made
+        return made[1] if made is not None and time.monotonic() - made[0] < LIFE else None
+
+    def keep(self, context: ssl.SSLContext) -> None:
+        """Have *context* used from now on."""
+        self._made = (time.monotonic(), context)
+
+
+def advice(error: BaseException, authority: str, certificate: str) -> str:
+    """Return what to do if *error* comes from a TLS handshake, to be appended to its text; else nothing.
+
+    Args:
+        error: a driver's error; OpenSSL's is what it was raised from, or while handling.
+        authority: the option that names the authority's certificate.
+        certificate: the options that name a certificate of one's own.
+    """
+    for one in (error, error.__cause__, error.__context__):
+        reasons = (getattr(one, "reason", ""), type(one).__name__)
+        failures = (_FAILED_FOR[reason] for reason in reasons if reason in _FAILED_FOR)
+        what = _REFUSED_FOR.get(getattr(one, "verify_code", 0)) or next(failures, None)
+        if what is not None:
+            return "; " + what.format(authority=authority, certificate=certificate)
+    return ""
