@@ -143,7 +143,6 @@ class Core:
     def __init__(self, mysql_config: Mapping[str, Any] | str, redis_config: object, options: Options) -> None:
         self.options = options
         self.prefix = keys.check_namespace(options.namespace)
-        self.stats = Counters()
         self.database = Database(mysql_config, dates=options.dates)
         self.link = None if redis_config is None else link(redis_config)
         # Reads give Redis up soon, for they can ask MySQL; what else is asked of it can be had nowhere else.
@@ -160,15 +159,17 @@ class Core:
         self.flights = Flights()
         self.background = Background()
         self._keeper = Keeper(options.policy.lease_seconds)
-        self._breaker = Breaker()
-        self._writes = Breaker()  # a server that is full or a replica answers reads and refuses these
         self._load_times: dict[str, float] = {}
         self._closed = False
+        self.after_fork_in_child()
         process.register(self)
 
     def after_fork_in_child(self) -> None:
-        """Let no flight of the parent's be waited for; the parts look after themselves."""
+        """Count anew, ask Redis anew, and wait for no flight of the parent's; the parts see to themselves."""
         self.flights.after_fork_in_child()
+        self.stats = Counters()
+        self._breaker = Breaker()
+        self._writes = Breaker()  # a server that is full or a replica answers reads and refuses these
 
     def check_open(self) -> None:
         """Raise ``ClosedError`` after ``close``; start afresh in a process forked behind Python's back."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
-from mysql_redis_cache import sql
+from mysql_redis_cache import process, sql
 from mysql_redis_cache.errors import CacheUnavailable, DropTimeout, InvalidationFailed
 from mysql_redis_cache.matching import Matcher
 
@@ -45,13 +45,22 @@ class Transaction:
     def __init__(self, database: Database, session: Session, drops: Drops | None, prefix: str) -> None:
         self.database = database
         self._session = session
-        # A task that is cancelled leaves its statement running in a thread; what follows waits for that.
-        self._turn = threading.Lock()
         self._drops = drops
         self._prefix = prefix
         self._wanted: list[_Drop] = []
         self._may_have_committed = False
         self.is_over = False
+        self._let_statements_in()
+        process.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Be over there: the connection is the parent's, and so is the transaction."""
+        self.is_over = True
+        self._let_statements_in()
+
+    def _let_statements_in(self) -> None:
+        # A task that is cancelled leaves its statement running in a thread; what follows waits for that.
+        self._turn = threading.Lock()
 
     def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
         """Run a statement that reads, in the transaction, and return its rows."""
