@@ -13,6 +13,7 @@ import math
 import os
 import random
 import time
+from collections import deque
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -57,6 +58,9 @@ logger = logging.getLogger("mysql_redis_cache")
 
 # The keys whose load is going on in this thread or task, or in one it was started from.
 loading: ContextVar[frozenset[str]] = ContextVar("mysql_redis_cache_loading", default=frozenset())
+
+# How many leases that Redis must still be told of are remembered.
+LEASES_KEPT = 1024
 
 # How many queries' load times are remembered for the early refresh.
 LOAD_TIMES_KEPT = 1024
@@ -170,6 +174,7 @@ class Core:
         self.stats = Counters()
         self._breaker = Breaker()
         self._writes = Breaker()  # a server that is full or a replica answers reads and refuses these
+        self._left_behind: deque[tuple[Name, bytes]] = deque(maxlen=LEASES_KEPT)
 
     def check_open(self) -> None:
         """Raise ``ClosedError`` after ``close``; start afresh in a process forked behind Python's back."""
@@ -325,7 +330,7 @@ class Core:
             if claimed is None:  # what is there does not decode: load over it
                 claimed = self._claimed(read, self.entries.acquire(self._named(read), read.token, math.inf))
         except CacheUnavailable as error:
-            return self._lost_write(error, began)
+            return self._lost_write([read], error, began)
         self._found_redis(began)
         self._took_writes([claimed], began)
         return Claim.LOST if claimed is None else claimed
@@ -342,10 +347,12 @@ class Core:
         try:
             claims = self.entries.acquire_many(runs)
         except CacheUnavailable as error:
-            return [self._lost_redis(error, began)] * len(reads)
+            return [self._lost_write(reads, error, began)] * len(reads)
         self._found_redis(began)
         claimed = [
-            self._lost_write(claim, began) if isinstance(claim, Refused) else self._claimed(read, claim)
+            self._lost_write([read], claim, began)
+            if isinstance(claim, Refused)
+            else self._claimed(read, claim)
             for read, claim in zip(reads, claims, strict=True)
         ]
         self._took_writes(claimed, began)
@@ -360,26 +367,28 @@ class Core:
         self._let_go(read)
         began = time.monotonic()
         if self.entries is None or not self._breaker.is_closed:
+            self._leave_lease(read)
             return False
         lifetime = read.policy.lifetime(read.ttl, random.random)
         try:
             accepted = self.entries.fill(self._named(read), read.token, step.payload, lifetime)
         except CacheUnavailable as error:
-            self._lost_write(error, began)
+            self._lost_write([read], error, began)
             return False
         self.stats.bump("fills" if accepted else "refused_fills")
         return accepted
 
     def release(self, read: Read, step: Release = RELEASE) -> bool:  # noqa: ARG002 - a step's performer
-        """Perform Release; where Redis does not answer the lease runs out by itself."""
+        """Perform Release; where Redis does not answer that is done later, or the lease runs out."""
         self._let_go(read)
         began = time.monotonic()
         if read.where is None or self.entries is None or not self._breaker.is_closed:
+            self._leave_lease(read)
             return False
         try:
             return self.entries.release(read.where, read.token)
         except CacheUnavailable as error:
-            self._lost_write(error, began)
+            self._lost_write([read], error, began)
             return False
 
     @property
@@ -607,9 +616,11 @@ class Core:
     def _may_claim(self, now: float) -> bool:
         return self._breaker.allows(now) and self._writes.allows(now)
 
-    def _lost_write(self, error: CacheUnavailable, began: float) -> Claim:
+    def _lost_write(self, reads: Sequence[Read], error: CacheUnavailable, began: float) -> Claim:
         """Note that a lease or a fill failed. A refusal is an answer: what is cached goes on being served."""
         if not isinstance(error, Refused):
+            for read in reads:
+                self._leave_lease(read)
             return self._lost_redis(error, began)
         self.stats.bump("cache_failures")
         if self._writes.failed(began, time.monotonic()):
@@ -620,7 +631,22 @@ class Core:
         if Claim.WON in claimed and self._writes.succeeded(began):
             logger.warning("Redis takes writes again; reads are cached again")
 
+    def _leave_lease(self, read: Read) -> None:
+        """Remember a lease that Redis may hold, or take when it goes on: others would wait for its end."""
+        if read.where is not None and read.token:
+            self._left_behind.append((read.where, read.token))
+
+    def _give_back(self) -> None:
+        held = [self._left_behind.popleft() for _ in range(len(self._left_behind))]
+        try:
+            if self.entries is not None:
+                self.entries.release_many(held)
+        except CacheUnavailable:
+            self._left_behind.extend(held)
+
     def _found_redis(self, began: float) -> None:
+        if self._left_behind:
+            self.background.submit("leases left behind", self._give_back)
         if self._breaker.succeeded(began):
             logger.warning("Redis is back; reads are cached again")
 

@@ -111,6 +111,10 @@ class Entries:
         """Give the lease back if *token* still holds it; return whether it did."""
         return bool(self._link.script(RELEASE, (name.key, name.lease), token))
 
+    def release_many(self, held: Sequence[tuple[Name, bytes]]) -> None:
+        """Give back the leases that are still held by the tokens given with them, in one round trip."""
+        self._link.scripts([(RELEASE, (name.key, name.lease), (token,)) for name, token in held])
+
     def renew(self, name: Name, token: bytes) -> bool:
         """Prolong the lease if *token* still holds it."""
         keys_ = (name.key, name.lease, *name.tracks)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from statistics import median
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 
-from mysql_redis_cache import CacheUnavailable, MRCClient, MRCServer
+from mysql_redis_cache import CacheUnavailable, MRCClient, MRCServer, core
+from mysql_redis_cache.breaker import Breaker
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,100 +61,6 @@ def kill(server: PrivateRedis) -> None:
 
 def freeze(server: PrivateRedis) -> None:
     server.suspend()
-
-
-@pytest.mark.parametrize("strike", [kill, freeze])
-def test_readers_survive_redis_dying_under_them(
-    client: MRCClient, server: PrivateRedis, strike: Callable[[PrivateRedis], None]
-) -> None:
-    """Fifty readers, Redis killed or frozen: no read fails, and after the first moments none is slow."""
-    read(client)
-    stop = threading.Event()
-    times: list[tuple[float, float]] = []
-    failures: list[BaseException] = []
-
-    def loop() -> None:
-        while not stop.is_set():
-            began = time.monotonic()
-            try:
-                assert read(client) == ANN
-            except BaseException as error:
-                failures.append(error)
-                return
-            times.append((began, time.monotonic() - began))
-            stop.wait(0.01)
-
-    readers = [threading.Thread(target=loop) for _ in range(50)]
-    for reader in readers:
-        reader.start()
-    stop.wait(0.3)
-    struck = time.monotonic()
-    strike(server)
-    stop.wait(2.0)
-    stop.set()
-    for reader in readers:
-        reader.join(10)
-    if strike is freeze:
-        server.resume()
-
-    after = [took for began, took in times if began + took > struck]
-    late = [took for began, took in times if began > struck + 1]
-    print(f"worst {max(after):.3f} s, median of later ones {median(late) * 1000:.2f} ms, {len(after)} reads")
-    assert not failures
-    assert max(after) < SOON
-
-
-@pytest.mark.parametrize("strike", [kill, freeze])
-def test_caching_resumes_when_redis_is_back(
-    client: MRCClient, server: PrivateRedis, strike: Callable[[PrivateRedis], None]
-) -> None:
-    """Nobody has to restart anything."""
-    read(client)
-    strike(server)
-    for _ in range(5):
-        assert read(client) == ANN
-    server.resume() if strike is freeze else server.restart()
-    back = time.monotonic()
-    hits = client.stats().get("hits", 0)
-    while client.stats().get("hits", 0) == hits and time.monotonic() < back + 10:
-        read(client)
-        time.sleep(0.05)
-    took = time.monotonic() - back
-    print(f"cached again {took:.1f} s after Redis was back")
-    assert client.stats().get("hits", 0) > hits
-    assert took < 6
-
-
-def test_one_warning_per_change_of_state(
-    client: MRCClient, server: PrivateRedis, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The log says when Redis went and when it came back, not that it is still away."""
-    read(client)
-    with caplog.at_level(logging.WARNING, "mysql_redis_cache"):
-        server.kill()
-        for _ in range(50):
-            read(client)
-        assert len(caplog.records) == 1
-        server.restart()
-        until = time.monotonic() + 10
-        while len(caplog.records) < 2 and time.monotonic() < until:
-            read(client)
-            time.sleep(0.05)
-
-    assert [record.message.split(";")[0] for record in caplog.records] == [
-        "Redis is failing",
-        "Redis is back",
-    ]
-
-
-def test_first_use_with_redis_down(mysql_url: str, server: PrivateRedis) -> None:
-    """A process that starts during the outage answers its first read all the same."""
-    server.kill()
-    with MRCClient(mysql_url, server.url) as client:
-        client.query("SELECT 1")
-        began = time.monotonic()
-        assert read(client) == ANN
-        assert time.monotonic() - began < SOON
 
 
 @pytest.mark.parametrize("strike", [kill, freeze])
@@ -255,3 +163,38 @@ def test_a_replaced_redis_is_a_cold_cache(client: MRCClient, server: PrivateRedi
     while client.stats().get("fills", 0) < 2 and time.monotonic() < until:
         assert read(client) == ANN
     assert client.stats()["fills"] >= 2
+
+
+def ghost(client: MRCClient, server: PrivateRedis) -> None:
+    """Ask for the lease of a Redis that will hear of it when nobody waits any more."""
+    client.query_with_cache(QUERY, [2], ["UserId"], 60, refresh=True)  # so that it knows the script
+    server.suspend()
+    assert client.query_with_cache(QUERY, [1], ["UserId"], 60, refresh=True) == ANN
+
+
+def widow(client: MRCClient, server: PrivateRedis) -> None:
+    """Hold a lease when Redis is given up."""
+
+    def load() -> Any:
+        server.suspend()
+        for _ in range(3):
+            read(client, 2)
+        return ANN
+
+    assert client.with_cache(load, QUERY, [1], ["UserId"], 60) == ANN
+
+
+@pytest.mark.parametrize("leave", [ghost, widow])
+def test_no_lease_outlives_an_outage(
+    mysql_url: str,
+    server: PrivateRedis,
+    monkeypatch: pytest.MonkeyPatch,
+    leave: Callable[[MRCClient, PrivateRedis], None],
+) -> None:
+    """A lease nobody knows of is given back when Redis answers again, or others would wait for its end."""
+    monkeypatch.setattr(core, "Breaker", partial(Breaker, pause=0.2))
+    with MRCClient(mysql_url, server.url) as client, redis.Redis.from_url(server.url) as admin:
+        leave(client, server)
+        server.resume()
+        assert wait_until(lambda: list(admin.scan_iter("*:lease")))
+        assert wait_until(lambda: read(client, 2) and not list(admin.scan_iter("*:lease")), 5)
