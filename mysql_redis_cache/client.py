@@ -9,7 +9,7 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
 from mysql_redis_cache import readthrough
-from mysql_redis_cache.core import Core, Options, Read, loading
+from mysql_redis_cache.core import Core, Options, loading
 from mysql_redis_cache.drops import DROP_TIMEOUT
 from mysql_redis_cache.matching import Matcher
 from mysql_redis_cache.policy import DEFAULT_TTL, Policy, seconds
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.codec import Dates
     from mysql_redis_cache.database import Pool, Row, WriteResult
     from mysql_redis_cache.readmany import Job, Task
+    from mysql_redis_cache.reads import Read
     from mysql_redis_cache.readthrough import Shared, Step, Steps
     from mysql_redis_cache.transaction import Transaction
 
@@ -160,7 +161,7 @@ class MRCClient:
         """
         core = self.core
         core.check_open()
-        read = core.query_read(query, params, param_names, ttl, windows)
+        read = core.reads.of_query(query, params, param_names, ttl, windows)
         return self._run(core.steps(read, refresh=refresh, cache=cache), read)
 
     def with_cache(
@@ -198,7 +199,7 @@ class MRCClient:
         check_function(fn)
         if inspect.iscoroutinefunction(fn):
             raise TypeError(NEEDS_FACADE)
-        read = core.function_read(query, params, param_names, ttl, windows)
+        read = core.reads.of_function(query, params, param_names, ttl, windows)
         read.load = lambda: core.loaded(_call_plain(fn, read.key))
         return self._run(core.steps(read, refresh=refresh, cache=cache), read)
 
@@ -247,7 +248,7 @@ class MRCClient:
                 key, or is a coroutine function.
             TypeError, ValueError: bad names or ttl.
         """
-        self.core.check_signature(query, param_names, ttl)
+        self.core.reads.check_signature(query, param_names, ttl)
 
         def decorate(fn: Callable[P, T]) -> Callable[P, T]:
             positional = positional_arguments(fn, param_names)
@@ -281,7 +282,7 @@ class MRCClient:
         """
         core = self.core
         core.check_open()
-        entry = core.get(core.function_read(query, params, param_names, DEFAULT_TTL))
+        entry = core.get(core.reads.of_function(query, params, param_names, DEFAULT_TTL))
         return entry.value if isinstance(entry, Entry) else default
 
     def write_to_cache(
@@ -300,13 +301,13 @@ class MRCClient:
         """
         core = self.core
         core.check_open()
-        core.write(core.function_read(query, params, param_names, ttl), value)
+        core.write(core.reads.of_function(query, params, param_names, ttl), value)
 
     def get_key_from_query(
         self, query: str, params: Sequence[object] | None = None, param_names: Sequence[str] = ()
     ) -> str:
         """Return the key under which a call is cached; no I/O."""
-        return self.core.key(query, params, param_names)
+        return self.core.reads.key(query, params, param_names)
 
     # Straight to MySQL
 
@@ -385,7 +386,7 @@ class MRCClient:
             CacheUnavailable: Redis did not answer; the entry may still be there.
         """
         self.core.check_open()
-        return self.core.drop_key(self.core.key(query, params, param_names))
+        return self.core.drop_key(self.core.reads.key(query, params, param_names))
 
     # Life
 
@@ -479,7 +480,7 @@ class MRCClient:
     def refresh_behind(self, read: Read, step: Refresh) -> None:
         """Have a thread refresh the entry of *read*; for the facade."""
         core = self.core
-        behind = core.again(read)
+        behind = read.again()
         job = partial(self._run, readthrough.refresh_behind(step.left), behind)
         core.background.submit(read.key, job)
 

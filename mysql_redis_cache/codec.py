@@ -35,6 +35,7 @@ MAX_DEPTH = 250
 
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
 _LARGE = 1 << 20  # bytes of JSON
+_BUFFER = b"Buffer"  # without its quotes: bytes as frequent as those make the search four times as slow
 _OPTIONS = {
     # Dataclasses are passed to our own hook: orjson would leave out fields whose name begins with "_".
     "iso": orjson.OPT_PASSTHROUGH_DATACLASS,
@@ -96,13 +97,13 @@ def decode(payload: bytes) -> object:
     if len(payload) > _LARGE:
         return _decode_large(payload)
     value = _load(payload)
-    return revive(value) if b'"Buffer"' in payload else value
+    return revive(value) if _BUFFER in payload else value
 
 
 def _decode_large(payload: bytes) -> object:
     rest, taken = take_out(payload)
     value = _load(rest)
-    return revive(value, taken) if b'"Buffer"' in rest else value
+    return revive(value, taken) if _BUFFER in rest else value
 
 
 def _load(payload: bytes) -> object:

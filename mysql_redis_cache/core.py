@@ -7,7 +7,6 @@ asking it in vain, and one line is logged per change of state.
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import os
@@ -15,11 +14,11 @@ import random
 import time
 from collections import deque
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mysql_redis_cache import codec, keys, process, readthrough, sql
+from mysql_redis_cache import codec, keys, process, readthrough
 from mysql_redis_cache.background import Background, Keeper
 from mysql_redis_cache.breaker import Breaker
 from mysql_redis_cache.connections import Exhausted
@@ -28,8 +27,8 @@ from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.entries import Entries, Found, Name
 from mysql_redis_cache.errors import CacheUnavailable, ClosedError, LoadFailed
 from mysql_redis_cache.flight import AGAIN, Flight, Flights, Landing
-from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
-from mysql_redis_cache.readmany import Job
+from mysql_redis_cache.policy import Policy
+from mysql_redis_cache.reads import Reads
 from mysql_redis_cache.readthrough import (
     GET,
     LOAD,
@@ -50,9 +49,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mysql_redis_cache.codec import Dates
+    from mysql_redis_cache.reads import Batch, Read
     from mysql_redis_cache.readthrough import Fill, Get, Load, Release, Seal, Settle, Steps
 
-__all__ = ["Batch", "Core", "Options", "Read", "loading"]
+__all__ = ["Core", "Options", "loading"]
 
 logger = logging.getLogger("mysql_redis_cache")
 
@@ -62,14 +62,11 @@ loading: ContextVar[frozenset[str]] = ContextVar("mysql_redis_cache_loading", de
 # How many leases that Redis must still be told of are remembered.
 LEASES_KEPT = 1024
 
+# Bytes that Redis takes for one value, however much one would like to cache.
+LARGEST_ENTRY = 1 << 29
+
 # How many queries' load times are remembered for the early refresh.
 LOAD_TIMES_KEPT = 1024
-
-NO_WINDOWS: Mapping[str, Any] = {}
-UNCHANGING = frozenset({int, str, float, bool, type(None), bytes})
-# Params of these types can always be sent; of others, and of text beyond ASCII, it has to be looked at.
-SENDABLE = frozenset({int, bool, type(None), bytes})
-WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,46 +92,6 @@ class Options:
             raise ValueError(f"max_entry_bytes must not be negative, got {limit}")
 
 
-@dataclass(slots=True, eq=False, repr=False)  # a repr would show the params
-class Read:
-    """One read: what it asks for, and what it holds while it runs."""
-
-    key: str
-    query: str
-    params: Sequence[object]
-    names: Sequence[str]
-    ttl: float
-    policy: Policy
-    load: Any  # a callable that gives ``Loaded`` (the facade has a form of its own), or None: run the query
-    raw: bytes
-    where: Name | None = None
-    token: bytes = b""
-    holds_lease: bool = False
-    flight: Flight | None = None
-    is_over: bool = False
-    is_corrupt: bool = False
-
-
-@dataclass(slots=True)
-class Batch:
-    """The reads of one ``query_many_with_cache``."""
-
-    jobs: dict[str, Job] = field(default_factory=dict)
-    order: list[str] = field(default_factory=list)
-
-    def values(self) -> list[Any]:
-        """Return the answers in the order asked for; equal queries get copies, not one object."""
-        given: set[str] = set()
-        return [self._value(key, given) for key in self.order]
-
-    def _value(self, key: str, given: set[str]) -> Any:
-        value = self.jobs[key].value
-        if key in given:
-            return copy.deepcopy(value)
-        given.add(key)
-        return value
-
-
 class Core:
     """The parts of a client, and the steps of its reads.
 
@@ -147,6 +104,7 @@ class Core:
     def __init__(self, mysql_config: Mapping[str, Any] | str, redis_config: object, options: Options) -> None:
         self.options = options
         self.prefix = keys.check_namespace(options.namespace)
+        self.reads = Reads(self.prefix, options.policy)
         self.database = Database(mysql_config, dates=options.dates)
         self.link = None if redis_config is None else link(redis_config)
         # Reads give Redis up soon, for they can ask MySQL; what else is asked of it can be had nowhere else.
@@ -197,56 +155,7 @@ class Core:
             if way is not None:
                 way.drain()
 
-    # Setting up a read
-
-    def key(self, query: str, params: Sequence[object] | None, names: Sequence[str]) -> str:
-        """Return the key of a call; no I/O."""
-        return keys.make_key(query, params, names, self.prefix)
-
-    def check_signature(self, query: str, names: Sequence[str], ttl: object) -> None:
-        """Raise what every call of a cached function would raise because of these."""
-        ttl_seconds(ttl)
-        self.key(query, (0,) * len(names), names)
-
-    def query_read(
-        self,
-        query: str,
-        params: Sequence[object] | None,
-        names: Sequence[str],
-        ttl: object,
-        windows: Mapping[str, Any] = NO_WINDOWS,
-    ) -> Read:
-        """Return the read of a cached query, all of it checked.
-
-        Raises:
-            TypeError: an argument of the wrong type.
-            ValueError: a bad ttl, an uncacheable statement, wrong counts, bad names.
-        """
-        statement = sql.statement(query)
-        if statement.refusal:
-            raise ValueError(f"query_with_cache cannot cache this statement: {statement.refusal}")
-        statement.check_count(params)
-        if params and not (all(map(_is_sendable, params)) and "??" not in query):
-            statement.check(params)
-        return self.function_read(query, params, names, ttl, windows)
-
-    def function_read(
-        self,
-        query: str,
-        params: Sequence[object] | None,
-        names: Sequence[str],
-        ttl: object,
-        windows: Mapping[str, Any] = NO_WINDOWS,
-        *,
-        load: object = None,
-    ) -> Read:
-        """Return the read of anything that *load* gives, as ``Loaded``; ``None`` is the query itself."""
-        lifetime = ttl_seconds(ttl)
-        policy = self._policy(windows) if windows else self.options.policy
-        key = keys.make_key(query, params, names, self.prefix)
-        # The params are the caller's, who may change the list while the rows of the old ones are loaded.
-        own = tuple([value if type(value) in UNCHANGING else copy.deepcopy(value) for value in params or ()])
-        return Read(key, query, own, names, lifetime, policy, load, key.encode())
+    # A read
 
     def steps(self, read: Read, *, refresh: bool = False, cache: bool = True) -> Steps:
         """Return the steps by which *read* is answered."""
@@ -260,10 +169,6 @@ class Core:
         load_time = self._load_times.get(read.query, 0.0) if read.policy.early_refresh else 0.0
         return readthrough.read(read.policy, time.monotonic, random.random, load_time)
 
-    def again(self, read: Read) -> Read:
-        """Return a read of the same that holds nothing yet."""
-        return Read(read.key, read.query, read.params, read.names, read.ttl, read.policy, read.load, read.raw)
-
     def batch(
         self,
         queries: Sequence[tuple[Any, ...]],
@@ -273,17 +178,8 @@ class Core:
         refresh: bool,
         cache: bool,
     ) -> Batch:
-        """Return the reads of several cached queries, equal ones once, all of them checked."""
-        if not isinstance(queries, (list, tuple)):
-            raise TypeError(f"queries must be a list of tuples, not {type(queries).__name__}")
-        batch = Batch()
-        for number, query in enumerate(queries):
-            text, params, names = _parts(query, number)
-            read = self.query_read(text, params, names, ttl, windows)
-            batch.order.append(read.key)
-            if read.key not in batch.jobs:
-                batch.jobs[read.key] = Job(read, self.steps(read, refresh=refresh, cache=cache))
-        return batch
+        """Return the reads of several cached queries with their steps."""
+        return self.reads.many(queries, ttl, windows, partial(self.steps, refresh=refresh, cache=cache))
 
     # The steps of a read
 
@@ -301,18 +197,29 @@ class Core:
 
     def get_many(self, reads: Sequence[Read]) -> Sequence[Entry | Claim | None]:
         """Perform Get for several reads in one round trip."""
+        return self.decode_many(reads, self.fetch_many(reads))
+
+    def fetch_many(self, reads: Sequence[Read]) -> Sequence[bytes | Found | Claim | None]:
+        """Return what Redis holds for several reads, asked in one round trip."""
         began = time.monotonic()
         if not self._breaker.allows(began) or self.entries is None:
             return [Claim.UNAVAILABLE] * len(reads)
         aged = any(read.policy.needs_age for read in reads)
+        get_many = self.entries.get_many_aged if aged else self.entries.get_many
         try:
-            found = (self.entries.get_many_aged if aged else self.entries.get_many)(
-                [read.raw for read in reads]
-            )
+            found = get_many([read.raw for read in reads])
         except CacheUnavailable as error:
             return [self._lost_redis(error, began)] * len(reads)
         self._found_redis(began)
-        entries = [self._decoded(read, one) for read, one in zip(reads, found, strict=True)]
+        return found
+
+    def decode_many(
+        self, reads: Sequence[Read], found: Sequence[bytes | Found | Claim | None]
+    ) -> Sequence[Entry | Claim | None]:
+        """Return what was fetched for several reads as Get gives it."""
+        if isinstance(found[0], Claim):
+            return found  # type: ignore[return-value]  # Redis was not there for any of them
+        entries = [self._decoded(read, one) for read, one in zip(reads, found, strict=True)]  # type: ignore[arg-type]
         misses = entries.count(None)
         self.stats.bump("misses", misses)
         self.stats.bump("hits", len(entries) - misses)
@@ -503,11 +410,14 @@ class Core:
         return tx if tx is not None and tx.database is self.database and not tx.is_over else None
 
     def _sized(self, loaded: Loaded) -> Loaded:
+        return loaded if self._fits(loaded.payload) else loaded._replace(fits=False)
+
+    def _fits(self, payload: bytes) -> bool:
         limit = self.options.max_entry_bytes
-        if limit is None or len(loaded.payload) <= limit:
-            return loaded
+        if len(payload) <= (LARGEST_ENTRY if limit is None else limit):
+            return True
         self.stats.bump("oversized_entries")
-        return loaded._replace(fits=False)
+        return False
 
     # Direct access to entries
 
@@ -522,6 +432,9 @@ class Core:
         where = self._where(read)
         if where is None or self.patient_entries is None:
             return
+        if not self._fits(payload):
+            self.drop_key(read.key)  # what is cached is outdated
+            return
         self.patient_entries.put(where, payload, read.policy.lifetime(read.ttl, random.random))
 
     def drop_key(self, key: str) -> bool:
@@ -532,15 +445,6 @@ class Core:
         return self.patient_entries.unlink(raw, keys.lease_name(raw))
 
     # Inside
-
-    def _policy(self, windows: Mapping[str, Any]) -> Policy:
-        for name in windows:
-            if name not in WINDOWS:
-                raise TypeError(f"there is no keyword {name}; the windows of a call are {', '.join(WINDOWS)}")
-        given: dict[str, Any] = {
-            name: seconds(name, value) for name, value in windows.items() if value is not None
-        }
-        return replace(self.options.policy, **given) if given else self.options.policy
 
     def _where(self, read: Read) -> Name | None:
         if read.where is None and self.entries is not None:
@@ -649,22 +553,6 @@ class Core:
             self.background.submit("leases left behind", self._give_back)
         if self._breaker.succeeded(began):
             logger.warning("Redis is back; reads are cached again")
-
-
-def _parts(query: Any, number: int) -> tuple[Any, Any, Any]:
-    """Return text, params and names of one of many queries."""
-    if not isinstance(query, (tuple, list)) or not 1 <= len(query) <= 3:
-        raise TypeError(f"queries[{number}] must be a tuple (query, params, param_names)")
-    text, *rest = query
-    params = rest[0] if rest else None
-    names = rest[1] if len(rest) > 1 else ()
-    return text, params, names
-
-
-def _is_sendable(value: object) -> bool:
-    """Return whether MySQL takes *value* for certain, told quickly: this is asked on every hit."""
-    kind = type(value)
-    return kind in SENDABLE or (kind is str and value.isascii())  # type: ignore[attr-defined]
 
 
 def _token() -> bytes:

@@ -47,6 +47,7 @@ class Statement:
     Attributes:
         text: the statement as the caller wrote it.
         placeholders: how many values it takes under the default sql_mode.
+        has_identifiers: whether ``??`` occurs in it, so that some of the values may be names.
     """
 
     def __init__(self, text: str) -> None:
@@ -58,6 +59,7 @@ class Statement:
         self._plans = plans(text)
         self._plan = self._plans["default"]
         self.placeholders = len(self._plan.slots)
+        self.has_identifiers = "??" in text
 
     @property
     def needs_sql_mode(self) -> bool:

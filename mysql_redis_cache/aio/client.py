@@ -20,7 +20,7 @@ import anyio
 
 from mysql_redis_cache import readthrough
 from mysql_redis_cache.client import MRCClient, check_function, positional_arguments
-from mysql_redis_cache.core import Core, Read, loading
+from mysql_redis_cache.core import Core, loading
 from mysql_redis_cache.drops import DROP_TIMEOUT
 from mysql_redis_cache.policy import DEFAULT_TTL
 from mysql_redis_cache.readmany import AcquireMany, GetMany, JoinNow, Perform, read_many
@@ -45,6 +45,7 @@ from mysql_redis_cache.transaction import inside, transaction
 from .gather import Gather
 from .threads import hop, native_loop, shielded, soon
 from .transaction import AsyncTransaction, Opening
+from .workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.client import Windows
     from mysql_redis_cache.database import Pool, Row, WriteResult
     from mysql_redis_cache.readmany import Job, Task
+    from mysql_redis_cache.reads import Read
     from mysql_redis_cache.readthrough import Loaded, Shared, Step, Steps
 
 __all__ = ["AsyncMRCClient"]
@@ -71,10 +73,10 @@ DECODED_IN_LOOP = 64 * 1024
 class _Here:
     """What a facade keeps for one event loop; nothing in it refers to the loop."""
 
-    def __init__(self, core: Core, limiter: anyio.CapacityLimiter | None) -> None:
+    def __init__(self, core: Core, limiter: anyio.CapacityLimiter | None, workers: Workers) -> None:
         self.limiter = limiter or anyio.CapacityLimiter(core.database.pool.size)
         self.redis_limiter = anyio.CapacityLimiter(REDIS_THREADS)
-        self.gather = Gather(core.get_many, self.redis_limiter)
+        self.gather = Gather(core.fetch_many, core.decode_many, workers)
 
 
 class AsyncMRCClient:
@@ -111,6 +113,7 @@ class AsyncMRCClient:
         )
         self._owned = owned or not ready
         self._limiter = limiter
+        self._workers = Workers()
         self._loops: WeakKeyDictionary[Any, _Here] = WeakKeyDictionary()
         self._last_loop: tuple[Callable[[], Any], _Here] | None = None
         self._lock = threading.Lock()
@@ -144,7 +147,7 @@ class AsyncMRCClient:
         """Answer a query from Redis, or else from MySQL; as ``MRCClient.query_with_cache``."""
         core = self._core
         core.check_open()
-        read = core.query_read(query, params, param_names, ttl, windows)
+        read = core.reads.of_query(query, params, param_names, ttl, windows)
         return await self._run(core.steps(read, refresh=refresh, cache=cache), read)
 
     async def with_cache(
@@ -175,7 +178,7 @@ class AsyncMRCClient:
         core = self._core
         core.check_open()
         check_function(fn)
-        read = core.function_read(query, params, param_names, ttl, windows, load=_Awaited(fn))
+        read = core.reads.of_function(query, params, param_names, ttl, windows, load=_Awaited(fn))
         return await self._run(core.steps(read, refresh=refresh, cache=cache), read)
 
     async def query_many_with_cache(
@@ -197,7 +200,7 @@ class AsyncMRCClient:
         self, query: str, param_names: Sequence[str] = (), ttl: float | timedelta = DEFAULT_TTL
     ) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
         """Decorate a coroutine function: its calls go through ``with_cache``; as ``MRCClient.cached``."""
-        self._core.check_signature(query, param_names, ttl)
+        self._core.reads.check_signature(query, param_names, ttl)
 
         def decorate(fn: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
             positional = positional_arguments(fn, param_names)
@@ -223,7 +226,7 @@ class AsyncMRCClient:
         core.check_open()
         if core.entries is None:
             return default
-        read = core.function_read(query, params, param_names, DEFAULT_TTL)
+        read = core.reads.of_function(query, params, param_names, DEFAULT_TTL)
         entry = await self._here().gather.get(read)
         return entry.value if isinstance(entry, Entry) else default
 
@@ -353,9 +356,10 @@ class AsyncMRCClient:
                     step = steps.send(outcome)
         except StopIteration as done:
             return done.value
-        finally:
+        except BaseException:
             # Cancellation gets here past the steps: what they hold is let go without another await.
             self._core.end(read)
+            raise
 
     async def _run_many(self, jobs: Sequence[Job]) -> None:
         """Drive the steps of several reads together."""
@@ -446,7 +450,7 @@ class AsyncMRCClient:
             return
         # A coroutine needs a task, and nobody's but the caller's is at hand: who wins the lease pays.
         try:
-            await self._run(readthrough.refresh_behind(step.left), self._core.again(read))
+            await self._run(readthrough.refresh_behind(step.left), read.again())
         except Exception:  # the reader has its answer already; the next one tries again
             logger.debug("a refresh behind a reader's back failed", exc_info=True)
 
@@ -458,7 +462,7 @@ class AsyncMRCClient:
         with self._lock:
             here = self._loops.get(loop)
             if here is None:
-                here = self._loops[loop] = _Here(self._core, self._limiter)
+                here = self._loops[loop] = _Here(self._core, self._limiter, self._workers)
         self._last_loop = (ref(loop), here)
         return here
 

@@ -12,9 +12,9 @@ import anyio.lowlevel
 import anyio.to_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Generator
 
-__all__ = ["Signal", "hop", "native_loop", "shielded", "soon"]
+__all__ = ["hop", "native_loop", "promise", "shielded", "soon"]
 
 T = TypeVar("T")
 
@@ -48,38 +48,35 @@ async def shielded(call: Callable[[], object]) -> None:
         raise
 
 
-class Signal:
-    """An event that is set once.
+class _Promise:
+    """As much of a future of asyncio as is needed here, for trio."""
 
-    anyio's does the same, through two more coroutines for each of those who wait: too much for the way of
-    every hit. On trio it is anyio's.
-    """
-
-    __slots__ = ("_event", "_loop", "_waiting")
+    __slots__ = ("_event", "_result")
 
     def __init__(self) -> None:
-        try:
-            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
-        except RuntimeError:
-            self._loop = None
-            self._event = anyio.Event()
-        self._waiting: list[asyncio.Future[None]] = []
+        self._event = anyio.Event()
 
-    def wait(self) -> Awaitable[None]:
-        """Return what to await; to be called before the event is set."""
-        if self._loop is None:
-            return self._event.wait()
-        waiting = self._loop.create_future()
-        self._waiting.append(waiting)
-        return waiting
+    def done(self) -> bool:
+        return self._event.is_set()
 
-    def set(self) -> None:
-        """Wake those who wait; called in the loop."""
-        if self._loop is None:
-            self._event.set()
-        for waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_result(None)
+    def set_result(self, result: object) -> None:
+        self._result = result
+        self._event.set()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        yield from self._event.wait().__await__()
+        return self._result
+
+
+def promise() -> Any:
+    """Return what one task awaits until the loop sets its result: on asyncio, a future.
+
+    anyio's event does the same through two more coroutines, too much for the way of every hit.
+    """
+    try:
+        return asyncio.get_running_loop().create_future()
+    except RuntimeError:
+        return _Promise()
 
 
 def native_loop() -> Any:

@@ -17,6 +17,7 @@ ROOMS = """
     client
     server
     core
+    reads
     transaction
     drops
     flight background near

@@ -1,0 +1,187 @@
+"""Setting up a read: what it asks for, checked whole before anything is sent."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from mysql_redis_cache import keys, sql
+from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
+from mysql_redis_cache.readmany import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mysql_redis_cache.entries import Name
+    from mysql_redis_cache.flight import Flight
+    from mysql_redis_cache.readthrough import Steps
+
+__all__ = ["Batch", "Read", "Reads"]
+
+NO_WINDOWS: Mapping[str, Any] = {}
+WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh")
+UNCHANGING = frozenset({int, str, float, bool, type(None), bytes})
+# Params of these types, and text in ASCII, can always be sent; the others have to be looked at.
+SENDABLE = frozenset({int, bool, type(None), bytes})
+
+
+@dataclass(slots=True, eq=False, repr=False)  # a repr would show the params
+class Read:
+    """One read: what it asks for, and what it holds while it runs."""
+
+    key: str
+    query: str
+    params: Sequence[object]
+    names: Sequence[str]
+    ttl: float
+    policy: Policy
+    load: Any  # a callable that gives ``Loaded`` (the facade has a form of its own), or None: run the query
+    raw: bytes
+    where: Name | None = None
+    token: bytes = b""
+    holds_lease: bool = False
+    flight: Flight | None = None
+    is_over: bool = False
+    is_corrupt: bool = False
+
+    def again(self) -> Read:
+        """Return a read of the same that holds nothing yet."""
+        return Read(self.key, self.query, self.params, self.names, self.ttl, self.policy, self.load, self.raw)
+
+
+@dataclass(slots=True)
+class Batch:
+    """The reads of one ``query_many_with_cache``."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+
+    def values(self) -> list[Any]:
+        """Return the answers in the order asked for; equal queries get copies, not one object."""
+        given: set[str] = set()
+        return [self._value(key, given) for key in self.order]
+
+    def _value(self, key: str, given: set[str]) -> Any:
+        value = self.jobs[key].value
+        if key in given:
+            return copy.deepcopy(value)
+        given.add(key)
+        return value
+
+
+class Reads:
+    """Makes the reads of one client.
+
+    Args:
+        prefix: what stands in front of every key.
+        policy: the waits and windows of calls that name none.
+    """
+
+    def __init__(self, prefix: str, policy: Policy) -> None:
+        self.prefix = prefix
+        self._policy = policy
+
+    def key(self, query: str, params: Sequence[object] | None, names: Sequence[str]) -> str:
+        """Return the key of a call; no I/O."""
+        return keys.make_key(query, params, names, self.prefix)
+
+    def check_signature(self, query: str, names: Sequence[str], ttl: object) -> None:
+        """Raise what every call of a cached function would raise because of these."""
+        ttl_seconds(ttl)
+        self.key(query, (0,) * len(names), names)
+
+    def of_query(
+        self,
+        query: str,
+        params: Sequence[object] | None,
+        names: Sequence[str],
+        ttl: object,
+        windows: Mapping[str, Any] = NO_WINDOWS,
+    ) -> Read:
+        """Return the read of a cached query, all of it checked.
+
+        Raises:
+            TypeError: an argument of the wrong type.
+            ValueError: a bad ttl, an uncacheable statement, wrong counts, bad names.
+        """
+        statement = sql.statement(query)
+        if statement.refusal:
+            raise ValueError(f"query_with_cache cannot cache this statement: {statement.refusal}")
+        statement.check_count(params)
+        own = _plain(params)
+        if own is None or statement.has_identifiers:
+            statement.check(params)
+            own = _copied(params)
+        lifetime = ttl_seconds(ttl)
+        policy = self._windowed(windows) if windows else self._policy
+        key = keys.make_key(query, params, names, self.prefix)
+        return Read(key, query, own, names, lifetime, policy, None, key.encode())
+
+    def of_function(
+        self,
+        query: str,
+        params: Sequence[object] | None,
+        names: Sequence[str],
+        ttl: object,
+        windows: Mapping[str, Any] = NO_WINDOWS,
+        *,
+        load: object = None,
+    ) -> Read:
+        """Return the read of anything that *load* gives, as ``Loaded``."""
+        lifetime = ttl_seconds(ttl)
+        policy = self._windowed(windows) if windows else self._policy
+        key = keys.make_key(query, params, names, self.prefix)
+        return Read(key, query, _copied(params), names, lifetime, policy, load, key.encode())
+
+    def many(
+        self,
+        queries: Sequence[tuple[Any, ...]],
+        ttl: object,
+        windows: Mapping[str, Any],
+        steps: Callable[[Read], Steps],
+    ) -> Batch:
+        """Return the reads of several cached queries, equal ones once, all of them checked."""
+        if not isinstance(queries, (list, tuple)):
+            raise TypeError(f"queries must be a list of tuples, not {type(queries).__name__}")
+        batch = Batch()
+        for number, query in enumerate(queries):
+            text, params, names = _parts(query, number)
+            read = self.of_query(text, params, names, ttl, windows)
+            batch.order.append(read.key)
+            if read.key not in batch.jobs:
+                batch.jobs[read.key] = Job(read, steps(read))
+        return batch
+
+    def _windowed(self, windows: Mapping[str, Any]) -> Policy:
+        for name in windows:
+            if name not in WINDOWS:
+                raise TypeError(f"there is no keyword {name}; the windows of a call are {', '.join(WINDOWS)}")
+        given: dict[str, Any] = {
+            name: seconds(name, value) for name, value in windows.items() if value is not None
+        }
+        return replace(self._policy, **given) if given else self._policy
+
+
+def _plain(params: Sequence[object] | None) -> tuple[object, ...] | None:
+    """Return a tuple of *params* if MySQL takes all for certain, told quickly: this is asked on every hit."""
+    for value in params or ():
+        kind = type(value)
+        if kind not in SENDABLE and not (kind is str and value.isascii()):  # type: ignore[attr-defined]
+            return None
+    return tuple(params or ())
+
+
+def _copied(params: Sequence[object] | None) -> tuple[object, ...]:
+    """Return the params as they are now: the list is the caller's, who may change it during the load."""
+    return tuple([value if type(value) in UNCHANGING else copy.deepcopy(value) for value in params or ()])
+
+
+def _parts(query: Any, number: int) -> tuple[Any, Any, Any]:
+    """Return text, params and names of one of many queries."""
+    if not isinstance(query, (tuple, list)) or not 1 <= len(query) <= 3:
+        raise TypeError(f"queries[{number}] must be a tuple (query, params, param_names)")
+    text, *rest = query
+    params = rest[0] if rest else None
+    names = rest[1] if len(rest) > 1 else ()
+    return text, params, names
