@@ -114,15 +114,14 @@ def _with_database(options: dict[str, object]) -> dict[str, object]:
 
 def _url_options(url: str) -> dict[str, object]:
     """Take a URL apart. Errors do not quote it, nor chain those that do: it holds the password."""
+    bad_url = "mysql_config is not a valid URL; percent-encode special characters in user and password"
     try:
         parts = urlsplit(url)
         port = parts.port
-        if "@" in parts.path + parts.query + parts.fragment:  # a password went on there
-            raise ValueError
     except ValueError:
-        raise ValueError(
-            "mysql_config is not a valid URL; percent-encode special characters in user and password"
-        ) from None
+        raise ValueError(bad_url) from None
+    if "@" in parts.path + parts.query + parts.fragment:  # a password went on there
+        raise ValueError(bad_url)
     if parts.scheme != "mysql":
         raise ValueError(f"mysql_config URL must begin with mysql://, not {parts.scheme or '(nothing)'}://")
     options: dict[str, object] = {}

@@ -22,11 +22,9 @@ _REFUSED_FOR = {
     **dict.fromkeys([62, 64], _OTHER_HOST),
     **dict.fromkeys([2, 18, 19, 20, 21], _UNKNOWN),
 }
-_NO_CLIENT = "the server wants a certificate of the client: {certificate}"
 _FAILED_FOR = {
     "WRONG_VERSION_NUMBER": "nothing at this port speaks TLS",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": _NO_CLIENT,
-    "SSLEOFError": f"the server hung up; maybe {_NO_CLIENT}",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server wants a certificate of the client: {certificate}",
 }
 
 
@@ -58,9 +56,7 @@ def advice(error: BaseException, authority: str, certificate: str) -> str:
         certificate: the options that name a certificate of one's own.
     """
     for one in (error, error.__cause__, error.__context__):
-        reasons = (getattr(one, "reason", ""), type(one).__name__)
-        failures = (_FAILED_FOR[reason] for reason in reasons if reason in _FAILED_FOR)
-        what = _REFUSED_FOR.get(getattr(one, "verify_code", 0)) or next(failures, None)
+        what = _REFUSED_FOR.get(getattr(one, "verify_code", 0)) or _FAILED_FOR.get(getattr(one, "reason", ""))
         if what is not None:
             return "; " + what.format(authority=authority, certificate=certificate)
     return ""

@@ -204,6 +204,7 @@ def _ask(
     limit: float | None,
 ) -> Reply:
     """Bind *params* as the session's sql_mode asks for, send, and read the reply."""
+    bound = ""
     try:
         ansi_quotes = statement.needs_sql_mode and _has_ansi_quotes(connection)
         bound = statement.bind(
@@ -216,7 +217,7 @@ def _ask(
         pool.stop(connection)
         raise QueryTimeout(limit or 0.0) from None
     except err.Error as error:
-        translated = pool.translated(error)
+        translated = pool.translated(error, len(bound))
         if translated is error:
             raise
         raise translated from error

@@ -38,6 +38,8 @@ _REFUSALS = frozenset(
         1226,  # this account has used up its resources
     ]
 )
+# Answers that say what was wrong, after which the server hangs up.
+_LAST_ANSWERS = frozenset([1153])  # packet larger than max_allowed_packet
 _LOST = frozenset(
     [
         0,  # the connection is closed
@@ -69,7 +71,9 @@ def is_answer(error: BaseException) -> bool:
     own code, may have left part of a reply behind.
     """
     errno = errno_of(error)
-    return errno is not None and not 2000 <= errno < 3000 and errno >= 1000 and errno not in _FAREWELLS
+    if errno is None or errno < 1000 or 2000 <= errno < 3000:
+        return False
+    return errno not in _FAREWELLS and errno not in _LAST_ANSWERS
 
 
 def is_unavailable(error: err.Error) -> bool:

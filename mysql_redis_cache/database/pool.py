@@ -39,6 +39,8 @@ _CHECK_AFTER = 5.0
 
 _PING_TIMEOUT = 2.0
 _STOP_TIMEOUT = 1.0
+_LONG = 1 << 20
+_TOO_LONG = "; the statement has {:,} characters: perhaps more than the server's max_allowed_packet"
 _KEEP_IDLE = 300.0
 """Seconds for which connections beyond ``minsize`` are kept without being used."""
 
@@ -175,14 +177,15 @@ class Pool:
         finally:
             killer.drop()
 
-    def translated(self, error: err.Error) -> Exception:
-        """Return the error to raise for one of PyMySQL's."""
+    def translated(self, error: err.Error, sent: int = 0) -> Exception:
+        """Return the error to raise for one of PyMySQL's, after a statement of so many characters."""
         if not is_unavailable(error):
             return error
         text = error.args[1] if len(error.args) > 1 else str(error)
         return DatabaseUnavailable(
             f"MySQL at {self._config.address} cannot be reached or hung up (error {errno_of(error)}: {text})"
             + advice(error, "ssl_ca", "ssl_cert and ssl_key")
+            + (_TOO_LONG.format(sent) if sent > _LONG else "")
         )
 
     def put(self, steady: SteadyDBConnection) -> None:

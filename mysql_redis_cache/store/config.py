@@ -68,20 +68,24 @@ def _from_url(url: str, timeout: float) -> Link:
     try:
         options = parse_url(url)
         parts = urlsplit(url)
-        if "@" in parts.path + parts.query + parts.fragment:  # a password went on there
-            raise ValueError
     except ValueError:
         # Its words may hold a piece of a password that was not percent-encoded.
-        raise ValueError(
-            "redis_config is not a redis://, rediss:// or unix:// URL, or a part of it has a bad value; "
-            "in a password, percent-encode special characters"
-        ) from None
+        raise _bad_url() from None
+    if "@" in parts.path + parts.query + parts.fragment:  # a password went on there
+        raise _bad_url()
     options.pop("timeout", None)  # redis-py's, for its pool
     kind = options.pop("connection_class", redis.Connection)
     if "path" in options:
         options["unix_socket_path"] = options.pop("path")
     return _from_options(
         {**options, "ssl": kind is redis.SSLConnection or options.get("ssl", False)}, timeout
+    )
+
+
+def _bad_url() -> ValueError:
+    return ValueError(
+        "redis_config is not a redis://, rediss:// or unix:// URL, or a part of it has a bad value; "
+        "in a password, percent-encode special characters"
     )
 
 

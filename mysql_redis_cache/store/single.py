@@ -36,6 +36,12 @@ __all__ = [
 
 # RedisClusterException is no RedisError; what a socket raises is an OSError.
 FAILURES = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError)
+PIECE = 1 << 18
+"""Bytes that must get through within a connection's timeout when a command has more of them."""
+
+DIGESTED = 1e7
+"""Bytes a second that a server is given time for, from the last one sent to its reply."""
+
 _MOVED = re.compile(r"(?:(MOVED|ASK) )?\d+ (.*):(\d+)")
 
 
@@ -101,8 +107,12 @@ class Server:
         try:
             connection = self._connections.lend()
             try:
-                connection.send_packed_command(connection.pack_command(*_texts(command)), check_health=False)
-                reply = connection.read_response()
+                packed = connection.pack_command(*_texts(command))
+                if len(packed[0]) > PIECE:
+                    reply = _ask_at_length(connection, packed[0])
+                else:
+                    connection.send_packed_command(packed, check_health=False)
+                    reply = connection.read_response()
             except redis_errors.ResponseError as error:
                 self._take_back(connection, demoted=isinstance(error, redis_errors.ReadOnlyError))
                 raise
@@ -233,6 +243,22 @@ def run_scripts(
         for place, reply in zip(unknown, calls([(b"EVAL", *text) for text in texts]), strict=True):
             replies[place] = reply
     return replies
+
+
+def _ask_at_length(connection: Any, command: bytes) -> Any:
+    """Send a packed command of many bytes and return its reply, the longer waited for the more they are.
+
+    A socket's timeout bounds the sending of a whole buffer, so they go piece by piece.
+    """
+    view = memoryview(command)
+    pieces = [view[start : start + PIECE] for start in range(0, len(view), PIECE)]
+    connection.send_packed_command(pieces, check_health=False)
+    socket = connection._sock  # noqa: SLF001 - of that name in every supported version
+    usual = socket.gettimeout()
+    socket.settimeout(usual + len(command) / DIGESTED)
+    reply = connection.read_response()
+    socket.settimeout(usual)
+    return reply
 
 
 def _texts(command: Sequence[Any]) -> list[Any]:
