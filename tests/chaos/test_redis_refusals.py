@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from mysql_redis_cache import MRCClient, core
+from mysql_redis_cache import CacheUnavailable, MRCClient, core
 from mysql_redis_cache.breaker import Breaker
 from tests.support.waiting import wait_until
 
@@ -38,6 +38,19 @@ def admin_of(server: PrivateRedis) -> Redis:
 
 def read(client: MRCClient, number: int) -> Any:
     return client.query_with_cache(QUERY, [number], ["N"], 60)
+
+
+def is_cached_again(client: MRCClient) -> bool:
+    """Whether a read is a hit in the end."""
+    hits = client.stats().get("hits", 0)
+    return wait_until(lambda: read(client, 0) and client.stats().get("hits", 0) > hits)
+
+
+def refused_drop(client: MRCClient) -> str:
+    """What a drop says that is refused."""
+    with pytest.raises(CacheUnavailable) as refused:
+        client.drop_outdated_cache(["N"], [0])
+    return str(refused.value)
 
 
 def fill_up(admin: Redis, full: bool) -> None:
@@ -69,10 +82,10 @@ def forbid_writes(admin: Redis, forbidden: bool) -> None:
 
 REFUSALS = [
     pytest.param(fill_up, "maxmemory", id="full"),
-    pytest.param(demote, "read only replica", id="read-only replica"),
-    pytest.param(lose_replicas, "NOREPLICAS", id="too few replicas"),
+    pytest.param(demote, "read only", id="read-only replica"),
+    pytest.param(lose_replicas, "replicas", id="too few replicas"),
     pytest.param(break_snapshots, "MISCONF", id="snapshots fail"),
-    pytest.param(forbid_writes, "can't run", id="no permission"),
+    pytest.param(forbid_writes, " run th", id="no permission"),
 ]
 
 
@@ -104,9 +117,77 @@ def test_hits_go_on_while_writes_are_refused(
         stats = client.stats()
         assert stats["hits"] == 4 * READERS
         assert stats["fills"] == 1
+        if refuse is fill_up:  # deleting needs no memory
+            assert client.drop_outdated_cache(["N"], [0]) == 1
+        else:
+            assert words in refused_drop(client)
         refuse(admin, False)
         assert wait_until(lambda: read(client, 1) and client.stats()["fills"] > 1)
 
     news = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert [line.split(";")[0] for line in news] == ["Redis takes no writes", "Redis takes writes again"]
     assert words in news[0]
+
+
+def test_loading_after_a_restart(mysql_url: str, private_redis: Callable[..., PrivateRedis]) -> None:
+    """While Redis reads its file reads go to MySQL and drops raise; what it had is served afterwards."""
+    slow = ("--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024")
+    server = private_redis(*slow, "--rdbcompression", "no")
+    with admin_of(server) as admin, MRCClient(mysql_url, server.url) as client:
+        read(client, 0)
+        admin.mset({f"filler:{number}": "x" * 1000 for number in range(400)})
+        admin.save()
+        server.kill()
+        starting = threading.Thread(target=server.start)
+        starting.start()
+        assert wait_until(lambda: is_loading(admin))
+        for _ in range(10):
+            assert read(client, 0) == [{"n": 0}]
+        assert "loading" in refused_drop(client)
+        starting.join(30)
+        assert is_cached_again(client)
+        assert client.stats()["fills"] == 1
+
+
+def is_loading(admin: Redis) -> bool:
+    try:
+        admin.ping()
+    except redis.BusyLoadingError:
+        return True
+    except redis.RedisError:
+        pass
+    return False
+
+
+def test_a_password_corrected_on_the_server(
+    mysql_url: str, private_redis: Callable[..., PrivateRedis], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reads go to MySQL, the log names the reason but no password, and caching resumes without a restart."""
+    server = private_redis("--requirepass", "correct-horse")
+    url = server.url.replace("redis://", "redis://:wrong-zebra@")
+    with MRCClient(mysql_url, url) as client:
+        for _ in range(5):
+            assert read(client, 0) == [{"n": 0}]
+        said = refused_drop(client)
+        with redis.Redis.from_url(server.url, password="correct-horse") as admin:
+            admin.config_set("requirepass", "wrong-zebra")
+        assert is_cached_again(client)
+        assert client.drop_outdated_cache(["N"], [0]) == 1
+        assert "wrong-zebra" not in caplog.text + said + repr(client)
+
+    news = [record.message.split(";")[0] for record in caplog.records]
+    assert news == ["Redis is failing", "Redis is back"]
+
+
+def test_a_redis_without_room_for_another_client(
+    mysql_url: str, private_redis: Callable[..., PrivateRedis]
+) -> None:
+    """Whoever is not let in reads from MySQL; room that is made is used."""
+    server = private_redis()
+    with admin_of(server) as admin, MRCClient(mysql_url, server.url) as client:
+        admin.config_set("maxclients", 1)
+        for _ in range(5):
+            assert read(client, 0) == [{"n": 0}]
+        assert "max number of clients" in refused_drop(client)
+        admin.config_set("maxclients", 100)
+        assert is_cached_again(client)
