@@ -17,15 +17,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from mysql_redis_cache import codec, keys, process, readthrough
 from mysql_redis_cache.background import Background, Keeper
 from mysql_redis_cache.breaker import Breaker
 from mysql_redis_cache.connections import Exhausted
-from mysql_redis_cache.database import Database
+from mysql_redis_cache.database import Database, is_failure
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.entries import Entries, Found, Name
-from mysql_redis_cache.errors import CacheUnavailable, ClosedError, LoadFailed
+from mysql_redis_cache.errors import CacheUnavailable, ClosedError, fresh
 from mysql_redis_cache.flight import AGAIN, Flight, Flights, Landing
 from mysql_redis_cache.policy import Policy
 from mysql_redis_cache.reads import Reads
@@ -48,8 +49,8 @@ from mysql_redis_cache.transaction import Transaction, current
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mysql_redis_cache.codec import Dates
-    from mysql_redis_cache.reads import Batch, Read
+    from mysql_redis_cache.codec import Between, Dates
+    from mysql_redis_cache.reads import Batch, Read, Write
     from mysql_redis_cache.readthrough import Fill, Get, Load, Release, Seal, Settle, Steps
 
 __all__ = ["Core", "Options", "loading"]
@@ -159,7 +160,7 @@ class Core:
 
     def steps(self, read: Read, *, refresh: bool = False, cache: bool = True) -> Steps:
         """Return the steps by which *read* is answered."""
-        if not cache or self.entries is None or read.key in loading.get() or self._transaction() is not None:
+        if not cache or self.entries is None or read.key in loading.get() or self.in_transaction:
             return readthrough.bypass()
         if self.link is not None and self.link.clustered and self._where(read) is None:
             self.stats.bump("uncacheable_keys")
@@ -214,12 +215,12 @@ class Core:
         return found
 
     def decode_many(
-        self, reads: Sequence[Read], found: Sequence[bytes | Found | Claim | None]
+        self, reads: Sequence[Read], found: Sequence[bytes | Found | Claim | None], between: Between = None
     ) -> Sequence[Entry | Claim | None]:
-        """Return what was fetched for several reads as Get gives it."""
+        """Return what was fetched for several reads as Get gives it; *between* as for ``codec.decode``."""
         if isinstance(found[0], Claim):
             return found  # type: ignore[return-value]  # Redis was not there for any of them
-        entries = [self._decoded(read, one) for read, one in zip(reads, found, strict=True)]  # type: ignore[arg-type]
+        entries = [self._decoded(read, one, between) for read, one in zip(reads, found, strict=True)]  # type: ignore[arg-type]
         misses = entries.count(None)
         self.stats.bump("misses", misses)
         self.stats.bump("hits", len(entries) - misses)
@@ -231,6 +232,7 @@ class Core:
         if self.entries is None or not self._may_claim(began):
             return Claim.UNAVAILABLE
         read.token = read.token or _token()
+        read.holds_lease = True  # for all it knows, if it is interrupted before the answer
         try:
             claim = self.entries.acquire(self._named(read), read.token, step.newer_than)
             claimed = self._claimed(read, claim)
@@ -250,6 +252,7 @@ class Core:
         runs = []
         for read, step in zip(reads, steps, strict=True):
             read.token = read.token or _token()
+            read.holds_lease = True  # as above
             runs.append((self._named(read), read.token, step.newer_than))
         try:
             claims = self.entries.acquire_many(runs)
@@ -270,8 +273,13 @@ class Core:
         ]
 
     def fill(self, read: Read, step: Fill) -> bool:
-        """Perform Fill."""
-        self._let_go(read)
+        """Perform Fill; if it is interrupted the lease is still to be given back."""
+        self._keeper.forget(read.token)
+        accepted = self._fill(read, step)
+        read.holds_lease = False
+        return accepted
+
+    def _fill(self, read: Read, step: Fill) -> bool:
         began = time.monotonic()
         if self.entries is None or not self._breaker.is_closed:
             self._leave_lease(read)
@@ -287,7 +295,12 @@ class Core:
 
     def release(self, read: Read, step: Release = RELEASE) -> bool:  # noqa: ARG002 - a step's performer
         """Perform Release; where Redis does not answer that is done later, or the lease runs out."""
-        self._let_go(read)
+        self._keeper.forget(read.token)
+        was_ours = self._release(read)
+        read.holds_lease = False
+        return was_ours
+
+    def _release(self, read: Read) -> bool:
         began = time.monotonic()
         if read.where is None or self.entries is None or not self._breaker.is_closed:
             self._leave_lease(read)
@@ -301,7 +314,7 @@ class Core:
     @property
     def in_transaction(self) -> bool:
         """Whether this thread or task has a transaction of this client open."""
-        return self._transaction() is not None
+        return current.get() is not None and self._transaction() is not None
 
     def join(self, read: Read) -> Flight | None:
         """Join the flight of the key: return it to wait for, or ``None`` if *read* leads it."""
@@ -311,8 +324,8 @@ class Core:
         read.flight = flight
         return None
 
-    def landed(self, flight: Flight) -> Shared | Seat:
-        """Return what a follower gets from *flight* after waiting for it.
+    def landed(self, flight: Flight, between: Between = None) -> Shared | Seat:
+        """Return what a follower gets from *flight* after waiting for it; *between* as for ``codec.decode``.
 
         Raises:
             Exception: a fresh copy of what the leader's load raised.
@@ -322,11 +335,11 @@ class Core:
             self.flights.seal(flight)  # it hangs: whoever comes next need not wait for it too
             return Seat.LATE
         if landing.failure is not None:
-            raise _fresh(landing.failure) from landing.failure
+            raise fresh(landing.failure) from landing.failure
         if landing.payload is None:
             return Seat.AGAIN
         self.stats.bump("shared_loads")
-        return Shared(codec.decode(landing.payload))
+        return Shared(codec.decode(landing.payload, between))
 
     def seal(self, read: Read, step: Seal = SEAL) -> None:  # noqa: ARG002 - a step's performer
         """Perform Seal.
@@ -344,8 +357,10 @@ class Core:
         outcome = step.outcome
         if isinstance(outcome, Loaded):
             landing = Landing(payload=outcome.payload)
+        elif outcome is None or (read.load is None and not is_failure(outcome)):
+            landing = AGAIN  # what else is raised in a query, as by a signal handler, is the leader's own
         else:
-            landing = AGAIN if outcome is None else Landing(failure=outcome)
+            landing = Landing(failure=outcome)
         self.flights.settle(read.flight, landing)
         read.flight = None
 
@@ -360,8 +375,9 @@ class Core:
 
     def release_behind(self, read: Read) -> None:
         """Give the lease back from another thread; where that fails it runs out by itself."""
-        self._let_go(read)
-        self.background.submit(read.token, lambda: self.release(read))
+        self._keeper.forget(read.token)
+        # Under a key of its own: a cancelled read may find it has won after it was given back for it.
+        self.background.submit(object(), lambda: self.release(read))
 
     # Loading
 
@@ -383,10 +399,10 @@ class Core:
         before = times.get(read.query, took)
         times[read.query] = before + 0.3 * (took - before)
 
-    def loaded(self, value: object) -> Loaded:
-        """Return what a function gave in the form that a later hit has."""
+    def loaded(self, value: object, between: Between = None) -> Loaded:
+        """Return what a function gave in the form that a later hit has; *between* as for ``codec.decode``."""
         payload = codec.encode(value, self.options.dates)
-        return self._sized(Loaded(codec.decode(payload), payload))
+        return self._sized(Loaded(codec.decode(payload, between), payload))
 
     def _load_query(self, read: Read) -> Loaded:
         source = self._transaction() or self.database
@@ -428,14 +444,24 @@ class Core:
             CacheUnavailable: Redis did not take it.
             TypeError, ValueError: the value has no JSON form.
         """
-        payload = codec.encode(value, self.options.dates)
-        where = self._where(read)
-        if where is None or self.patient_entries is None:
-            return
-        if not self._fits(payload):
-            self.drop_key(read.key)  # what is cached is outdated
-            return
-        self.patient_entries.put(where, payload, read.policy.lifetime(read.ttl, random.random))
+        put = self._put(read, value)
+        if put is not None and self.patient_entries is not None:
+            self.patient_entries.put(*put)
+
+    def write_many(self, writes: Sequence[Write]) -> Sequence[Exception | None]:
+        """Do what ``write`` does for several values in one round trip; return what each would have raised."""
+        failures: list[Exception | None] = [None] * len(writes)
+        puts: dict[int, tuple[Name, bytes, int]] = {}
+        for place, write in enumerate(writes):
+            try:
+                put = self._put(write.read, write.value)
+            except Exception as error:  # noqa: BLE001 - the caller of this one raises it
+                failures[place] = error
+            else:
+                puts.update({place: put} if put else {})
+        for place, failure in zip(puts, self._put_many(list(puts.values())), strict=True):
+            failures[place] = failure
+        return failures
 
     def drop_key(self, key: str) -> bool:
         """Delete one entry and revoke its lease; return whether it was there."""
@@ -445,6 +471,25 @@ class Core:
         return self.patient_entries.unlink(raw, keys.lease_name(raw))
 
     # Inside
+
+    def _put(self, read: Read, value: object) -> tuple[Name, bytes, int] | None:
+        """Return how *value* is stored, or ``None`` if it cannot be: then nothing is left under its key."""
+        payload = codec.encode(value, self.options.dates)
+        where = self._where(read)
+        if where is None:
+            return None
+        if not self._fits(payload):
+            self.drop_key(read.key)  # what is cached is outdated
+            return None
+        return where, payload, read.policy.lifetime(read.ttl, random.random)
+
+    def _put_many(self, puts: Sequence[tuple[Name, bytes, int]]) -> Sequence[Exception | None]:
+        if not puts or self.patient_entries is None:
+            return []
+        try:
+            return self.patient_entries.put_many(puts)
+        except CacheUnavailable as error:
+            return [error] * len(puts)
 
     def _where(self, read: Read) -> Name | None:
         if read.where is None and self.entries is not None:
@@ -471,12 +516,12 @@ class Core:
         self.stats.bump("misses" if entry is None else "hits")
         return entry
 
-    def _decoded(self, read: Read, found: bytes | Found | None) -> Entry | None:
+    def _decoded(self, read: Read, found: bytes | Found | None, between: Between = None) -> Entry | None:
         if found is None:
             return None
         payload, left = found if isinstance(found, Found) else (found, math.inf)
         try:
-            return Entry(codec.decode(payload), left)
+            return Entry(codec.decode(payload, between), left)
         except ValueError:
             self._note_corrupt(read)
             return None
@@ -491,24 +536,26 @@ class Core:
 
     def _claimed(self, read: Read, claim: bool | Found) -> Entry | Claim | None:
         """Return the outcome of Acquire; ``None`` if what was found does not decode."""
+        read.holds_lease = claim is True
         if isinstance(claim, Found):
             entry = self._decoded(read, claim)
             self.stats.bump("hits", entry is not None)
             return entry
         if not claim:
             return Claim.LOST
-        read.holds_lease = True
-        self._keeper.keep(read.token, partial(self._renew, read))
+        # Weakly: a read that got lost, struck once more while it was ending, gives its lease up.
+        self._keeper.keep(read.token, partial(self._renew, ref(read)))
         if read.is_over:  # cancelled meanwhile: nobody will fill or release
             self.release_behind(read)
         return Claim.WON
 
-    def _renew(self, read: Read) -> bool:
-        return self.entries is not None and self.entries.renew(self._named(read), read.token)
-
-    def _let_go(self, read: Read) -> None:
-        read.holds_lease = False
-        self._keeper.forget(read.token)
+    def _renew(self, holder: ref[Read]) -> bool:
+        read = holder()
+        return (
+            read is not None
+            and self.entries is not None
+            and self.entries.renew(self._named(read), read.token)
+        )
 
     def _lost_redis(self, error: CacheUnavailable, began: float) -> Claim:
         self.stats.bump("cache_failures")
@@ -522,6 +569,8 @@ class Core:
 
     def _lost_write(self, reads: Sequence[Read], error: CacheUnavailable, began: float) -> Claim:
         """Note that a lease or a fill failed. A refusal is an answer: what is cached goes on being served."""
+        for read in reads:
+            read.holds_lease = False
         if not isinstance(error, Refused):
             for read in reads:
                 self._leave_lease(read)
@@ -557,17 +606,3 @@ class Core:
 
 def _token() -> bytes:
     return os.urandom(16).hex().encode()
-
-
-def _fresh(failure: Exception) -> Exception:
-    """Return a copy of the leader's failure for one follower, so that no two raise the same object."""
-    kind = type(failure)
-    try:
-        # Not copy.copy(), which calls the constructor, and that may want other arguments than these.
-        args = OSError.__reduce__(failure)[1] if isinstance(failure, OSError) else failure.args
-        fresh = kind.__new__(kind, *args)
-        fresh.args = failure.args
-        fresh.__dict__.update(failure.__dict__)
-    except Exception:  # noqa: BLE001 - some exceptions cannot be made twice
-        return LoadFailed(f"another caller was loading this key and failed: {kind.__name__}")
-    return fresh

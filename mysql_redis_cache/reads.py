@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mysql_redis_cache import keys, sql
 from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.flight import Flight
     from mysql_redis_cache.readthrough import Steps
 
-__all__ = ["Batch", "Read", "Reads"]
+__all__ = ["Batch", "Read", "Reads", "Write"]
 
 NO_WINDOWS: Mapping[str, Any] = {}
 WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh")
@@ -26,7 +26,7 @@ UNCHANGING = frozenset({int, str, float, bool, type(None), bytes})
 SENDABLE = frozenset({int, bool, type(None), bytes})
 
 
-@dataclass(slots=True, eq=False, repr=False)  # a repr would show the params
+@dataclass(slots=True, eq=False, repr=False, weakref_slot=True)  # a repr would show the params
 class Read:
     """One read: what it asks for, and what it holds while it runs."""
 
@@ -48,6 +48,18 @@ class Read:
     def again(self) -> Read:
         """Return a read of the same that holds nothing yet."""
         return Read(self.key, self.query, self.params, self.names, self.ttl, self.policy, self.load, self.raw)
+
+
+class Write(NamedTuple):
+    """A value to be stored under the key of a read."""
+
+    read: Read
+    value: object
+
+    @property
+    def query(self) -> str:
+        """The query of the read."""
+        return self.read.query
 
 
 @dataclass(slots=True)

@@ -257,10 +257,7 @@ def _lead(policy: Policy, clock: Clock, random: Clock, entry: Any, until: float)
         return (yield from (_load_and_fill() if claim is Claim.WON else _load_alone()))
     except GeneratorExit:
         raise
-    except Exception as error:
-        yield Settle(error)
-        raise
-    except BaseException:  # the leader was interrupted, which is no failure of the load
+    except BaseException:  # a failed load has settled the flight; this is the leader's own trouble
         yield Settle(None)
         raise
 
@@ -282,8 +279,9 @@ def _load_and_fill() -> Steps:
         loaded = yield LOAD
     except GeneratorExit:
         raise
-    except BaseException:
+    except BaseException as error:
         yield RELEASE
+        yield _failed(error)
         raise
     yield SEAL
     if not loaded.fits:
@@ -299,6 +297,17 @@ def _load_and_fill() -> Steps:
 def _load_alone() -> Steps:
     """Load without a lease: nothing is cached, and only who has joined by now may share it."""
     yield SEAL
-    loaded = yield LOAD
+    try:
+        loaded = yield LOAD
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        yield _failed(error)
+        raise
     yield Settle(loaded)
     return loaded.value
+
+
+def _failed(error: BaseException) -> Settle:
+    """Share a failure of the load; an interruption of the leader is nobody else's."""
+    return Settle(error if isinstance(error, Exception) else None)

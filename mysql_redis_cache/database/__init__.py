@@ -14,7 +14,7 @@ from mysql_redis_cache.rows import Row
 from mysql_redis_cache.scanner import tokens
 
 from .connection import Connection, LostUnanswered, Overdue
-from .failures import err
+from .failures import err, is_failure
 from .pool import Lease, Pool
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.sql import Statement
     from mysql_redis_cache.wire import Reply
 
-__all__ = ["Connection", "Database", "Lease", "Pool", "Row", "Session", "WriteResult"]
+__all__ = ["Connection", "Database", "Lease", "Pool", "Row", "Session", "WriteResult", "is_failure"]
 
 _NO_BACKSLASH_ESCAPES = 512
 

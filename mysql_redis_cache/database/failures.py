@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mysql_redis_cache.errors import MRCError
+
 # Not ``pymysql.err``: Django on ``install_as_MySQLdb`` imports the driver's modules a second time, as
 # ``MySQLdb.err`` and so on, and that attribute is the second one then. These are the classes that are raised.
 if TYPE_CHECKING:
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 else:
     from pymysql.connections import err
 
-__all__ = ["err", "errno_of", "is_answer", "is_unavailable"]
+__all__ = ["err", "errno_of", "is_answer", "is_failure", "is_unavailable"]
 
 # Server errors after which the session is over, or that say it never began:
 # https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html, https://mariadb.com/kb/en/mariadb-error-codes/
@@ -56,6 +58,11 @@ _LOST = frozenset(
         2055,  # lost, with the system's error
     ]
 )
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether a query raised *error* of its own accord: everybody who asked the same would be told so."""
+    return isinstance(error, (err.Error, MRCError, TypeError, ValueError))
 
 
 def errno_of(error: BaseException) -> int | None:

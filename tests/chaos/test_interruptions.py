@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import random
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mysql_redis_cache import MRCClient
-from tests.support.alarms import Interrupted, alarms
+from mysql_redis_cache.keys import lease_name
+from mysql_redis_cache.readthrough import Fill, Wait
+from tests.support.alarms import Interrupted, alarms, strike
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,25 +136,6 @@ def test_alarms_at_any_moment(mysql_url: str, redis_url: str, redis_client: redi
     assert interrupted > OPERATIONS / 20
 
 
-def strike(victim: threading.Thread) -> None:
-    """Raise in *victim*, unless it is starting a thread.
-
-    Until that has begun, CPython takes it for its parent, kills it, and the parent waits for it for ever.
-    """
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(10)  # nothing else runs between looking and raising
-    try:
-        frame = sys._current_frames().get(victim.ident or 0)
-        while frame is not None and frame.f_code is not threading.Thread.start.__code__:
-            frame = frame.f_back
-        if frame is None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(victim.ident or 0), ctypes.py_object(Interrupted)
-            )
-    finally:
-        sys.setswitchinterval(interval)
-
-
 def test_exceptions_raised_in_threads(mysql_url: str, redis_url: str, redis_client: redis.Redis) -> None:
     """As Python's PyThreadState_SetAsyncExc does, in several threads at once."""
     before = len(redis_client.client_list())
@@ -195,3 +179,91 @@ def test_exceptions_raised_in_threads(mysql_url: str, redis_url: str, redis_clie
     assert counts["wrong"] == 0
     assert not failures
     assert counts["interrupted"] > 20
+
+
+@pytest.mark.parametrize("stage", ["acquire", "fill"])
+def test_an_interrupted_read_gives_its_lease_back(
+    stage: str, mysql_url: str, redis_url: str, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Struck when Redis has the command and the answer is not in yet: the next reader need not wait."""
+    with MRCClient(mysql_url, redis_url) as client:
+        entries: Any = client.core.entries
+        real = getattr(entries, stage)
+
+        def struck(*args: Any) -> Any:
+            if stage == "acquire":
+                real(*args)
+                assert redis_client.keys("*:lease")
+            raise Interrupted
+
+        with monkeypatch.context() as patched:
+            patched.setattr(entries, stage, struck)
+            with pytest.raises(Interrupted):
+                cached(client, 1)
+        until = time.monotonic() + 5  # of the ten seconds of a lease
+        while redis_client.keys("*:lease") and time.monotonic() < until:
+            time.sleep(0.01)
+
+        assert not redis_client.keys("*:lease")
+        assert not client.core._keeper._held
+        assert cached(client, 1)
+
+
+def test_a_lease_whose_read_got_lost_is_not_renewed(
+    mysql_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Struck once more while it ends, a read gives nothing back; its lease must not be kept for it."""
+    with MRCClient(mysql_url, redis_url) as client:
+        core: Any = client.core
+
+        def struck(*_: Any) -> Any:
+            raise Interrupted
+
+        with monkeypatch.context() as patched:
+            for each in ("fill", "end"):
+                patched.setattr(core, each, struck)
+            client._performers[Fill] = struck
+            with pytest.raises(Interrupted):
+                cached(client, 1)
+        gc.collect()
+        ((_, renew),) = core._keeper._held.values()
+
+        assert not renew()
+
+
+@pytest.mark.parametrize("stage", ["loading", "waiting"])
+def test_an_interruption_is_nobody_elses(
+    stage: str, mysql_url: str, redis_url: str, redis_client: redis.Redis
+) -> None:
+    """The one who is struck raises it; those who waited for his load start over and get their rows."""
+    with MRCClient(mysql_url, redis_url) as client:
+        core: Any = client.core
+        key = client.get_key_from_query(*arguments(1)).encode()
+        strikes = [Interrupted()]
+
+        def strike_the_leader(real: Callable[..., Any], *args: Any, **options: Any) -> Any:
+            if not strikes:
+                return real(*args, **options)
+            strike = strikes.pop()
+            flight = core.flights._open[key]
+            while not flight._wakers:  # until somebody waits for it
+                time.sleep(0.001)
+            redis_client.delete(lease_name(key))
+            raise strike
+
+        if stage == "loading":
+            core.database.query = partial(strike_the_leader, core.database.query)
+        else:
+            redis_client.set(lease_name(key), b"somebody else's", px=60_000)
+            client._performers[Wait] = partial(strike_the_leader, client._performers[Wait])
+        with ThreadPoolExecutor(2) as threads:
+            outcomes = list(threads.map(partial(outcome_of, client), [1, 1]))
+
+        assert sorted(outcomes, key=str) == [Interrupted, True]
+
+
+def outcome_of(client: MRCClient, number: int) -> object:
+    try:
+        return cached(client, number)
+    except Exception as error:
+        return type(error)

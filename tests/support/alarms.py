@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
+import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Interrupted", "alarms"]
+__all__ = ["Interrupted", "alarms", "strike"]
 
 
 class Interrupted(Exception):
@@ -34,3 +37,22 @@ def alarms() -> Iterator[Callable[[float], None]]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def strike(victim: threading.Thread) -> None:
+    """Raise in *victim*, unless it is starting a thread.
+
+    Until that has begun, CPython takes it for its parent, kills it, and the parent waits for it for ever.
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(10)  # nothing else runs between looking and raising
+    try:
+        frame = sys._current_frames().get(victim.ident or 0)
+        while frame is not None and frame.f_code is not threading.Thread.start.__code__:
+            frame = frame.f_back
+        if frame is None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(victim.ident or 0), ctypes.py_object(Interrupted)
+            )
+    finally:
+        sys.setswitchinterval(interval)
