@@ -16,7 +16,7 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -26,15 +26,18 @@ from .buffers import revive, take_out, write_buffer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Dates", "decode", "encode", "encode_rows"]
+__all__ = ["Between", "Dates", "decode", "encode", "encode_rows"]
 
 Dates = Literal["iso", "npm"]
+Between: TypeAlias = "Callable[[], object] | None"
 
 MAX_DEPTH = 250
 """How deep lists and dicts may nest: what orjson writes, and far below what any reader takes."""
 
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
-_LARGE = 1 << 20  # bytes of JSON
+_LARGE = 1 << 17  # bytes of JSON
+_PART = 1 << 17
+_NEXT_ROW = b'},{"'
 _BUFFER = b"Buffer"  # without its quotes: bytes as frequent as those make the search four times as slow
 _OPTIONS = {
     # Dataclasses are passed to our own hook: orjson would leave out fields whose name begins with "_".
@@ -82,11 +85,13 @@ def encode_rows(rows: object) -> bytes:
         return encode(rows)
 
 
-def decode(payload: bytes) -> object:
+def decode(payload: bytes, between: Between = None) -> object:
     """Turn JSON bytes back into a value.
 
     Args:
         payload: what ``encode``, ``encode_rows`` or another writer stored.
+        between: called again and again while many rows are decoded, a millisecond apart or so, for nothing
+            else runs in the interpreter meanwhile.
 
     Returns:
         The value; ``{"type":"Buffer","data":[…]}``, at any depth, as bytes.
@@ -95,15 +100,36 @@ def decode(payload: bytes) -> object:
         ValueError: it is not JSON (NaN, Infinity and a byte order mark are not), or nests too deep to read.
     """
     if len(payload) > _LARGE:
-        return _decode_large(payload)
+        return _decode_large(payload, between)
     value = _load(payload)
     return revive(value) if _BUFFER in payload else value
 
 
-def _decode_large(payload: bytes) -> object:
+def _decode_large(payload: bytes, between: Between) -> object:
     rest, taken = take_out(payload)
-    value = _load(rest)
+    value = _load(rest) if between is None else _load_rows(rest, between)
     return revive(value, taken) if _BUFFER in rest else value
+
+
+def _load_rows(payload: bytes, between: Callable[[], object]) -> object:
+    """Read a list of objects a part at a time.
+
+    What looks like the end of one object and the start of the next is that: in a string its quote would be
+    escaped. If it is deeper inside, the brackets of the part do not match, and the whole is read at once.
+    """
+    if not payload.startswith(b"[{"):
+        return _load(payload)
+    rows: list[object] = []
+    start = 1
+    try:
+        while (end := payload.find(_NEXT_ROW, start + _PART)) >= 0:
+            rows += orjson.loads(b"[%b}]" % payload[start:end])
+            start = end + 2
+            between()
+        rows += orjson.loads(b"[%b" % payload[start:])
+    except orjson.JSONDecodeError:
+        return _load(payload)
+    return rows
 
 
 def _load(payload: bytes) -> object:

@@ -124,6 +124,14 @@ class Entries:
         """Store the entry whoever holds its lease, and revoke that."""
         self._link.script(PUT, (name.key, name.lease, *name.tracks), payload, lifetime, name.horizon)
 
+    def put_many(self, puts: Sequence[tuple[Name, bytes, int]]) -> list[Refused | None]:
+        """Do what ``put`` does for several entries in one round trip; a refusal is returned in its place."""
+        runs = [
+            (PUT, (name.key, name.lease, *name.tracks), (payload, lifetime, name.horizon))
+            for name, payload, lifetime in puts
+        ]
+        return [reply if isinstance(reply, Refused) else None for reply in self._link.scripts(runs)]
+
     def unlink(self, key: bytes, lease: bytes) -> bool:
         """Delete an entry and its lease; return whether the entry was there."""
         replies = self._link.calls([(b"UNLINK", lease), (b"UNLINK", key)])

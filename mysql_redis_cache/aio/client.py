@@ -24,6 +24,7 @@ from mysql_redis_cache.core import Core, loading
 from mysql_redis_cache.drops import DROP_TIMEOUT
 from mysql_redis_cache.policy import DEFAULT_TTL
 from mysql_redis_cache.readmany import AcquireMany, GetMany, JoinNow, Perform, read_many
+from mysql_redis_cache.reads import Write
 from mysql_redis_cache.readthrough import (
     GET,
     Acquire,
@@ -43,7 +44,7 @@ from mysql_redis_cache.readthrough import (
 from mysql_redis_cache.transaction import inside, transaction
 
 from .gather import Gather
-from .threads import hop, native_loop, shielded, soon
+from .threads import breathe, hop, native_loop, shielded, soon
 from .transaction import AsyncTransaction, Opening
 from .workers import Workers
 
@@ -76,7 +77,8 @@ class _Here:
     def __init__(self, core: Core, limiter: anyio.CapacityLimiter | None, workers: Workers) -> None:
         self.limiter = limiter or anyio.CapacityLimiter(core.database.pool.size)
         self.redis_limiter = anyio.CapacityLimiter(REDIS_THREADS)
-        self.gather = Gather(core.fetch_many, core.decode_many, workers)
+        self.reads = Gather(core.fetch_many, workers, partial(core.decode_many, between=breathe))
+        self.writes = Gather(core.write_many, workers)
 
 
 class AsyncMRCClient:
@@ -227,7 +229,7 @@ class AsyncMRCClient:
         if core.entries is None:
             return default
         read = core.reads.of_function(query, params, param_names, DEFAULT_TTL)
-        entry = await self._here().gather.get(read)
+        entry = await self._here().reads.get(read)
         return entry.value if isinstance(entry, Entry) else default
 
     async def write_to_cache(
@@ -239,8 +241,10 @@ class AsyncMRCClient:
         ttl: float | timedelta = DEFAULT_TTL,
     ) -> None:
         """Cache *value*; as ``MRCClient.write_to_cache``."""
-        write = partial(self._client.write_to_cache, query, value, params, param_names, ttl)
-        await hop(write, self._here().redis_limiter)
+        core = self._core
+        core.check_open()
+        read = core.reads.of_function(query, params, param_names, ttl)
+        await self._here().writes.get(Write(read, value))
 
     def get_key_from_query(
         self, query: str, params: Sequence[object] | None = None, param_names: Sequence[str] = ()
@@ -344,7 +348,7 @@ class AsyncMRCClient:
 
     async def _run(self, steps: Steps, read: Read) -> Any:
         """Drive *steps* to their end."""
-        get = self._here().gather.get
+        get = self._here().reads.get
         try:
             step = steps.send(None)
             while True:
@@ -392,7 +396,7 @@ class AsyncMRCClient:
                 return await self._performers[type(step)](read, step)
 
     async def _get(self, read: Read, step: Get) -> Entry | Claim | None:  # noqa: ARG002 - a step's performer
-        return await self._here().gather.get(read)  # type: ignore[no-any-return]
+        return await self._here().reads.get(read)  # type: ignore[no-any-return]
 
     async def _in_redis_thread(self, perform: Callable[[Read, Any], T], read: Read, step: Step) -> T:
         return await hop(partial(perform, read, step), self._here().redis_limiter)
@@ -408,7 +412,7 @@ class AsyncMRCClient:
         payload = flight.landing.payload if flight.landing is not None else None
         if payload is None or len(payload) <= DECODED_IN_LOOP:
             return self._core.landed(flight)
-        return await hop(partial(self._core.landed, flight), self._here().redis_limiter)
+        return await hop(partial(self._core.landed, flight, breathe), self._here().redis_limiter)
 
     async def _load(self, read: Read, step: Load) -> Loaded:  # noqa: ARG002 - a step's performer
         load = read.load
@@ -419,7 +423,7 @@ class AsyncMRCClient:
         began = time.monotonic()
         value = await self._await_function(read.key, load)
         self._core.note_load_time(read, time.monotonic() - began)
-        return await hop(partial(self._core.loaded, value), self._here().limiter)
+        return await hop(partial(self._core.loaded, value, breathe), self._here().limiter)
 
     async def _await_function(self, key: str, load: _Awaited) -> Any:
         """Call the user's function, marked as the load of the key, so that it may read that key itself."""

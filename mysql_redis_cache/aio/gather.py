@@ -1,11 +1,11 @@
-"""Concurrent reads of one event loop in one thread hop and one round trip.
+"""Concurrent reads, or writes, of one event loop in one thread hop and one round trip.
 
-Whoever wants an entry joins the batch that is forming. With none out it goes to a thread at once, and stays
+Each joins the batch that is forming. With none out it goes to a thread at once, and stays
 open until the thread begins, so all who are ready by then are in it. While a batch is out the next one forms;
 so the more callers there are, the less each costs.
 
 The thread publishes what it found, and publishing sends the next batch: no caller is needed for another's
-read, so any of them may be cancelled at any moment. No task or timer outlives the callers.
+call, so any of them may be cancelled at any moment. No task or timer outlives the callers.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from __future__ import annotations
 import threading
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 import anyio
 
 from mysql_redis_cache.entries import Found
+from mysql_redis_cache.errors import fresh
 
 from .threads import promise, soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from mysql_redis_cache.reads import Read
 
     from .workers import Workers
 
@@ -45,43 +44,47 @@ MAX_OUT = 4
 PATIENCE = 0.002
 
 
-class _Batch:
-    """Reads that go to Redis together, and the promises that their callers wait for."""
+class Asks(Protocol):
+    """One call: a read or a write of an entry."""
 
-    __slots__ = ("promises", "reads", "room", "sent")
+    @property
+    def query(self) -> str:
+        """What it asks for, less the params: calls of one query tend to have answers of one size."""
+        ...
+
+
+T = TypeVar("T", bound=Asks)
+
+
+class _Batch:
+    """Calls that go to Redis together, and the promises that their callers wait for."""
+
+    __slots__ = ("asked", "promises", "room", "sent")
 
     def __init__(self) -> None:
-        self.reads: list[Read] = []
+        self.asked: list[Any] = []
         self.promises: list[Any] = []
         self.room = MAX_BYTES
         self.sent: Any = None  # a promise, if somebody waits for it
 
 
-class _Failed:
-    """What a read got instead of an outcome."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-
-class Gather:
-    """Gathers the concurrent reads of one event loop into batches.
+class Gather(Generic[T]):
+    """Gathers the concurrent calls of one event loop into batches.
 
     Args:
-        fetch: gets what Redis holds for several reads, in one round trip; called in a thread.
-        decode: makes outcomes of that; called in a thread, for one large value at a time.
+        perform: gets what Redis answers to several, in one round trip; called in a thread.
         workers: the threads.
+        decode: makes outcomes of the answers; called in a thread, for one large value at a time. Without it
+            the answers are the outcomes.
     """
 
     def __init__(
         self,
-        fetch: Callable[[Sequence[Read]], Sequence[Any]],
-        decode: Callable[[Sequence[Read], Sequence[Any]], Sequence[Any]],
+        perform: Callable[[Sequence[T]], Sequence[Any]],
         workers: Workers,
+        decode: Callable[[Sequence[T], Sequence[Any]], Sequence[Any]] | None = None,
     ) -> None:
-        self._fetch = fetch
+        self._perform = perform
         self._decode = decode
         self._workers = workers
         self._lock = threading.Lock()  # between joining a batch, in the loop, and closing it, in its thread
@@ -90,23 +93,23 @@ class Gather:
         self._out = 0
         self._sizes: dict[str, int] = {}
 
-    async def get(self, read: Read) -> Any:
-        """Return the outcome of *read*."""
+    async def get(self, asks: T) -> Any:
+        """Return the outcome of one call, or raise it if it is an exception."""
         mine = promise()
-        size = self._sizes.get(read.query, UNKNOWN_BYTES)
+        size = self._sizes.get(asks.query, UNKNOWN_BYTES)
         with self._lock:
             batch = self._forming
-            opens = batch is None or len(batch.reads) >= MAX_BATCH or batch.room <= 0
+            opens = batch is None or len(batch.asked) >= MAX_BATCH or batch.room <= 0
             if batch is None or opens:
                 batch = self._forming = _Batch()
             batch.room -= size
-            batch.reads.append(read)
+            batch.asked.append(asks)
             batch.promises.append(mine)
         if opens:
             await self._opened(batch)
         outcome = await mine
-        if type(outcome) is _Failed:
-            raise outcome.error
+        if isinstance(outcome, Exception):
+            raise fresh(outcome) from outcome
         return outcome
 
     async def _opened(self, batch: _Batch) -> None:
@@ -130,7 +133,7 @@ class Gather:
             self._workers.run(partial(self._run, batch, soon()))
         except RuntimeError as error:  # no more threads
             self._close(batch)
-            _publish(batch.promises, [_Failed(error)] * len(batch.promises))
+            _publish(batch.promises, [error] * len(batch.promises))
             self._came_back()
 
     def _came_back(self) -> None:
@@ -145,40 +148,42 @@ class Gather:
                 self._forming = None
 
     def _run(self, batch: _Batch, call_soon: CallSoon) -> None:
-        """Read the entries of *batch*, in a thread, and have the loop publish them."""
+        """Perform a batch, in a thread, and have the loop publish the outcomes."""
         self._close(batch)
         try:
-            found = self._fetch(batch.reads)
+            answers = self._perform(batch.asked)
         except Exception as error:  # noqa: BLE001 - everybody in the batch raises it
-            call_soon(partial(self._finish, batch.promises, [_Failed(error)] * len(batch.reads)))
+            call_soon(partial(self._finish, batch.promises, [error] * len(batch.asked)))
             return
-        *early, last = self._parts(batch, found)
+        *early, last = self._parts(batch, answers)
         for part in early:
             call_soon(partial(_publish, part.promises, self._outcomes(part)))
         call_soon(partial(self._finish, last.promises, self._outcomes(last)))
 
-    def _parts(self, batch: _Batch, found: Sequence[Any]) -> list[_Part]:
+    def _parts(self, batch: _Batch, answers: Sequence[Any]) -> list[_Part]:
         """Return what is to be published together: the small values, then the large ones singly."""
-        whole = _Part(batch.reads, found, batch.promises)
-        sizes = list(map(_size, found))
-        self._note_sizes(batch.reads, sizes)
+        whole = _Part(batch.asked, answers, batch.promises)
+        sizes = list(map(_size, answers))
+        self._note_sizes(batch.asked, sizes)
         if max(sizes) <= LARGE_BYTES:
             return [whole]
         large = [place for place, size in enumerate(sizes) if size > LARGE_BYTES]
         small = [place for place, size in enumerate(sizes) if size <= LARGE_BYTES]
         return [_pick(whole, places) for places in (small, *([place] for place in large)) if places]
 
-    def _note_sizes(self, reads: Sequence[Read], sizes: Sequence[int]) -> None:
+    def _note_sizes(self, asked: Sequence[Asks], sizes: Sequence[int]) -> None:
         known = self._sizes
         if len(known) > SIZES_KEPT:
             known.clear()
-        known.update({read.query: size for read, size in zip(reads, sizes, strict=True) if size})
+        known.update({asks.query: size for asks, size in zip(asked, sizes, strict=True) if size})
 
     def _outcomes(self, part: _Part) -> Sequence[Any]:
+        if self._decode is None:
+            return part.answers
         try:
-            return self._decode(part.reads, part.found)
+            return self._decode(part.asked, part.answers)
         except Exception as error:  # noqa: BLE001 - everybody in the part raises it
-            return [_Failed(error)] * len(part.reads)
+            return [error] * len(part.asked)
 
     def _finish(self, promises: Sequence[Any], outcomes: Sequence[Any]) -> None:
         _publish(promises, outcomes)
@@ -186,8 +191,8 @@ class Gather:
 
 
 class _Part(NamedTuple):
-    reads: Sequence[Read]
-    found: Sequence[Any]
+    asked: Sequence[Any]
+    answers: Sequence[Any]
     promises: Sequence[Any]
 
 
@@ -195,9 +200,10 @@ def _pick(part: _Part, places: Sequence[int]) -> _Part:
     return _Part(*([column[place] for place in places] for column in part))
 
 
-def _size(found: Any) -> int:
-    """Return the bytes of what Redis holds for one read; of nothing, 0."""
-    return len(found) if type(found) is bytes else len(found.payload) if type(found) is Found else 0
+def _size(answer: object) -> int:
+    """Return the bytes of what Redis holds; of nothing, 0."""
+    payload = answer.payload if isinstance(answer, Found) else answer
+    return len(payload) if isinstance(payload, bytes) else 0
 
 
 def _publish(promises: Sequence[Any], outcomes: Sequence[Any]) -> None:

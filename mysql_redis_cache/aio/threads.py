@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,9 +15,17 @@ import anyio.to_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["hop", "native_loop", "promise", "shielded", "soon"]
+__all__ = ["breathe", "hop", "native_loop", "promise", "shielded", "soon"]
 
 T = TypeVar("T")
+
+# Long enough for another thread to notice that the interpreter is free, and to take it.
+BREATH = 0.00005
+
+
+def breathe() -> None:
+    """Let the event loop run; called by a thread that computes for long."""
+    time.sleep(BREATH)
 
 
 async def hop(call: Callable[[], T], limiter: anyio.CapacityLimiter) -> T:

@@ -403,3 +403,45 @@ def test_decode_never_raises_anything_but_value_errors(name: str) -> None:
             damaged[at : at + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 3))
         with suppress(ValueError):
             codec.decode(bytes(damaged))
+
+
+TREES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+    | st.sampled_from(['},{"', '[{"a":1},{"a":2}]', '\\"},{\\"', "é},{\U0001f600"])
+    | st.binary(max_size=10),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=5), TREES, max_size=4), max_size=12) | TREES)
+def test_a_value_read_in_parts_is_the_value(value: object) -> None:
+    """Wherever the parts begin and end, also amid what only looks like the border of two rows."""
+    payload = codec.encode(value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec, "_LARGE", 1)
+        patch.setattr(codec, "_PART", 8)
+        assert codec.decode(payload, lambda: None) == codec.decode(payload)
+
+
+def test_much_is_read_with_breaks() -> None:
+    """About every millisecond something else may run."""
+    rows = [{"n": number, "text": "x" * 80} for number in range(20_000)]
+    breaks: list[int] = []
+
+    assert codec.decode(codec.encode(rows), lambda: breaks.append(1)) == rows
+    assert len(breaks) >= 10
+
+
+@pytest.mark.parametrize("text", ['[{"a":1},{"a":2', '[{"a":1},{"a":2}', '[{"a":1},{"a":x}]', '[{"a":1},{"'])
+def test_what_is_not_json_is_not_in_parts_either(text: str) -> None:
+    """A part that reads well does not make the whole so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec, "_LARGE", 1)
+        patch.setattr(codec, "_PART", 1)
+        with pytest.raises(ValueError, match="not JSON"):
+            codec.decode(text.encode(), lambda: None)
