@@ -195,16 +195,17 @@ def _text(value: str, no_backslash_escapes: bool) -> str:
 
 
 def _encodable(text: str) -> str:
-    if text.isascii():
+    if text.isascii() or _is_encodable(text):
         return text
+    raise Unsendable("holds a lone surrogate, which UTF-8 cannot carry: clean it or pass bytes", ValueError)
+
+
+def _is_encodable(text: str) -> bool:
     try:
         text.encode()
-    except UnicodeEncodeError:
-        # `from None`: the codec's own error quotes the whole value.
-        raise Unsendable(
-            "holds a lone surrogate, which UTF-8 cannot carry: clean it or pass bytes", ValueError
-        ) from None
-    return text
+    except UnicodeEncodeError:  # not to be chained: it holds the whole value
+        return False
+    return True
 
 
 def _binary(value: bytes | bytearray | memoryview, _mode: bool) -> str:

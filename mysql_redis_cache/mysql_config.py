@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from mysql_redis_cache.pairs import SURROGATE
 
 __all__ = ["MySQLConfig", "parse_mysql_config"]
 
@@ -114,14 +116,11 @@ def _with_database(options: dict[str, object]) -> dict[str, object]:
 
 def _url_options(url: str) -> dict[str, object]:
     """Take a URL apart. Errors do not quote it, nor chain those that do: it holds the password."""
-    bad_url = "mysql_config is not a valid URL; percent-encode special characters in user and password"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError(bad_url) from None
-    if "@" in parts.path + parts.query + parts.fragment:  # a password went on there
-        raise ValueError(bad_url)
+    parts = _split(url)
+    if parts is None or "@" in parts.path + parts.query + parts.fragment:  # there a password went on
+        raise ValueError(
+            "mysql_config is not a valid URL; percent-encode special characters in user and password"
+        )
     if parts.scheme != "mysql":
         raise ValueError(f"mysql_config URL must begin with mysql://, not {parts.scheme or '(nothing)'}://")
     options: dict[str, object] = {}
@@ -131,7 +130,7 @@ def _url_options(url: str) -> dict[str, object]:
         options[name] = value
     located = {
         "host": parts.hostname,
-        "port": port,
+        "port": parts.port,
         "user": parts.username and unquote(parts.username),
         "password": parts.password and unquote(parts.password),
         "database": unquote(parts.path.strip("/")),
@@ -142,12 +141,23 @@ def _url_options(url: str) -> dict[str, object]:
     return options
 
 
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # may be none
+    except ValueError:
+        return None
+    return parts
+
+
 # --- the options -------------------------------------------------------------------------------------------
 
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"mysql_config {name} must be a str, not {type(value).__name__}")
+    if SURROGATE.search(value):
+        raise ValueError(f"mysql_config {name} holds a lone surrogate, which UTF-8 cannot carry")
     return value
 
 

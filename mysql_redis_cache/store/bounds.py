@@ -10,6 +10,8 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.retry import Retry
 
+from mysql_redis_cache.pairs import SURROGATE
+
 from .replies import Parser
 from .sharing import sharing
 
@@ -47,6 +49,9 @@ def bounded(options: Mapping[str, Any], timeout: float = TIMEOUT) -> dict[str, A
         taken["db"] = str(taken["db"])  # for SELECT: hiredis must not be given numbers (see single.py)
     if taken.get("ssl_keyfile") or taken.get("ssl_certfile"):
         taken.setdefault("ssl_password", "")  # without one OpenSSL would ask at the terminal, and wait
+    for name in ("username", "password"):
+        if not isinstance(taken.get(name, ""), (str, bytes)) or _is_cut(taken.get(name, "")):
+            raise ValueError(f"redis_config: {name} must be a str without half surrogate pairs, or bytes")
     for name in ("socket_timeout", "socket_connect_timeout"):
         taken.setdefault(name, timeout)
         if not isinstance(taken[name], (int, float)) or not taken[name] > 0:
@@ -59,6 +64,10 @@ def bounded(options: Mapping[str, Any], timeout: float = TIMEOUT) -> dict[str, A
         "parser_class": Parser,
         "redis_connect_func": _connect_whole,
     }
+
+
+def _is_cut(text: str | bytes) -> bool:
+    return isinstance(text, str) and SURROGATE.search(text) is not None
 
 
 def checked_maker(kind: type[Any], arguments: Mapping[str, Any]) -> Callable[[], Any]:

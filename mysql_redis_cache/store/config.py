@@ -65,14 +65,12 @@ def link(config: Mapping[str, Any] | str | object, *, timeout: float = TIMEOUT) 
 
 
 def _from_url(url: str, timeout: float) -> Link:
-    try:
-        options = parse_url(url)
-        parts = urlsplit(url)
-    except ValueError:
-        # Its words may hold a piece of a password that was not percent-encoded.
-        raise _bad_url() from None
-    if "@" in parts.path + parts.query + parts.fragment:  # a password went on there
-        raise _bad_url()
+    options = _url_options(url)
+    if options is None:
+        raise ValueError(
+            "redis_config is not a redis://, rediss:// or unix:// URL, or a part of it has a bad value; "
+            "in a password, percent-encode special characters"
+        )
     options.pop("timeout", None)  # redis-py's, for its pool
     kind = options.pop("connection_class", redis.Connection)
     if "path" in options:
@@ -82,11 +80,14 @@ def _from_url(url: str, timeout: float) -> Link:
     )
 
 
-def _bad_url() -> ValueError:
-    return ValueError(
-        "redis_config is not a redis://, rediss:// or unix:// URL, or a part of it has a bad value; "
-        "in a password, percent-encode special characters"
-    )
+def _url_options(url: str) -> dict[str, Any] | None:
+    """Take a URL apart; ``None`` if that fails, without words that may quote a piece of a password."""
+    try:
+        options = dict(parse_url(url))
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return None if "@" in parts.path + parts.query + parts.fragment else options  # there a password went on
 
 
 def _from_options(options: Mapping[str, Any], timeout: float) -> Link:

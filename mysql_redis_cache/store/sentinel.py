@@ -52,13 +52,21 @@ class Masters:
     def _new_pool(self) -> SentinelConnectionPool:
         sentinel = copy.copy(self._given.sentinel_manager)
         sentinel.sentinels = [
-            redis.Redis(connection_pool=redis.ConnectionPool(connection_class=kind, **arguments))
+            _Asked(connection_pool=redis.ConnectionPool(connection_class=kind, **arguments))
             for kind, arguments in self._asked
         ]
         kind = sharing(self._given.connection_class)
         pool = _Pool(self._given.service_name, sentinel, connection_class=kind, **self._taken)  # type: ignore[no-untyped-call]
         pool.masters = self
         return pool
+
+
+class _Asked(redis.Redis):
+    """A sentinel; some versions of redis-py show its password in an error that no master was found."""
+
+    def __repr__(self) -> str:
+        place = self.connection_pool.connection_kwargs
+        return f"<sentinel {place.get('host')}:{place.get('port')}>"
 
 
 class _Pool(SentinelConnectionPool):

@@ -273,15 +273,12 @@ def _texts(command: Sequence[Any]) -> list[Any]:
 def failure(error: Exception) -> CacheUnavailable:
     """Return what *error* of redis-py or of a socket is called outside this room."""
     if isinstance(error, redis_errors.ResponseError):
-        return _moved(str(error), error) or _refused(str(error))
+        # An unknown command is quoted with its arguments, and those hold passwords and parameter values.
+        error.args = (str(error).partition(", with args")[0],)
+        return _moved(str(error), error) or Refused(f"Redis refused a command: {error}")
     kind = Silent if isinstance(error, (redis_errors.TimeoutError, TimeoutError)) else CacheUnavailable
     what_to_do = advice(error, "ssl_ca_certs", "ssl_certfile and ssl_keyfile")
     return kind(f"Redis is not available: {type(error).__name__}: {error}{what_to_do}")
-
-
-def _refused(text: str) -> Refused:
-    # An unknown command is quoted with its arguments, and those hold parameter values.
-    return Refused(f"Redis refused a command: {text.partition(', with args')[0]}")
 
 
 def _moved(text: str, error: redis_errors.ResponseError) -> Moved | None:
