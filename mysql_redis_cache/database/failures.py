@@ -42,6 +42,12 @@ _REFUSALS = frozenset(
 )
 # Answers that say what was wrong, after which the server hangs up.
 _LAST_ANSWERS = frozenset([1153])  # packet larger than max_allowed_packet
+_DEMOTIONS = frozenset(
+    [
+        1290,  # the server runs with --read-only (or another option) and so does not execute this
+        1836,  # read-only mode
+    ]
+)
 _LOST = frozenset(
     [
         0,  # the connection is closed
@@ -89,3 +95,8 @@ def is_unavailable(error: err.Error) -> bool:
     if errno is None:
         return isinstance(error, err.InternalError)  # PyMySQL: packet sequence number wrong
     return errno in _LOST or errno in _FAREWELLS or errno in _REFUSALS
+
+
+def is_demotion(error: BaseException) -> bool:
+    """Whether *error* says that the server takes no writes: behind its name there may be another by now."""
+    return errno_of(error) in _DEMOTIONS

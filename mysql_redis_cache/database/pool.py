@@ -19,7 +19,7 @@ from mysql_redis_cache.errors import ClosedError, DatabaseUnavailable, PoolTimeo
 from mysql_redis_cache.tls import SharedContext, advice
 
 from .connection import Connection
-from .failures import err, errno_of, is_answer, is_unavailable
+from .failures import err, errno_of, is_answer, is_demotion, is_unavailable
 from .idle import IdleConnections, raw
 from .slots import Slot, Slots, SlotsClosed
 
@@ -151,6 +151,10 @@ class Pool:
                 raise
             raise translated from error
 
+    def drain(self) -> None:
+        """Close the idle connections, so that later calls open new ones."""
+        self._idle.drop_all()
+
     @property
     def query_timeout(self) -> float | None:
         """How many seconds a statement of ``Database`` may take; ``None`` is without end."""
@@ -230,7 +234,9 @@ class Lease:
     ) -> None:
         steady = self._steady
         try:
-            if steady is not None and self._is_fit(steady, error):
+            if error is not None and is_demotion(error):
+                self._pool.drain()
+            elif steady is not None and self._is_fit(steady, error):
                 self._steady = None
                 self._pool.put(steady)
         finally:

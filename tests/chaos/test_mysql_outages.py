@@ -13,13 +13,16 @@ import pytest
 
 from mysql_redis_cache import DatabaseUnavailable, MRCClient, PoolTimeout
 from tests.support.proxy import Proxy
+from tests.support.tormented import administrator, statements
 from tests.support.urls import mysql_arguments
-from tools.private_servers import PrivateMySQL
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pymysql.connections import Connection
+
+    from tools.private_servers import PrivateMySQL
 
 QUERY = "SELECT id, name FROM users WHERE id = ?"
 ANN = [{"id": 1, "name": "ann"}]
@@ -27,34 +30,17 @@ SOON = 8.0  # generous, for a busy machine
 LIMITS = "connect_timeout=1&read_timeout=1&write_timeout=1&pool_timeout=2"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrivateMySQL]:
+@pytest.fixture
+def server(mysql_to_torment: PrivateMySQL) -> PrivateMySQL:
     """A MySQL to torment; each test leaves it running."""
-    with PrivateMySQL(["--max-connections=12"]) as server:
-        with closing(pymysql.connect(**mysql_arguments(server.url))) as connection:
-            statements(
-                connection,
-                "CREATE DATABASE torment",
-                "CREATE TABLE torment.users (id INT PRIMARY KEY, name VARCHAR(20))",
-                "INSERT INTO torment.users VALUES (1, 'ann'), (2, 'bob')",
-                "CREATE TABLE torment.writes (id INT PRIMARY KEY AUTO_INCREMENT)",
-                "COMMIT",
-            )
-        yield server
+    return mysql_to_torment
 
 
 @pytest.fixture
 def admin(server: PrivateMySQL) -> Iterator[Connection]:
     """A connection behind the library's back."""
-    with closing(pymysql.connect(**mysql_arguments(server.url + "torment"), autocommit=True)) as connection:
+    with closing(administrator(server)) as connection:
         yield connection
-
-
-def statements(connection: Connection, *texts: str) -> Any:
-    with connection.cursor() as cursor:
-        for text in texts:
-            cursor.execute(text)
-        return cursor.fetchall()
 
 
 def url(server: PrivateMySQL, more: str = "maxsize=3") -> str:
@@ -69,15 +55,6 @@ def others(admin: Connection) -> list[int]:
         "AND command <> 'Killed'",
     )
     return [number for (number,) in rows]
-
-
-def wait_until(condition: Any, seconds: float = 10.0) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return bool(condition())
 
 
 def count_of_writes(admin: Connection) -> int:
@@ -183,6 +160,15 @@ def stopped(server: PrivateMySQL) -> Iterator[None]:
 
 
 @contextmanager
+def restarting(server: PrivateMySQL) -> Iterator[None]:
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextmanager
 def frozen(server: PrivateMySQL) -> Iterator[None]:
     server.suspend()
     try:
@@ -212,7 +198,7 @@ def test_hits_and_stale_entries_outlive_mysql(server: PrivateMySQL, redis_url: s
         assert client.get_mysql_pool().in_use == 0
 
 
-@pytest.mark.parametrize("outage", [stopped, frozen])
+@pytest.mark.parametrize("outage", [stopped, restarting, frozen])
 def test_forty_threads_survive_an_outage(server: PrivateMySQL, outage: Any) -> None:
     """Everybody gets rows or a clear error in bounded time, and the whole pool is usable afterwards."""
     wrong: list[object] = []

@@ -54,11 +54,7 @@ class Proxy:
     """
 
     def __init__(self, target: str | int, *, delay: float = 0.0) -> None:
-        self._url = target if isinstance(target, str) else f"tcp://127.0.0.1:{target}"
-        parts = urlsplit(self._url)
-        if parts.hostname is None or parts.port is None:
-            raise ValueError(f"target {target!r} needs a host and a port")
-        self._target = (parts.hostname, parts.port)
+        self.lead_to(target)
         self._ways: dict[Direction, _Way] = {way: _Way() for way in BOTH}
         self._lock = threading.Lock()
         self._links: set[_Link] = set()
@@ -135,6 +131,14 @@ class Proxy:
         self.cut()
 
     # Trouble
+
+    def lead_to(self, target: str | int) -> None:
+        """Connect new connections to another server; open ones stay where they are."""
+        self._url = target if isinstance(target, str) else f"tcp://127.0.0.1:{target}"
+        parts = urlsplit(self._url)
+        if parts.hostname is None or parts.port is None:
+            raise ValueError(f"target {target!r} needs a host and a port")
+        self._target = (parts.hostname, parts.port)
 
     def delay(self, seconds: float, way: Direction | None = None) -> None:
         """Hold every chunk for *seconds*, one way or (by default) each way; 0 ends it."""
