@@ -34,7 +34,7 @@ __all__ = ["Gather"]
 MAX_BATCH = 200
 # Bytes in one batch, by the size that the last answer to the same query had.
 MAX_BYTES = 1 << 20
-UNKNOWN_BYTES = 1 << 16
+UNKNOWN_BYTES = 1 << 14
 # Larger values are published last, one by one: they take a millisecond and more to decode.
 LARGE_BYTES = 1 << 17
 SIZES_KEPT = 1024
