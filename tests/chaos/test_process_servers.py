@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+from celery import Celery
 
 from tests.support.processes import ROOT, ServingProcess, eventually, is_alive
 from tools.private_servers import PrivateRedis
@@ -20,12 +22,14 @@ from tools.private_servers import PrivateRedis
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from celery.result import AsyncResult
     from pymysql.connections import Connection
 
     Serve = Callable[[list[str]], ServingProcess]
 
-WORKERS = 3
-REQUESTS = 60
+# The long form: MRC_CHAOS_REQUESTS=2000 pytest tests/chaos/test_process_servers.py --timeout 600
+REQUESTS = int(os.environ.get("MRC_CHAOS_REQUESTS", "40"))
+WORKERS = 2
 MAXSIZE = 4
 
 GUNICORN = [
@@ -35,6 +39,18 @@ GUNICORN = [
 UWSGI = [
     *(str(Path(sys.executable).parent / "uwsgi"), "--http-socket", "127.0.0.1:PORT", "--master"),
     *("--processes", str(WORKERS), "--module", "tests.support.served:app", "--need-app", "--die-on-term"),
+]
+CELERY = [
+    *("-m", "celery", "--app", "tests.support.tasks", "worker", "--pool", "prefork", "--concurrency"),
+    *(
+        str(WORKERS),
+        "--max-tasks-per-child",
+        "30",
+        "--without-mingle",
+        "--without-gossip",
+        "--loglevel",
+        "WARNING",
+    ),
 ]
 
 
@@ -51,6 +67,7 @@ def served(mysql_url: str, mysql_admin: Connection, cache: str, monkeypatch: pyt
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("SERVED_MYSQL", f"{mysql_url}?maxsize={MAXSIZE}&pool_timeout=10")
     monkeypatch.setenv("SERVED_REDIS", cache)
+    monkeypatch.setenv("SERVED_BEFORE_FORK", "no")
     with mysql_admin.cursor() as cursor:
         cursor.execute("CREATE TABLE IF NOT EXISTS served (id INT PRIMARY KEY, name VARCHAR(40))")
         cursor.executemany("REPLACE INTO served VALUES (%s, %s)", [(n, f"name {n}") for n in range(10)])
@@ -70,7 +87,7 @@ def connected(cache: str, mysql_admin: Connection) -> Iterator[Callable[[], tupl
                     "WHERE db = DATABASE() AND id <> CONNECTION_ID()"
                 )
                 ((mysql,),) = cursor.fetchall()
-            return mysql, len(admin.client_list()) - 1
+            return mysql, sum(one["db"] == "0" for one in admin.client_list()) - 1  # Celery's are in another
 
         yield count
 
@@ -182,7 +199,7 @@ def test_gunicorn(
     serve: Serve, connected: Callable[[], tuple[int, int]], monkeypatch: Any, warm: bool
 ) -> None:
     """Threaded workers, forked before or in the midst of the client's work, and replaced under load."""
-    monkeypatch.setenv("SERVED_WARM", str(int(warm)))
+    monkeypatch.setenv("SERVED_BEFORE_FORK", "busy" if warm else "no")
     server, truth = serve([*GUNICORN, *["--preload"] * warm]), Truth()
     ask_all(server, truth)
     check_together(server, truth)
@@ -200,19 +217,64 @@ def test_gunicorn(
 
 
 @pytest.mark.parametrize(
-    "options",
-    [[], ["--enable-threads"], ["--threads", "3"], ["--threads", "3", "--lazy-apps"]],
-    ids=["as it comes", "threads enabled", "threaded workers", "threaded workers, lazy apps"],
+    ("options", "before"),
+    [
+        ([], "used"),
+        (["--threads", "3"], "used"),
+        # Not without lazy-apps: uWSGI forks while a thread runs Python, and the worker waits for it for ever.
+        (["--threads", "3", "--lazy-apps"], "busy"),
+    ],
+    ids=["as it comes", "threaded workers", "threaded workers, lazy apps"],
 )
-@pytest.mark.parametrize("warm", [False, True], ids=["fresh client", "client in use"])
-def test_uwsgi(serve: Serve, monkeypatch: Any, options: list[str], warm: bool) -> None:
+def test_uwsgi(serve: Serve, monkeypatch: Any, options: list[str], before: str) -> None:
     """It forks without running Python's hooks; the first call in a worker notices."""
-    monkeypatch.setenv("SERVED_WARM", str(int(warm)))
+    monkeypatch.setenv("SERVED_BEFORE_FORK", before)
     server, truth = serve([*UWSGI, *options]), Truth()
     ask_all(server, truth)
     check_together(server, truth)
-    print(server.ask("background"), options)
+    assert server.ask("background")["done"]
     server.stop()
 
     assert not any(map(is_alive, truth.pids))
     check_log(server)
+
+
+@pytest.fixture
+def call(served: None, cache: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AsyncResult]]:
+    """Send a task of ``tests.support.tasks``: its name, then its arguments."""
+    broker = cache.removesuffix("/0") + "/1"
+    monkeypatch.setenv("SERVED_BROKER", broker)
+    with Celery(broker=broker, backend=broker) as app:
+        yield lambda name, *args, **how: app.send_task(f"tests.support.tasks.{name}", args, **how)
+
+
+def test_celery(
+    call: Callable[..., AsyncResult],
+    connected: Callable[[], tuple[int, int]],
+    tmp_path: Path,
+    monkeypatch: Any,
+) -> None:
+    """The prefork pool, forked in the midst of the client's work; its time limit strikes reads anywhere.
+
+    Children are replaced after every twenty tasks, while the others work.
+    """
+    monkeypatch.setenv("SERVED_BEFORE_FORK", "busy")
+    truth = Truth()
+    with ServingProcess(tmp_path, CELERY) as worker:
+        answers = [call("answer", number) for number in range(REQUESTS)]
+        limited = [call("read_on", number, soft_time_limit=0.3) for number in range(6)]
+        limited.append(call("wait_for_mysql", soft_time_limit=0.3))
+        answers += [call("answer", number) for number in range(REQUESTS)]
+        for result in answers:
+            truth.check(result.get(timeout=60))
+        for result in limited:
+            result.get(timeout=60)
+        truth.check_connections()
+        assert len(truth.pids) > WORKERS  # children were replaced
+        idle = [call("in_use") for _ in range(2 * WORKERS)]
+        assert {result.get(timeout=60) for result in idle} == {0}
+        worker.stop()
+
+        assert not any(map(is_alive, truth.pids))
+        check_log(worker)
+    eventually(lambda: connected() == (0, 0), "no connection is left")

@@ -1,7 +1,7 @@
 """What the process servers of tests/chaos serve: a WSGI application with its client made at import.
 
-With ``SERVED_WARM=1`` the client is used at import, too, and threads go on using it, so that a server that
-loads the application before it forks its workers does so in the middle of their work.
+With ``SERVED_BEFORE_FORK=used`` the client is used at import, too; with ``busy`` threads go on using it, so
+that a server that loads the application before it forks its workers does so in the middle of their work.
 """
 
 from __future__ import annotations
@@ -104,14 +104,20 @@ def keep_busy(number: int) -> None:
             traceback.print_exc()  # the tests look for it in the log
 
 
-def warm() -> None:
-    """Use the client before the fork, and go on."""
+def use() -> None:
+    """Use the client before the fork."""
     first = answer(0)
     parent.update(pid=os.getpid(), connection=first["direct"][0]["connection"], redis=first["redis"])
-    for number in range(1, 4):
+
+
+def use_on() -> None:
+    """Use it in threads, too."""
+    for number in (1, 2):
         threading.Thread(target=keep_busy, args=(number,), daemon=True).start()
     time.sleep(0.05)  # so that the fork comes in the middle of it
 
 
-if os.environ.get("SERVED_WARM") == "1":
-    warm()
+if os.environ["SERVED_BEFORE_FORK"] in {"used", "busy"}:
+    use()
+if os.environ["SERVED_BEFORE_FORK"] == "busy":
+    use_on()
