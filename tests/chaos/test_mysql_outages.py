@@ -20,6 +20,7 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import redis
     from pymysql.connections import Connection
 
     from tools.private_servers import PrivateMySQL
@@ -178,12 +179,15 @@ def frozen(server: PrivateMySQL) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("outage", [stopped, frozen])
-def test_hits_and_stale_entries_outlive_mysql(server: PrivateMySQL, redis_url: str, outage: Any) -> None:
+def test_hits_and_stale_entries_outlive_mysql(
+    server: PrivateMySQL, redis_url: str, redis_client: redis.Redis, outage: Any
+) -> None:
     """MySQL killed or frozen: hits go on, stale_if_error serves last rows, misses raise soon."""
     with MRCClient(url(server), redis_url) as client:
         client.query_with_cache(QUERY, [1], ["UserId"], 60)
         client.query_with_cache(QUERY, [2], ["UserId"], 1, stale_if_error=60)
-        time.sleep(2.1)  # past its ttl of 1 s and the jitter, rounded up
+        # Its ttl is over, its grace is not.
+        assert redis_client.expire(client.get_key_from_query(QUERY, [2], ["UserId"]), 59)
         with outage(server):
             assert client.query_with_cache(QUERY, [1], ["UserId"], 60) == ANN
             stale = client.query_with_cache(QUERY, [2], ["UserId"], 1, stale_if_error=60)
@@ -225,7 +229,7 @@ def test_forty_threads_survive_an_outage(server: PrivateMySQL, outage: Any) -> N
             try:
                 time.sleep(0.3)
                 with outage(server):
-                    time.sleep(1.5)
+                    time.sleep(0.8)
                 recovered = wait_until(lambda: _answers(client), 20)
             finally:
                 stop.set()
@@ -289,17 +293,17 @@ def test_without_redis_the_pool_bounds_the_load(server: PrivateMySQL, admin: Con
         with MRCClient(url(server), dead) as client, ThreadPoolExecutor(60) as threads:
             began = time.monotonic()
             answers = list(
-                threads.map(lambda place: client.query_with_cache(slow, [place % 20], ["N"], 60), range(600))
+                threads.map(lambda place: client.query_with_cache(slow, [place % 20], ["N"], 60), range(300))
             )
             took = time.monotonic() - began
             shared = client.stats().get("shared_loads", 0)
     finally:
         done.set()
         watcher.join()
-    print(f"600 reads of 20 keys in {took:.2f} s: {shared} shared a load, at most {most[0]} ran at once")
-    assert [rows[0]["n"] for rows in answers] == [place % 20 for place in range(600)]
+    print(f"300 reads of 20 keys in {took:.2f} s: {shared} shared a load, at most {most[0]} ran at once")
+    assert [rows[0]["n"] for rows in answers] == [place % 20 for place in range(300)]
     assert most[0] <= 3
-    assert shared > 100
+    assert shared > 50
 
 
 def test_without_redis_waiting_for_the_pool_ends_in_a_clear_error(server: PrivateMySQL) -> None:
