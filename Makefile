@@ -9,7 +9,7 @@ BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error Python 3.11 or later is needed (pyt
 RUN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo bench hammer lint check format servers lock clean
+.PHONY: help test demo bench hammer soak lint check format servers lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -29,6 +29,10 @@ bench: ## measure beside other caches; writes docs/benchmarks.md
 hammer: ## look for stale reads from several processes for SECONDS=60, each way to drop
 	@$(BOOTSTRAP) --servers
 	@$(RUN)/python -m tools.hammer $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+soak: ## outages under load for MINUTES=5: does anything grow or go wrong?
+	@$(BOOTSTRAP) --servers test
+	@$(RUN)/python -m tools.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 lint: ## check style and types
 	@$(BOOTSTRAP) --node test lint

@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 import uuid
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,10 +27,12 @@ from tools.hammering import READERS, Board, Orders, read_all, read_and_die, writ
 from tools.private_servers import PrivateMySQL, PrivateRedis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.context import SpawnContext, SpawnProcess
 
-__all__ = ["hammer", "main"]
+    from pymysql.cursors import Cursor
+
+__all__ = ["cursor_at", "hammer", "main", "mysql_server", "run_statement"]
 
 MODES = ("sweep", "index", "cluster")
 # How long a child may take to end by itself.
@@ -78,13 +80,13 @@ def hammer(mysql_url: str, redis_url: str, mode: str, seconds: float) -> Result:
     context = multiprocessing.get_context("spawn")
     name = uuid.uuid4().hex[:8]
     orders = Orders(mysql_url, redis_url, mode, f"hammer{name}", f"hammer_{name}", seconds)
-    _run(mysql_url, f"CREATE TABLE {orders.table} (id INT PRIMARY KEY, version BIGINT NOT NULL)")
+    run_statement(mysql_url, f"CREATE TABLE {orders.table} (id INT PRIMARY KEY, version BIGINT NOT NULL)")
     try:
         rows = ", ".join(f"({number}, 0)" for number in range(orders.keys + orders.cold_keys))
-        _run(mysql_url, f"INSERT INTO {orders.table} VALUES {rows}")
+        run_statement(mysql_url, f"INSERT INTO {orders.table} VALUES {rows}")
         return _run_children(context, Board(context, orders), orders)
     finally:
-        _run(mysql_url, f"DROP TABLE {orders.table}")
+        run_statement(mysql_url, f"DROP TABLE {orders.table}")
 
 
 def _run_children(context: SpawnContext, board: Board, orders: Orders) -> Result:
@@ -135,7 +137,15 @@ def _kill(child: SpawnProcess) -> None:
     child.join(PATIENCE)
 
 
-def _run(mysql_url: str, statement: str) -> None:
+def run_statement(mysql_url: str, statement: str) -> None:
+    """Run a statement behind the library's back."""
+    with cursor_at(mysql_url) as cursor:
+        cursor.execute(statement)
+
+
+@contextmanager
+def cursor_at(mysql_url: str) -> Iterator[Cursor]:
+    """Connect to the schema that the URL names, in autocommit mode."""
     parts = urlsplit(mysql_url)
     connection = pymysql.connect(
         host=parts.hostname,
@@ -146,16 +156,19 @@ def _run(mysql_url: str, statement: str) -> None:
         autocommit=True,
     )
     with closing(connection), connection.cursor() as cursor:
-        cursor.execute(statement)
+        yield cursor
 
 
 def _servers(stack: ExitStack) -> tuple[str, str]:
     """Return the servers that MRC_MYSQL_URL and MRC_REDIS_URL name, or private ones."""
     redis_url = os.environ.get("MRC_REDIS_URL") or stack.enter_context(PrivateRedis()).url
-    mysql_url = os.environ.get("MRC_MYSQL_URL")
-    if mysql_url is None:
-        mysql_url = urlunsplit(urlsplit(stack.enter_context(PrivateMySQL()).url)._replace(path="/mysql"))
-    return mysql_url, redis_url
+    return mysql_server(stack), redis_url
+
+
+def mysql_server(stack: ExitStack) -> str:
+    """Return the URL of the schema that MRC_MYSQL_URL names, or of one on a private server."""
+    named = os.environ.get("MRC_MYSQL_URL")
+    return named or urlunsplit(urlsplit(stack.enter_context(PrivateMySQL()).url)._replace(path="/mysql"))
 
 
 def _print(mode: str, seconds: float, result: Result) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnContext
     from multiprocessing.queues import SimpleQueue
 
-__all__ = ["READERS", "Board", "Orders", "read_all", "read_and_die", "write_and_drop"]
+__all__ = ["READERS", "WAYS_TO_DROP", "Board", "Orders", "read_all", "read_and_die", "write_and_drop"]
 
 READERS = 2
 THREADS = 5
@@ -263,13 +263,12 @@ def write_and_drop(board: Board, orders: Orders, answers: SimpleQueue[Any]) -> N
     """Be the process that writes."""
     lock, counts = threading.Lock(), Counter[str]()
     errors: list[str] = []
-    ways = (_drop_by_server, _drop_by_client, _drop_by_query, _drop_after_commit)
 
     def write() -> None:
         while board.goes_on():
             key = random.randrange(orders.keys)
             try:
-                version = random.choice(ways)(client, server, orders, key)
+                version = random.choice(WAYS_TO_DROP)(client, server, orders, key)
             except Exception as error:
                 errors.append(f"{type(error).__name__}: {error}")
                 continue
@@ -312,3 +311,7 @@ def _drop_after_commit(client: MRCClient, server: MRCServer, orders: Orders, key
         version = tx.execute(_update(orders), [key]).insert_id
         tx.drop_outdated_cache(["Id"], [key])
     return version
+
+
+WAYS_TO_DROP = (_drop_by_server, _drop_by_client, _drop_by_query, _drop_after_commit)
+"""Each makes a row's version the next, drops what that made outdated, and returns the version."""
