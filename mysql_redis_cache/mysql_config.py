@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -23,6 +24,11 @@ _TRUTHS = {
     "no": False,
     "off": False,
 }
+
+
+_CHARACTER_SETS_SET = re.compile(
+    r"""\b(?:names|charset|character\s+set|character_set_client\s*=)\s*['"]?(\w+)""", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -204,6 +210,13 @@ def _charset(name: str, value: object) -> str:
     return "utf8mb4"
 
 
+def _init_command(name: str, value: object) -> str:
+    command = _text(name, value)
+    for character_set in _CHARACTER_SETS_SET.findall(command):
+        _charset(name, character_set)
+    return command
+
+
 def _autocommit(name: str, value: object) -> bool:
     if not _truth(name, value):
         raise ValueError(
@@ -238,7 +251,8 @@ def _ssl(name: str, value: object) -> object:
 
 _OPTIONS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(["host", "user", "database", "db", "unix_socket", "collation"], _text),
-    **dict.fromkeys(["sql_mode", "init_command", "bind_address", "program_name"], _text),
+    **dict.fromkeys(["sql_mode", "bind_address", "program_name"], _text),
+    "init_command": _init_command,
     **dict.fromkeys(["read_default_file", "read_default_group"], _text),
     **dict.fromkeys(["ssl_ca", "ssl_cert", "ssl_key"], _path),
     **dict.fromkeys(["ssl_key_password", "server_public_key", "auth_plugin_map"], _unchecked),

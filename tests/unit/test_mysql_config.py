@@ -48,8 +48,15 @@ DICTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"ssl_ca": "/ca", "ssl_verify_cert": False},
         {"ssl_ca": "/ca", "ssl_verify_cert": False},
     ),
-    "nobody is asked for a key's password": ({"ssl_key": "/key"}, {"ssl_key": "/key", "ssl_key_password": ""}),
+    "nobody is asked for a key's password": (
+        {"ssl_key": "/key"},
+        {"ssl_key": "/key", "ssl_key_password": ""},
+    ),
     "autocommit": ({"autocommit": True}, {}),
+    "a collation by command": (
+        {"init_command": "SET NAMES utf8mb4 COLLATE utf8mb4_bin"},
+        {"init_command": "SET NAMES utf8mb4 COLLATE utf8mb4_bin"},
+    ),
     "old name of the character set": ({"charset": "utf8"}, {}),
     "tls dict": ({"ssl": {"ca": "/ca"}}, {"ssl": {"ca": "/ca"}}),
 }
@@ -128,6 +135,14 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "two databases in a URL": ("mysql://h/a?db=b", "db='b' and database='a'|twice"),
     "twice in a URL": ("mysql://h?charset=a&charset=b", "'charset' twice"),
     "another character set": ({"charset": "gbk"}, "charset='gbk' is refused: only utf8mb4"),
+    "another character set by command": (
+        {"init_command": "SET NAMES 'gbk'"},
+        "only utf8mb4 carries every text",
+    ),
+    "another client's character set": (
+        {"init_command": "SET @@session.character_set_client = sjis"},
+        "only utf8mb4 carries every text",
+    ),
     "no autocommit": ({"autocommit": False}, "autocommit=False is refused: .*snapshot"),
     "cursor class": ({"cursorclass": object}, "'cursorclass' is refused: rows are dicts"),
     "conversions": ({"conv": {}}, "'conv' is refused"),
