@@ -9,7 +9,7 @@ BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error Python 3.11 or later is needed (pyt
 RUN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo bench hammer soak lint check format servers lock clean
+.PHONY: help audit test demo bench hammer soak lint check format servers lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -55,6 +55,11 @@ lock: ## renew requirements-dev.lock from pyproject.toml
 	@$(RUN)/python -m pip install --quiet uv
 	$(RUN)/uv pip compile --universal --python-version 3.11 --all-extras --group test --group lint --group bench \
 		--upgrade --no-header --no-emit-index-url --no-annotate --quiet --output-file requirements-dev.lock pyproject.toml
+
+audit: ## look for known vulnerabilities in requirements-dev.lock; asks pypi.org
+	@$(if $(PYTHON),$(PYTHON),$(error Python 3.11 or later is needed)) -m venv .venvs/audit
+	@.venvs/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	.venvs/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement requirements-dev.lock
 
 clean: ## remove the environment and what the tools left behind
 	rm -rf $(VENV) .venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build tests/interop/node_modules
