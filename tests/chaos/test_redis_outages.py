@@ -6,13 +6,12 @@ import os
 import signal
 import threading
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 
-from mysql_redis_cache import CacheUnavailable, MRCClient, MRCServer, core
+from mysql_redis_cache import CacheUnavailable, MRCClient, MRCServer
 from mysql_redis_cache.breaker import Breaker
 from tests.support.forks import in_child
 from tests.support.waiting import wait_until
@@ -182,7 +181,7 @@ def test_no_lease_outlives_an_outage(
     leave: Callable[[MRCClient, PrivateRedis], None],
 ) -> None:
     """A lease nobody knows of is given back when Redis answers again, or others would wait for its end."""
-    monkeypatch.setattr(core, "Breaker", partial(Breaker, pause=0.2))
+    monkeypatch.setattr(Breaker.__init__, "__defaults__", (3, 0.2))
     with MRCClient(mysql_url, server.url) as client, redis.Redis.from_url(server.url) as admin:
         leave(client, server)
         server.resume()

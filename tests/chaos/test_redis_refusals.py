@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from mysql_redis_cache import CacheUnavailable, MRCClient, core
+from mysql_redis_cache import CacheUnavailable, MRCClient
 from mysql_redis_cache.breaker import Breaker
 from tests.support.waiting import wait_until
 
@@ -29,7 +29,7 @@ READERS = 12
 @pytest.fixture(autouse=True)
 def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests of recovery need not wait for the two seconds between probes."""
-    monkeypatch.setattr(core, "Breaker", partial(Breaker, pause=0.2))
+    monkeypatch.setattr(Breaker.__init__, "__defaults__", (3, 0.2))
 
 
 def admin_of(server: PrivateRedis) -> Redis:
