@@ -9,13 +9,13 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
 from mysql_redis_cache import readthrough
-from mysql_redis_cache.core import Core, Options, loading
+from mysql_redis_cache.core import Core, loading
 from mysql_redis_cache.drops import DROP_TIMEOUT
 from mysql_redis_cache.matching import Matcher
+from mysql_redis_cache.options import Options
 from mysql_redis_cache.policy import DEFAULT_TTL, Policy, seconds
 from mysql_redis_cache.readmany import AcquireMany, GetMany, JoinNow, Perform, read_many
 from mysql_redis_cache.readthrough import (
-    GET,
     Acquire,
     Entry,
     Fill,
@@ -113,17 +113,22 @@ class MRCClient:
         options = Options(namespace, index, dates, max_entry_bytes, wait_replicas, policy)
         core = self.core = Core(mysql_config, redis_config, options)
         self._performers: dict[type[Step], Callable[[Read, Any], Any]] = {
-            Get: core.get,
             Join: self._join,
-            Acquire: core.acquire,
             Load: core.load,
             Seal: core.seal,
-            Fill: core.fill,
-            Release: core.release,
             Settle: core.settle,
             Wait: self._wait,
             Refresh: self.refresh_behind,
         }
+        self._cache: Any = core.cache  # None without Redis, and then no step asks for it
+        if core.cache is not None:
+            cache = core.cache
+            self._performers |= {
+                Get: cache.get,
+                Acquire: cache.acquire,
+                Fill: cache.fill,
+                Release: cache.release,
+            }
 
     # Cached reads
 
@@ -282,7 +287,8 @@ class MRCClient:
         """
         core = self.core
         core.check_open()
-        entry = core.get(core.reads.of_function(query, params, param_names, DEFAULT_TTL))
+        read = core.reads.of_function(query, params, param_names, DEFAULT_TTL)
+        entry = None if core.cache is None else core.cache.get(read)
         return entry.value if isinstance(entry, Entry) else default
 
     def write_to_cache(
@@ -301,7 +307,9 @@ class MRCClient:
         """
         core = self.core
         core.check_open()
-        core.write(core.reads.of_function(query, params, param_names, ttl), value)
+        read = core.reads.of_function(query, params, param_names, ttl)
+        if core.cache is not None:
+            core.cache.write(read, value)
 
     def get_key_from_query(
         self, query: str, params: Sequence[object] | None = None, param_names: Sequence[str] = ()
@@ -345,7 +353,7 @@ class MRCClient:
                 unknown, and the drops were performed.
         """
         self.core.check_open()
-        with transaction(self.core.database, self.core.drops, self.core.prefix) as tx, inside(tx):
+        with transaction(self.core.database, self.core.drops, self.core.options.prefix) as tx, inside(tx):
             yield tx
 
     # Drops
@@ -386,7 +394,8 @@ class MRCClient:
             CacheUnavailable: Redis did not answer; the entry may still be there.
         """
         self.core.check_open()
-        return self.core.drop_key(self.core.reads.key(query, params, param_names))
+        key = self.core.reads.key(query, params, param_names)
+        return self.core.cache is not None and self.core.cache.drop_key(key)
 
     # Life
 
@@ -422,12 +431,11 @@ class MRCClient:
 
     def _run(self, steps: Steps, read: Read) -> Any:
         """Drive *steps* to their end with blocking calls."""
-        core = self.core
         try:
             step = steps.send(None)
             while True:
                 try:
-                    outcome = core.get(read) if step is GET else self._performers[type(step)](read, step)
+                    outcome = self._performers[type(step)](read, step)
                 except BaseException as error:  # noqa: BLE001 - the steps decide what follows, and raise it again
                     step = steps.throw(error)
                 else:
@@ -436,7 +444,7 @@ class MRCClient:
             return done.value
         finally:
             if read.token or read.flight is not None:
-                core.end(read)
+                self.core.end(read)
 
     def _run_many(self, jobs: Sequence[Job]) -> None:
         """Drive the steps of several reads together."""
@@ -459,11 +467,11 @@ class MRCClient:
     def _do(self, task: Task) -> Any:
         match task:
             case GetMany(reads):
-                return self.core.get_many(reads)
+                return self._cache.get_many(reads)
             case JoinNow(read):
                 return self.core.join(read) is None
             case AcquireMany(reads, steps):
-                return self.core.acquire_many(reads, steps)
+                return self._cache.acquire_many(reads, steps)
             case Perform(read, step):
                 return self._performers[type(step)](read, step)
 

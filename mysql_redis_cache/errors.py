@@ -150,20 +150,3 @@ class InvalidationFailed(MRCError):
 
 class LoadFailed(MRCError):
     """Another caller was loading the same key and failed; its error is the ``__cause__``."""
-
-
-def fresh(failure: Exception) -> Exception:
-    """Return a copy of *failure* for one of several who raise it.
-
-    Raising writes to an exception, its traceback and its context, so no two may raise the same object.
-    """
-    kind = type(failure)
-    try:
-        # Not copy.copy(), which calls the constructor, and that may want other arguments than these.
-        args = OSError.__reduce__(failure)[1] if isinstance(failure, OSError) else failure.args
-        copied = kind.__new__(kind, *args)
-        copied.args = failure.args
-        copied.__dict__.update(failure.__dict__)
-    except Exception:  # noqa: BLE001 - some exceptions cannot be made twice
-        return LoadFailed(f"another caller was loading this key and failed: {kind.__name__}")
-    return copied

@@ -8,10 +8,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mysql_redis_cache.errors import LoadFailed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AGAIN", "Flight", "Flights", "Landing"]
+__all__ = ["AGAIN", "Flight", "Flights", "Landing", "fresh"]
 
 
 class Landing(NamedTuple):
@@ -96,3 +98,20 @@ class Flights:
         """Forget the parent's flights, whose leaders do not exist here."""
         self._lock = threading.Lock()
         self._open: dict[bytes, Flight] = {}
+
+
+def fresh(failure: Exception) -> Exception:
+    """Return a copy of *failure* for one of several who raise it.
+
+    Raising writes to an exception, its traceback and its context, so no two may raise the same object.
+    """
+    kind = type(failure)
+    try:
+        # Not copy.copy(), which calls the constructor, and that may want other arguments than these.
+        args = OSError.__reduce__(failure)[1] if isinstance(failure, OSError) else failure.args
+        copied = kind.__new__(kind, *args)
+        copied.args = failure.args
+        copied.__dict__.update(failure.__dict__)
+    except Exception:  # noqa: BLE001 - some exceptions cannot be made twice
+        return LoadFailed(f"another caller was loading this key and failed: {kind.__name__}")
+    return copied

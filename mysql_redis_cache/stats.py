@@ -18,6 +18,10 @@ class Counters:
     def __init__(self) -> None:
         self._counts: dict[str, count[int]] = {}
 
+    def clear(self) -> None:
+        """Count from nought."""
+        self._counts = {}
+
     def bump(self, name: str, by: int = 1) -> None:
         """Add one, or *by*, to the counter *name*."""
         if by < 1:

@@ -26,7 +26,6 @@ from mysql_redis_cache.policy import DEFAULT_TTL
 from mysql_redis_cache.readmany import AcquireMany, GetMany, JoinNow, Perform, read_many
 from mysql_redis_cache.reads import Write
 from mysql_redis_cache.readthrough import (
-    GET,
     Acquire,
     Claim,
     Entry,
@@ -77,8 +76,10 @@ class _Here:
     def __init__(self, core: Core, limiter: anyio.CapacityLimiter | None, workers: Workers) -> None:
         self.limiter = limiter or anyio.CapacityLimiter(core.database.pool.size)
         self.redis_limiter = anyio.CapacityLimiter(REDIS_THREADS)
-        self.reads = Gather(core.fetch_many, workers, partial(core.decode_many, between=breathe))
-        self.writes = Gather(core.write_many, workers)
+        if core.cache is not None:  # without Redis nobody asks for these
+            cache = core.cache
+            self.reads = Gather(cache.fetch_many, workers, partial(cache.decode_many, between=breathe))
+            self.writes = Gather(cache.write_many, workers)
 
 
 class AsyncMRCClient:
@@ -123,15 +124,20 @@ class AsyncMRCClient:
         self._performers: dict[type[Step], Callable[[Read, Any], Any]] = {
             Get: self._get,
             Join: self._join,
-            Acquire: partial(self._in_redis_thread, core.acquire),
-            Fill: partial(self._in_redis_thread, core.fill),
-            Release: partial(self._in_redis_thread, core.release),
             Load: self._load,
             Wait: self._wait,
             Refresh: self._refresh_behind,
             Seal: self._seal,
             Settle: self._settle,
         }
+        self._cache: Any = core.cache  # None without Redis, and then no step asks for it
+        if core.cache is not None:
+            cache = core.cache
+            self._performers |= {
+                Acquire: partial(self._in_redis_thread, cache.acquire),
+                Fill: partial(self._in_redis_thread, cache.fill),
+                Release: partial(self._in_redis_thread, cache.release),
+            }
 
     # Cached reads
 
@@ -226,7 +232,7 @@ class AsyncMRCClient:
         """Return what is cached, or *default*; as ``MRCClient.read_from_cache``."""
         core = self._core
         core.check_open()
-        if core.entries is None:
+        if core.cache is None:
             return default
         read = core.reads.of_function(query, params, param_names, DEFAULT_TTL)
         entry = await self._here().reads.get(read)
@@ -244,7 +250,8 @@ class AsyncMRCClient:
         core = self._core
         core.check_open()
         read = core.reads.of_function(query, params, param_names, ttl)
-        await self._here().writes.get(Write(read, value))
+        if core.cache is not None:
+            await self._here().writes.get(Write(read, value))
 
     def get_key_from_query(
         self, query: str, params: Sequence[object] | None = None, param_names: Sequence[str] = ()
@@ -277,7 +284,7 @@ class AsyncMRCClient:
         """Open a transaction: ``async with client.transaction() as tx: …``; as ``MRCClient.transaction``."""
         core = self._core
         core.check_open()
-        opening = Opening(transaction(core.database, core.drops, core.prefix))
+        opening = Opening(transaction(core.database, core.drops, core.options.prefix))
         try:
             tx = await hop(opening.enter, self._here().limiter)
         except BaseException:
@@ -348,12 +355,11 @@ class AsyncMRCClient:
 
     async def _run(self, steps: Steps, read: Read) -> Any:
         """Drive *steps* to their end."""
-        get = self._here().reads.get
         try:
             step = steps.send(None)
             while True:
                 try:
-                    outcome = await (get(read) if step is GET else self._performers[type(step)](read, step))
+                    outcome = await self._performers[type(step)](read, step)
                 except Exception as error:  # noqa: BLE001 - the steps decide what follows, and raise it again
                     step = steps.throw(error)
                 else:
@@ -387,16 +393,16 @@ class AsyncMRCClient:
         limiter = self._here().redis_limiter
         match task:
             case GetMany(reads):
-                return await hop(partial(self._core.get_many, reads), limiter)
+                return await hop(partial(self._cache.get_many, reads), limiter)
             case JoinNow(read):
                 return self._core.join(read) is None
             case AcquireMany(reads, steps):
-                return await hop(partial(self._core.acquire_many, reads, steps), limiter)
+                return await hop(partial(self._cache.acquire_many, reads, steps), limiter)
             case Perform(read, step):
                 return await self._performers[type(step)](read, step)
 
-    async def _get(self, read: Read, step: Get) -> Entry | Claim | None:  # noqa: ARG002 - a step's performer
-        return await self._here().reads.get(read)  # type: ignore[no-any-return]
+    def _get(self, read: Read, step: Get) -> Awaitable[Entry | Claim | None]:  # noqa: ARG002 - a step's performer
+        return self._here().reads.get(read)
 
     async def _in_redis_thread(self, perform: Callable[[Read, Any], T], read: Read, step: Step) -> T:
         return await hop(partial(perform, read, step), self._here().redis_limiter)

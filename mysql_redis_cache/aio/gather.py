@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 import anyio
 
 from mysql_redis_cache.entries import Found
-from mysql_redis_cache.errors import fresh
+from mysql_redis_cache.flight import fresh
 
 from .threads import promise, soon
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     CallSoon = Callable[[Callable[[], object]], object]
 
-__all__ = ["Gather"]
+__all__ = ["Asks", "Gather"]
 
 MAX_BATCH = 200
 # Bytes in one batch, by the size that the last answer to the same query had.

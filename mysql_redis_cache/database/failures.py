@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 else:
     from pymysql.connections import err
 
-__all__ = ["err", "errno_of", "is_answer", "is_failure", "is_unavailable"]
+__all__ = ["err", "errno_of", "is_answer", "is_demotion", "is_failure", "is_unavailable"]
 
 # Server errors after which the session is over, or that say it never began:
 # https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html, https://mariadb.com/kb/en/mariadb-error-codes/

@@ -187,7 +187,7 @@ def test_an_interrupted_read_gives_its_lease_back(
 ) -> None:
     """Struck when Redis has the command and the answer is not in yet: the next reader need not wait."""
     with MRCClient(mysql_url, redis_url) as client:
-        entries: Any = client.core.entries
+        entries: Any = client.core.cache.entries
         real = getattr(entries, stage)
 
         def struck(*args: Any) -> Any:
@@ -205,7 +205,7 @@ def test_an_interrupted_read_gives_its_lease_back(
             time.sleep(0.01)
 
         assert not redis_client.keys("*:lease")
-        assert not client.core._keeper._held
+        assert not client.core.cache._keeper._held
         assert cached(client, 1)
 
 
@@ -226,7 +226,7 @@ def test_a_lease_whose_read_got_lost_is_not_renewed(
             with pytest.raises(Interrupted):
                 cached(client, 1)
         gc.collect()
-        ((_, renew),) = core._keeper._held.values()
+        ((_, renew),) = core.cache._keeper._held.values()
 
         assert not renew()
 

@@ -322,10 +322,12 @@ async def test_larger_results_of_queries(
     assert redis_client.keys("UserId=*") == [client.get_key_from_query(QUERY, [-1], ["UserId"]).encode()]
 
 
-async def test_write_to_cache_takes_any_size(make_client: Callable[..., Any]) -> None:
-    """What the caller stores by hand is his to size."""
-    client = make_client(max_entry_bytes=1)
+async def test_write_to_cache_deletes_what_it_cannot_replace(make_client: Callable[..., Any]) -> None:
+    """A value too large to be cached makes the one cached before outdated all the same."""
+    client = make_client(max_entry_bytes=4)
+    await client.write_to_cache("v1", 12)
 
     await client.write_to_cache("v1", "long")
 
-    assert await client.read_from_cache("v1") == "long"
+    assert await client.read_from_cache("v1") is None
+    assert client.stats()["oversized_entries"] == 1

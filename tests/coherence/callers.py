@@ -24,8 +24,8 @@ SIGNATURE, NAMES = "callers", ["Id"]
 def set_lease(client: MRCClient, seconds: float) -> None:
     """Have the leases of *client* last so long, instead of ten seconds."""
     core: Any = client.core
-    core.entries._lease_ms = round(seconds * 1000)
-    core._keeper = Keeper(seconds)
+    core.cache.entries._lease_ms = round(seconds * 1000)
+    core.cache._keeper = Keeper(seconds)
 
 
 def call_together(

@@ -92,7 +92,7 @@ def gate_client(client: MRCClient, *, in_loop: bool) -> None:
     """Put gates before the steps of a client's reads; *in_loop*: those a facade's loop does as well."""
     core: Any = client.core
     for name in ("get", "acquire", "fill", "release"):
-        setattr(core.entries, name, _before(name, getattr(core.entries, name)))
+        setattr(core.cache.entries, name, _before(name, getattr(core.cache.entries, name)))
     query = core.database.query
 
     def gated_query(*args: Any, **kwargs: Any) -> Any:

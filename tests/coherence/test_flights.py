@@ -91,7 +91,7 @@ def _twins(mysql_url: str, redis_url: str) -> Iterator[Twins]:
 
 def polls(client: MRCClient) -> threading.Event:
     """Return an event that is set once a read of *client* has found somebody else's lease."""
-    found, acquire = threading.Event(), client.core.entries.acquire  # type: ignore[union-attr]
+    found, acquire = threading.Event(), client.core.cache.entries.acquire  # type: ignore[union-attr]
 
     def noting(*arguments: Any) -> Any:
         claim = acquire(*arguments)
@@ -99,7 +99,7 @@ def polls(client: MRCClient) -> threading.Event:
             found.set()
         return claim
 
-    client.core.entries.acquire = noting  # type: ignore[method-assign,union-attr]
+    client.core.cache.entries.acquire = noting  # type: ignore[method-assign,union-attr]
     return found
 
 
@@ -204,7 +204,7 @@ def test_a_long_load_keeps_its_lease(twins: Twins, redis_client: redis.Redis) ->
     """A load that outlasts its lease has it renewed: the other process goes on waiting, and does not load."""
     set_lease(twins.one, 0.3)
     load, renewals = Paused(), threading.Semaphore(0)
-    entries: Any = twins.one.core.entries
+    entries: Any = twins.one.core.cache.entries
     renew = entries.renew
 
     def noted_renew(*arguments: Any) -> Any:

@@ -195,7 +195,7 @@ def lose_redis(client: MRCClient) -> None:
     def get(key: bytes) -> None:
         raise CacheUnavailable("not for you")
 
-    core.entries.get = get
+    core.cache.entries.get = get
 
 
 @pytest.mark.parametrize("read_first", [True, False], ids=["read first", "drop first"])
@@ -217,7 +217,7 @@ def share_lone_loads(client: MRCClient) -> None:
 
 def fill_anyway(client: MRCClient) -> None:
     """Fill without looking at the lease."""
-    entries: Any = client.core.entries
+    entries: Any = client.core.cache.entries
 
     def fill(name: Any, token: bytes, payload: bytes, lifetime: int) -> bool:
         passing("fill")
@@ -229,7 +229,7 @@ def fill_anyway(client: MRCClient) -> None:
 
 def share_anyway(client: MRCClient) -> None:
     """Say of every fill that it was accepted."""
-    entries: Any = client.core.entries
+    entries: Any = client.core.cache.entries
     fill = entries.fill
     entries.fill = lambda *arguments: fill(*arguments) or True
 

@@ -177,7 +177,7 @@ def test_values_of_64_mb(mysql_url: str, redis_url: str) -> None:
 def test_100_000_rows(mysql_url: str, redis_url: str, client: MRCClient) -> None:
     """The hit is the miss, within memory that follows their number."""
     rows = both(client, MANY, [1])
-    size = client.core.entries.get(client.get_key_from_query(MANY, [1]).encode())  # type: ignore[union-attr]
+    size = client.core.cache.entries.get(client.get_key_from_query(MANY, [1]).encode())  # type: ignore[union-attr]
     assert [row["id"] for row in rows] == list(range(100_000))
     assert rows[-1] == {"id": 99_999, "name": "a name", "price": 1.5, "nothing": None}
     grown, count, _ = peaks(mysql_url, patient(redis_url), MANY, "1")

@@ -17,10 +17,11 @@ ROOMS = """
     client
     server
     core
-    reads
+    cache
+    reads options
     transaction
     drops
-    flight background near
+    flight background near guard
     entries
     store
     connections scripts

@@ -1,0 +1,376 @@
+"""The Redis half of a read: what its steps do there, and what happens when Redis fails.
+
+Reads go on without it: a guard keeps them from asking in vain, and leases that could not be given back are
+given back later.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import random
+import time
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+from weakref import ref
+
+from mysql_redis_cache import codec, keys, process
+from mysql_redis_cache.background import Keeper
+from mysql_redis_cache.entries import Entries, Found, Name
+from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.guard import Guard
+from mysql_redis_cache.readthrough import GET, RELEASE, Acquire, Claim, Entry
+from mysql_redis_cache.store import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mysql_redis_cache.background import Background
+    from mysql_redis_cache.codec import Between
+    from mysql_redis_cache.options import Options
+    from mysql_redis_cache.reads import Read, Write
+    from mysql_redis_cache.readthrough import Fill, Get, Release
+    from mysql_redis_cache.stats import Counters
+    from mysql_redis_cache.store import Link
+
+__all__ = ["Cache"]
+
+logger = logging.getLogger("mysql_redis_cache")
+
+# How many leases that Redis must still be told of are remembered.
+LEASES_KEPT = 1024
+
+# Bytes that Redis takes for one value, however much one would like to cache.
+LARGEST_ENTRY = 1 << 29
+
+
+class Cache:
+    """The entries and leases of one client in Redis.
+
+    Args:
+        link: for reads, which give Redis up soon, since they can ask MySQL.
+        patient_link: for what can be had nowhere else.
+        options: the client's.
+        stats: the client's counters.
+        background: runs what nobody waits for.
+    """
+
+    def __init__(
+        self, link: Link, patient_link: Link, options: Options, stats: Counters, background: Background
+    ) -> None:
+        self.entries = Entries(link, options.policy.lease_seconds)
+        self._patient_entries = Entries(patient_link, options.policy.lease_seconds)
+        self._is_clustered = link.clustered
+        self._options = options
+        self._stats = stats
+        self._background = background
+        self._keeper = Keeper(options.policy.lease_seconds)
+        self.after_fork_in_child()
+        process.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Ask Redis anew; the parent's leases are the parent's."""
+        self._guard = Guard()
+        self._left_behind: deque[tuple[Name, bytes]] = deque(maxlen=LEASES_KEPT)
+
+    def name(self, read: Read) -> Name | None:
+        """Return what the entry of *read* is called, or ``None`` if a cluster cannot keep it."""
+        if read.where is None:
+            texts = keys.pair_texts(read.params, read.names)
+            longest = read.policy.longest(read.ttl)
+            options = self._options
+            read.where = self.entries.name(read.key, texts, options.prefix, longest, indexed=options.index)
+        return read.where
+
+    def can_keep(self, read: Read) -> bool:
+        """Return whether the entry of *read* can be kept with its lease; not every key of a cluster can."""
+        if not self._is_clustered or self.name(read) is not None:
+            return True
+        self._stats.bump("uncacheable_keys")
+        return False
+
+    def fits(self, payload: bytes) -> bool:
+        """Return whether so much is cached; count it if not."""
+        limit = self._options.max_entry_bytes
+        if len(payload) <= (LARGEST_ENTRY if limit is None else limit):
+            return True
+        self._stats.bump("oversized_entries")
+        return False
+
+    # The steps of a read
+
+    def get(self, read: Read, step: Get = GET) -> Entry | Claim | None:  # noqa: ARG002 - a step's performer
+        """Perform Get."""
+        began = time.monotonic()
+        if not self._guard.allows(began):
+            return Claim.UNAVAILABLE
+        get = self.entries.get_aged if read.policy.needs_age else self.entries.get
+        try:
+            found = get(read.raw)
+        except CacheUnavailable as error:
+            return self._lost(error, began)
+        self._answered(began)
+        entry = self._decoded(read, found)
+        self._stats.bump("misses" if entry is None else "hits")
+        return entry
+
+    def get_many(self, reads: Sequence[Read]) -> Sequence[Entry | Claim | None]:
+        """Perform Get for several reads in one round trip."""
+        return self.decode_many(reads, self.fetch_many(reads))
+
+    def fetch_many(self, reads: Sequence[Read]) -> Sequence[bytes | Found | Claim | None]:
+        """Return what Redis holds for several reads, asked in one round trip."""
+        began = time.monotonic()
+        if not self._guard.allows(began):
+            return [Claim.UNAVAILABLE] * len(reads)
+        aged = any(read.policy.needs_age for read in reads)
+        get_many = self.entries.get_many_aged if aged else self.entries.get_many
+        try:
+            found = get_many([read.raw for read in reads])
+        except CacheUnavailable as error:
+            return [self._lost(error, began)] * len(reads)
+        self._answered(began)
+        return found
+
+    def decode_many(
+        self, reads: Sequence[Read], found: Sequence[bytes | Found | Claim | None], between: Between = None
+    ) -> Sequence[Entry | Claim | None]:
+        """Return what was fetched for several reads as Get gives it; *between* as for ``codec.decode``."""
+        if isinstance(found[0], Claim):
+            return found  # type: ignore[return-value]  # Redis was not there for any of them
+        entries = [self._decoded(read, one, between) for read, one in zip(reads, found, strict=True)]  # type: ignore[arg-type]
+        misses = entries.count(None)
+        self._stats.bump("misses", misses)
+        self._stats.bump("hits", len(entries) - misses)
+        return entries
+
+    def acquire(self, read: Read, step: Acquire) -> Entry | Claim:
+        """Perform Acquire."""
+        began = time.monotonic()
+        if not self._guard.allows_claims(began):
+            return Claim.UNAVAILABLE
+        read.token = read.token or _token()
+        read.holds_lease = True  # for all it knows, if it is interrupted before the answer
+        try:
+            claim = self.entries.acquire(self._named(read), read.token, step.newer_than)
+            claimed = self._claimed(read, claim)
+            if claimed is None:  # what is there does not decode: load over it
+                claimed = self._claimed(read, self.entries.acquire(self._named(read), read.token, math.inf))
+        except CacheUnavailable as error:
+            return self._lost_write([read], error, began)
+        self._answered(began)
+        if claimed is Claim.WON:
+            self._guard.took_write(began)
+        return Claim.LOST if claimed is None else claimed
+
+    def acquire_many(self, reads: Sequence[Read], steps: Sequence[Acquire]) -> list[Entry | Claim]:
+        """Perform Acquire for several reads in one round trip."""
+        began = time.monotonic()
+        if len(reads) == 1 or not self._guard.allows_claims(began):
+            return [self.acquire(read, step) for read, step in zip(reads, steps, strict=True)]
+        runs = []
+        for read, step in zip(reads, steps, strict=True):
+            read.token = read.token or _token()
+            read.holds_lease = True  # as above
+            runs.append((self._named(read), read.token, step.newer_than))
+        try:
+            claims = self.entries.acquire_many(runs)
+        except CacheUnavailable as error:
+            return [self._lost_write(reads, error, began)] * len(reads)
+        self._answered(began)
+        claimed = [
+            self._lost_write([read], claim, began)
+            if isinstance(claim, Refused)
+            else self._claimed(read, claim)
+            for read, claim in zip(reads, claims, strict=True)
+        ]
+        if Claim.WON in claimed:
+            self._guard.took_write(began)
+        # None: what is there does not decode, and has to be loaded over.
+        return [
+            self.acquire(read, Acquire(math.inf)) if one is None else one
+            for one, read in zip(claimed, reads, strict=True)
+        ]
+
+    def fill(self, read: Read, step: Fill) -> bool:
+        """Perform Fill; if it is interrupted the lease is still to be given back."""
+        self._keeper.forget(read.token)
+        accepted = self._fill(read, step)
+        read.holds_lease = False
+        return accepted
+
+    def _fill(self, read: Read, step: Fill) -> bool:
+        began = time.monotonic()
+        if not self._guard.is_closed:
+            self._leave_lease(read)
+            return False
+        lifetime = read.policy.lifetime(read.ttl, random.random)
+        try:
+            accepted = self.entries.fill(self._named(read), read.token, step.payload, lifetime)
+        except CacheUnavailable as error:
+            self._lost_write([read], error, began)
+            return False
+        self._stats.bump("fills" if accepted else "refused_fills")
+        return accepted
+
+    def release(self, read: Read, step: Release = RELEASE) -> bool:  # noqa: ARG002 - a step's performer
+        """Perform Release; where Redis does not answer that is done later, or the lease runs out."""
+        self._keeper.forget(read.token)
+        was_ours = self._release(read)
+        read.holds_lease = False
+        return was_ours
+
+    def _release(self, read: Read) -> bool:
+        began = time.monotonic()
+        if read.where is None or not self._guard.is_closed:
+            self._leave_lease(read)
+            return False
+        try:
+            return self.entries.release(read.where, read.token)
+        except CacheUnavailable as error:
+            self._lost_write([read], error, began)
+            return False
+
+    def release_behind(self, read: Read) -> None:
+        """Give the lease back from another thread; where that fails it runs out by itself."""
+        self._keeper.forget(read.token)
+        # Under a key of its own: a cancelled read may find it has won after it was given back for it.
+        self._background.submit(object(), lambda: self.release(read))
+
+    # Direct access to entries
+
+    def write(self, read: Read, value: object) -> None:
+        """Store *value* under the key of *read* and revoke the lease of a load in flight.
+
+        Raises:
+            CacheUnavailable: Redis did not take it.
+            TypeError, ValueError: the value has no JSON form.
+        """
+        put = self._put(read, value)
+        if put is not None:
+            self._patient_entries.put(*put)
+
+    def write_many(self, writes: Sequence[Write]) -> Sequence[Exception | None]:
+        """Do what ``write`` does for several values in one round trip; return what each would have raised."""
+        failures: list[Exception | None] = [None] * len(writes)
+        puts: dict[int, tuple[Name, bytes, int]] = {}
+        for place, write in enumerate(writes):
+            try:
+                put = self._put(write.read, write.value)
+            except Exception as error:  # noqa: BLE001 - the caller of this one raises it
+                failures[place] = error
+            else:
+                puts.update({place: put} if put else {})
+        for place, failure in zip(puts, self._put_many(list(puts.values())), strict=True):
+            failures[place] = failure
+        return failures
+
+    def drop_key(self, key: str) -> bool:
+        """Delete one entry and revoke its lease; return whether it was there."""
+        raw = key.encode()
+        return self._patient_entries.unlink(raw, keys.lease_name(raw))
+
+    # Inside
+
+    def _put(self, read: Read, value: object) -> tuple[Name, bytes, int] | None:
+        """Return how *value* is stored, or ``None`` if it cannot be: then nothing is left under its key."""
+        payload = codec.encode(value, self._options.dates)
+        where = self.name(read)
+        if where is None:
+            return None
+        if not self.fits(payload):
+            self.drop_key(read.key)  # what is cached is outdated
+            return None
+        return where, payload, read.policy.lifetime(read.ttl, random.random)
+
+    def _put_many(self, puts: Sequence[tuple[Name, bytes, int]]) -> Sequence[Exception | None]:
+        if not puts:
+            return []
+        try:
+            return self._patient_entries.put_many(puts)
+        except CacheUnavailable as error:
+            return [error] * len(puts)
+
+    def _named(self, read: Read) -> Name:
+        """Return what the entry of *read* is called; whoever set it up has seen to it that it can be."""
+        where = self.name(read)
+        if where is None:
+            raise AssertionError("a read that cannot be cached asked for a lease")
+        return where
+
+    def _decoded(self, read: Read, found: bytes | Found | None, between: Between = None) -> Entry | None:
+        if found is None:
+            return None
+        payload, left = found if isinstance(found, Found) else (found, math.inf)
+        try:
+            return Entry(codec.decode(payload, between), left)
+        except ValueError:
+            self._note_corrupt(read)
+            return None
+
+    def _note_corrupt(self, read: Read) -> None:
+        """Count and log it once a read, which meets the entry again when it asks for the lease."""
+        if not read.is_corrupt:
+            read.is_corrupt = True
+            self._stats.bump("corrupt_entries")
+            # The digest alone: the rest of the key is the caller's values.
+            logger.warning("the entry *%s is not JSON; it will be overwritten", read.key[-40:])
+
+    def _claimed(self, read: Read, claim: bool | Found) -> Entry | Claim | None:
+        """Return the outcome of Acquire; ``None`` if what was found does not decode."""
+        read.holds_lease = claim is True
+        if isinstance(claim, Found):
+            entry = self._decoded(read, claim)
+            self._stats.bump("hits", entry is not None)
+            return entry
+        if not claim:
+            return Claim.LOST
+        # Weakly: a read that got lost, struck once more while it was ending, gives its lease up.
+        self._keeper.keep(read.token, partial(self._renew, ref(read)))
+        if read.is_over:  # cancelled meanwhile: nobody will fill or release
+            self.release_behind(read)
+        return Claim.WON
+
+    def _renew(self, holder: ref[Read]) -> bool:
+        read = holder()
+        return read is not None and self.entries.renew(self._named(read), read.token)
+
+    def _answered(self, began: float) -> None:
+        if self._left_behind:
+            self._background.submit("leases left behind", self._give_back)
+        self._guard.answered(began)
+
+    def _lost(self, error: CacheUnavailable, began: float) -> Claim:
+        self._stats.bump("cache_failures")
+        self._guard.failed(error, began)
+        return Claim.UNAVAILABLE
+
+    def _lost_write(self, reads: Sequence[Read], error: CacheUnavailable, began: float) -> Claim:
+        """Note that a lease or a fill failed. A refusal is an answer: what is cached goes on being served."""
+        for read in reads:
+            read.holds_lease = False
+        if not isinstance(error, Refused):
+            for read in reads:
+                self._leave_lease(read)
+            return self._lost(error, began)
+        self._stats.bump("cache_failures")
+        self._guard.refused(error, began)
+        return Claim.UNAVAILABLE
+
+    def _leave_lease(self, read: Read) -> None:
+        """Remember a lease that Redis may hold, or take when it goes on: others would wait for its end."""
+        if read.where is not None and read.token:
+            self._left_behind.append((read.where, read.token))
+
+    def _give_back(self) -> None:
+        held = [self._left_behind.popleft() for _ in range(len(self._left_behind))]
+        try:
+            self.entries.release_many(held)
+        except CacheUnavailable:
+            self._left_behind.extend(held)
+
+
+def _token() -> bytes:
+    return os.urandom(16).hex().encode()

@@ -1,0 +1,40 @@
+"""The keyword options of a client, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mysql_redis_cache import keys
+from mysql_redis_cache.policy import Policy
+
+if TYPE_CHECKING:
+    from mysql_redis_cache.codec import Dates
+
+__all__ = ["Options"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The keyword options of a client, described there."""
+
+    namespace: str | None = None
+    index: bool = False
+    dates: Dates = "iso"
+    max_entry_bytes: int | None = None
+    wait_replicas: int = 0
+    policy: Policy = field(default_factory=Policy)
+    # What stands in front of every key.
+    prefix: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prefix", keys.check_namespace(self.namespace))
+        if self.dates not in {"iso", "npm"}:
+            raise ValueError(f"dates must be 'iso' or 'npm', not {self.dates!r}")
+        limit = self.max_entry_bytes
+        if limit is None:
+            return
+        if isinstance(limit, bool) or not isinstance(limit, int):
+            raise TypeError(f"max_entry_bytes must be an int or None, not {type(limit).__name__}")
+        if limit < 0:
+            raise ValueError(f"max_entry_bytes must not be negative, got {limit}")
