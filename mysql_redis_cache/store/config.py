@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Mapping
+from ssl import CERT_NONE
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -103,6 +104,8 @@ def _from_options(options: Mapping[str, Any], timeout: float) -> Link:
     else:
         kind, names = (redis.SSLConnection, _TLS) if options.get("ssl") else (redis.Connection, _TCP)
     taken = bounded({name: value for name, value in options.items() if name in names}, timeout)
+    if names is _TLS and taken.get("ssl_cert_reqs") not in {"none", CERT_NONE}:
+        taken.setdefault("ssl_check_hostname", True)  # not the default before redis-py 6
     return Server(checked_maker(kind, taken), _limit(options), taken["socket_timeout"])
 
 

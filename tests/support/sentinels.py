@@ -103,5 +103,5 @@ class PrivateSentinels:
 
     def _known(self, port: int) -> tuple[int, int]:
         with redis.Redis(port=port) as sentinel:
-            state = sentinel.sentinel_master(SERVICE)
+            state = sentinel.sentinel_masters()[SERVICE]
         return state["num-slaves"], state["num-other-sentinels"]

@@ -128,6 +128,15 @@ def test_tls_options_are_taken(config: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "expected"),
+    [("", True), ("?ssl_check_hostname=false", False), ("?ssl_cert_reqs=none", False)],
+)
+def test_the_host_is_checked_unless_somebody_says_otherwise(options: str, expected: bool) -> None:
+    """By default, too, under redis-py 5, which would not."""
+    assert connection(f"rediss://localhost{options}").check_hostname is expected
+
+
+@pytest.mark.parametrize(
     ("config", "expected"),
     [
         pytest.param({"socket_timeout": 5, "socket_connect_timeout": 2}, (5, 2), id="dict"),
