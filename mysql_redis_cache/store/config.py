@@ -104,8 +104,8 @@ def _from_options(options: Mapping[str, Any], timeout: float) -> Link:
     else:
         kind, names = (redis.SSLConnection, _TLS) if options.get("ssl") else (redis.Connection, _TCP)
     taken = bounded({name: value for name, value in options.items() if name in names}, timeout)
-    if names is _TLS and taken.get("ssl_cert_reqs") not in {"none", CERT_NONE}:
-        taken.setdefault("ssl_check_hostname", True)  # not the default before redis-py 6
+    if names is _TLS:  # the default depends on redis-py's version, and is not always this
+        taken.setdefault("ssl_check_hostname", taken.get("ssl_cert_reqs") not in {"none", CERT_NONE})
     return Server(checked_maker(kind, taken), _limit(options), taken["socket_timeout"])
 
 
