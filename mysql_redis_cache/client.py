@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, Self, Type
 from mysql_redis_cache import readthrough
 from mysql_redis_cache.core import Core, loading
 from mysql_redis_cache.drops import DROP_TIMEOUT
+from mysql_redis_cache.functions import check_function, positional_arguments
 from mysql_redis_cache.matching import Matcher
 from mysql_redis_cache.options import Options
 from mysql_redis_cache.policy import DEFAULT_TTL, Policy, seconds
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.readthrough import Shared, Step, Steps
     from mysql_redis_cache.transaction import Transaction
 
-__all__ = ["MRCClient", "Windows", "check_function", "positional_arguments"]
+__all__ = ["MRCClient", "Windows"]
 
 NEEDS_FACADE = "fn gives an awaitable: a coroutine function needs AsyncMRCClient"
 
@@ -505,39 +506,3 @@ def _call_plain(fn: Callable[[], Any], key: str) -> Any:
             value.close()
         raise TypeError(NEEDS_FACADE)
     return value
-
-
-def check_function(fn: object) -> None:
-    """Raise ``TypeError`` unless *fn* can be called."""
-    if callable(fn):
-        return
-    if inspect.iscoroutine(fn):
-        fn.close()
-    raise TypeError(f"fn must be a function, not {type(fn).__name__}: pass the function, do not call it")
-
-
-def positional_arguments(fn: Callable[..., Any], names: Sequence[str]) -> Callable[..., tuple[object, ...]]:
-    """Return what turns a call's arguments into its params, by the signature of *fn*.
-
-    Raises:
-        TypeError: *fn* cannot be called or has keyword-only arguments; (of what is returned) the arguments
-            do not fit *fn*.
-        ValueError: there are more *names* than arguments.
-    """
-    check_function(fn)
-    signature = inspect.signature(fn)
-    kinds = [parameter.kind for parameter in signature.parameters.values()]
-    only = [name for name, each in signature.parameters.items() if each.kind is each.KEYWORD_ONLY]
-    if only:
-        raise TypeError(f"a cached function takes no keyword-only arguments: {', '.join(only)}")
-    if inspect.Parameter.VAR_POSITIONAL not in kinds and len(names) > len(kinds):
-        raise ValueError(f"there are more param_names ({len(names)}) than arguments ({len(kinds)})")
-
-    def positional(*args: object, **kwargs: object) -> tuple[object, ...]:
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        if bound.kwargs:
-            raise TypeError(f"a cached function takes no keyword-only arguments: {', '.join(bound.kwargs)}")
-        return bound.args
-
-    return positional

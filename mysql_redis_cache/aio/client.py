@@ -19,9 +19,10 @@ from weakref import WeakKeyDictionary, ref
 import anyio
 
 from mysql_redis_cache import readthrough
-from mysql_redis_cache.client import MRCClient, check_function, positional_arguments
+from mysql_redis_cache.client import MRCClient
 from mysql_redis_cache.core import Core, loading
 from mysql_redis_cache.drops import DROP_TIMEOUT
+from mysql_redis_cache.functions import check_function, positional_arguments
 from mysql_redis_cache.policy import DEFAULT_TTL
 from mysql_redis_cache.readmany import AcquireMany, GetMany, JoinNow, Perform, read_many
 from mysql_redis_cache.reads import Write

@@ -33,7 +33,7 @@ ROOMS = """
     readmany
     readthrough
     breaker
-    policy
+    policy functions
     codec
     buffers
     keys
