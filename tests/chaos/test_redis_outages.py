@@ -131,6 +131,52 @@ def test_a_dripping_redis_costs_a_bounded_time(
     assert took < SOON
 
 
+class Flip:
+    """Inverts the byte at one place of all that passes."""
+
+    def __init__(self, place: int) -> None:
+        self._left = place
+
+    def __call__(self, data: bytes) -> bytes:
+        place, self._left = self._left, self._left - len(data)
+        if not 0 <= place < len(data):
+            return data
+        return data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
+
+
+def cut(proxy: Proxy, place: int) -> None:
+    proxy.cut_after(place)
+
+
+def flip(proxy: Proxy, place: int) -> None:
+    proxy.corrupt(Flip(place))
+
+
+@pytest.mark.parametrize("harm", [cut, flip])
+@pytest.mark.parametrize("is_cached", [True, False], ids=["hit", "miss"])
+def test_replies_harmed_at_any_byte(
+    mysql_url: str,
+    server: PrivateRedis,
+    proxy_to: Callable[..., Proxy],
+    harm: Callable[[Proxy, int], None],
+    is_cached: bool,
+) -> None:
+    """Whichever byte of Redis's replies is lost or wrong, the rows are right, and so are the next."""
+    proxy = proxy_to(server.url)
+    with MRCClient(mysql_url, proxy.url) as client, redis.Redis.from_url(server.url) as admin:
+        key = client.get_key_from_query(QUERY, [1], ["UserId"])
+        for place in range(30):
+            assert read(client) == ANN
+            if not is_cached:
+                admin.delete(key)
+            harm(proxy, place)
+            assert read(client) == ANN
+            proxy.corrupt(None)
+            proxy.cut_after(1 << 30)
+            assert read(client) == ANN
+            assert wait_until(lambda: read(client) == ANN and admin.exists(key))
+
+
 def test_a_slow_redis_still_answers(
     mysql_url: str, server: PrivateRedis, proxy_to: Callable[..., Proxy]
 ) -> None:
