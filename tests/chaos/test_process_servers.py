@@ -66,7 +66,7 @@ def served(mysql_url: str, mysql_admin: Connection, cache: str, monkeypatch: pyt
     """What the served application needs: its environment and its table."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("SERVED_MYSQL", f"{mysql_url}?maxsize={MAXSIZE}&pool_timeout=10")
-    monkeypatch.setenv("SERVED_REDIS", cache)
+    monkeypatch.setenv("SERVED_REDIS", f"{cache}?socket_timeout=5&socket_connect_timeout=5")
     monkeypatch.setenv("SERVED_BEFORE_FORK", "no")
     with mysql_admin.cursor() as cursor:
         cursor.execute("CREATE TABLE IF NOT EXISTS served (id INT PRIMARY KEY, name VARCHAR(40))")
