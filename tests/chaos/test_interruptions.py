@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -13,12 +14,14 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
-from mysql_redis_cache import MRCClient
+from mysql_redis_cache import AsyncMRCClient, MRCClient
 from mysql_redis_cache.keys import lease_name
 from mysql_redis_cache.readthrough import Fill, Wait
 from tests.support.alarms import Interrupted, alarms, strike
+from tests.support.urls import patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,6 +182,52 @@ def test_exceptions_raised_in_threads(mysql_url: str, redis_url: str, redis_clie
     assert counts["wrong"] == 0
     assert not failures
     assert counts["interrupted"] > 20
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_ctrl_c_in_an_event_loop(
+    backend: str, mysql_url: str, redis_url: str, redis_client: redis.Redis
+) -> None:
+    """The loop ends at whatever moment, nothing is left, and the next loop works with the same facade."""
+    dice, rounds = random.Random(6), max(20, OPERATIONS // 500)
+    before = len(redis_client.client_list())
+
+    async def read_for_ever(facade: AsyncMRCClient, seed: int, began: threading.Event) -> None:
+        numbers = random.Random(seed)
+        while True:
+            number = numbers.randrange(KEYS)
+            refresh = numbers.random() < 0.3
+            rows = await facade.query_with_cache(*arguments(number), 60, refresh=refresh)
+            assert rows == truth(number)
+            began.set()
+
+    async def crowd(facade: AsyncMRCClient, began: threading.Event) -> None:
+        async with anyio.create_task_group() as tasks:
+            for seed in range(8):
+                tasks.start_soon(read_for_ever, facade, seed, began)
+
+    def interrupt(began: threading.Event, seconds: float) -> None:
+        assert began.wait(30)
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with MRCClient(f"{mysql_url}?maxsize={POOL}&pool_timeout=5", patient(redis_url)) as client:
+        facade = AsyncMRCClient(client)
+        for _ in range(rounds):
+            began = threading.Event()
+            presser = threading.Thread(target=interrupt, args=(began, dice.uniform(0, 0.02)))
+            presser.start()
+            with pytest.raises(BaseException) as caught:
+                anyio.run(crowd, facade, began, backend=backend)
+            presser.join()
+            assert isinstance(caught.value, KeyboardInterrupt) or caught.group_contains(KeyboardInterrupt)
+        until = time.monotonic() + 5
+        while redis_client.keys("*:lease") and time.monotonic() < until:
+            time.sleep(0.01)
+
+        assert not redis_client.keys("*:lease")
+        assert len(client.core.flights) == 0
+        check_whole(client, redis_client, before)
 
 
 @pytest.mark.parametrize("stage", ["acquire", "fill"])
