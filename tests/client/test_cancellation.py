@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
@@ -108,12 +108,18 @@ async def at_every_await(
 
 
 async def nothing_is_held(client: AsyncMRCClient, redis_client: redis.Redis) -> None:
-    """No lease, connection, flight or limiter token; what a thread still does may end first."""
-    here, core = client._here(), client._core
+    """No lease, connection, place in a queue, flight, limiter token or task; a thread may end first."""
+    here, core = client._here(), cast("Any", client._core)
     await until(lambda: not redis_client.keys("*:lease"), "giving back the lease")
     await until(lambda: core.database.pool.in_use == 0, "giving back the connection")
     assert (here.limiter.borrowed_tokens, here.redis_limiter.borrowed_tokens) == (0, 0)
     assert len(core.flights) == 0
+    redis_connections = core.cache.entries._link._connections
+    slots = core.database.pool._slots
+    await until(lambda: set(redis_connections._idle) == set(redis_connections._alive), "taking back")
+    assert not redis_connections._queue.tickets
+    assert not slots._queue.tickets
+    assert len(anyio.get_running_tasks()) <= 3  # this one, and those of the runner and of trio
 
 
 async def test_a_miss(way: str, client: AsyncMRCClient, users: Connection, redis_client: redis.Redis) -> None:
