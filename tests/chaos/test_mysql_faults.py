@@ -143,7 +143,7 @@ def test_an_error_is_an_answer_or_an_outage(
     tried again."""
     packet = error_payload(errno)
     proxy = proxy_to(mysql_to_torment.url)
-    with MRCClient(proxy.url + "torment") as client:
+    with MRCClient(proxy.url + "torment?ssl_disabled=true") as client:
         client.query(WHO)
         proxy.corrupt(lambda _: struct.pack("<I", len(packet) | 1 << 24) + packet)
         before, sent = proxy.connections, proxy.round_trips
