@@ -246,6 +246,16 @@ class Act:
         self.moment, self.count, self.walks, self.act = moment, 0, 0, act
 
 
+def test_leases_of_all_slots_are_given_back(entries: Entries) -> None:
+    """On whichever nodes they are."""
+    names = [named(entries, 1, store) for store in range(20)]
+    for name in names:
+        assert entries.acquire(name, b"me", -1.0) is True
+    entries.release_many([(name, b"me") for name in names])
+
+    assert [entries.acquire(name, b"another", -1.0) for name in names] == [True] * 20
+
+
 @pytest.fixture
 def acting(monkeypatch: pytest.MonkeyPatch) -> Act:
     return Act(monkeypatch)

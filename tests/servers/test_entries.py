@@ -296,6 +296,35 @@ def test_many_leases_are_taken_in_one_round_trip(
     assert isinstance(claims[2], Found)
 
 
+def test_a_refused_lease_does_not_spoil_the_others(entries: Entries, redis_client: redis.Redis) -> None:
+    """Those won in the same round trip are held, so whoever asked must hear of them."""
+    first, refused, last = (named(entries, user) for user in (1, 2, 3))
+    refused = refused._replace(tracks=(b"registry", b"no index"))
+    redis_client.set(b"no index", b"")  # of another type than an index, which is refused like a full server
+    claims = entries.acquire_many([(name, ME, NEVER) for name in (first, refused, last)])
+
+    assert [claims[0], claims[2]] == [True, True]
+    assert isinstance(claims[1], Refused)
+
+
+def test_many_leases_are_given_back_in_one_round_trip(
+    redis_url: str, redis_client: redis.Redis, proxy_to: Callable[..., Proxy]
+) -> None:
+    """Those that are still held; nobody else's."""
+    proxy = proxy_to(redis_url)
+    with closing(link(patient(proxy.url))) as made:
+        entries = Entries(made, 10)
+        mine, others, gone = (named(entries, user) for user in (1, 2, 3))
+        entries.acquire(mine, ME, NEVER)
+        entries.acquire(others, OTHER, NEVER)
+        entries.release(gone, ME)  # so that the server knows the script
+        trips = proxy.round_trips
+        entries.release_many([(name, ME) for name in (mine, others, gone)])
+
+        assert proxy.round_trips == trips + 1
+    assert [redis_client.exists(name.lease) for name in (mine, others, gone)] == [0, 1, 0]
+
+
 def test_put_stores_and_revokes(entries: Entries, name: Name, redis_client: redis.Redis) -> None:
     """What the user says counts: a load that began before must not overwrite it."""
     entries.acquire(name, ME, NEVER)
