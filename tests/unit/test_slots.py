@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+import signal
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,6 +106,23 @@ def test_many_threads_share_few_slots() -> None:
 
     assert max(most) <= 3
     assert slots.in_use == 0
+
+
+def test_signals_make_no_wait_endless() -> None:
+    """Nor does a handler that does not raise, at the last moment of a wait."""
+    slots, chance, handled = Slots(1), random.Random(1), []
+    _slot = slots.take(0)
+    before = signal.signal(signal.SIGALRM, lambda *_: handled.append(1))
+    try:
+        began = time.monotonic()
+        while len(handled) < 1000:
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, 1e-4))
+            with suppress(TimeoutError):
+                slots.take(0.00005)
+        assert time.monotonic() - began < 60
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def in_thread(function: Callable[[], Slot]) -> tuple[list[object], threading.Thread]:

@@ -7,11 +7,12 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mysql_redis_cache.waiters import Waiters
+from mysql_redis_cache.waiters import Waiters, WaitQueue, _Ticket
 from tests.support.alarms import Interrupted, alarms
 
 if TYPE_CHECKING:
@@ -141,3 +142,87 @@ def test_interrupted_waiters_do_not_hold_up_whoever_wakes_them() -> None:
 
     assert not waker.is_alive()
     assert interrupted >= 500
+
+
+class Things:
+    """A few things to wait for."""
+
+    def __init__(self, *free: str) -> None:
+        self.free = deque(free)
+        self.queue: WaitQueue[str] = WaitQueue(self.find, self.free.append)
+
+    def find(self) -> str | None:
+        return self.free.popleft() if self.free else None
+
+    def give_back(self, thing: str) -> None:
+        self.free.append(thing)
+        self.queue.serve()
+
+    def waiting(self, got: list[tuple[int, str | None]], number: int) -> threading.Thread:
+        """Start a thread that waits, and return once it does."""
+        thread = threading.Thread(target=lambda: got.append((number, self.queue.wait(time.monotonic() + 10))))
+        before = len(self.queue.tickets)
+        thread.start()
+        while len(self.queue.tickets) == before:
+            time.sleep(0.001)
+        return thread
+
+
+def test_things_are_handed_over_in_the_order_of_coming() -> None:
+    """Whoever gives one back cannot take it again before those who wait."""
+    things, got = Things(), []
+    threads = [things.waiting(got, number) for number in range(4)]
+    for thread, thing in zip(threads, "abcd", strict=True):
+        things.give_back(thing)
+        assert not things.free
+        thread.join(10)
+
+    assert got == [(0, "a"), (1, "b"), (2, "c"), (3, "d")]
+    assert not things.queue.tickets
+
+
+def test_what_comes_too_late_is_for_others() -> None:
+    """A thing handed over as its taker gives up is not lost."""
+    things = Things()
+    real, ticket = things.queue.serve, things.queue.tickets
+
+    def serve() -> None:
+        real()
+        if ticket:  # just before it looks at its watch
+            ticket.popleft().give("late")
+
+    things.queue.serve = serve  # type: ignore[method-assign]
+    first = things.queue.wait(time.monotonic() - 1)
+    things.queue.serve = real  # type: ignore[method-assign]
+    things.queue._leave(made_late("left"))
+
+    assert (first, list(things.free)) == ("late", ["left"])
+
+
+def made_late(thing: str) -> Any:
+    ticket: Any = _Ticket()
+    ticket.give(thing)
+    return ticket
+
+
+def test_closing_sends_everybody_away() -> None:
+    """Now and later, with nothing."""
+    things, got = Things(), []
+    threads = [things.waiting(got, number) for number in range(3)]
+    things.queue.close()
+    for thread in threads:
+        thread.join(10)
+
+    assert sorted(got) == [(0, None), (1, None), (2, None)]
+    assert things.queue.wait(time.monotonic() + 10) is None
+
+
+def test_a_thing_that_turns_up_without_a_word_is_found() -> None:
+    """One that got lost and is made anew wakes nobody: those who wait look again, now and then."""
+    things, got = Things(), []
+    threads = [things.waiting(got, number) for number in range(3)]
+    things.free.extend("abc")
+    for thread in threads:
+        thread.join(10)
+
+    assert sorted(thing or "" for _, thing in got) == ["a", "b", "c"]
