@@ -269,9 +269,8 @@ def test_a_lease_whose_read_got_lost_is_not_renewed(
             raise Interrupted
 
         with monkeypatch.context() as patched:
-            for each in ("fill", "end"):
-                patched.setattr(core, each, struck)
-            client._performers[Fill] = struck
+            patched.setitem(client._performers, Fill, struck)
+            patched.setattr(core, "end", struck)
             with pytest.raises(Interrupted):
                 cached(client, 1)
         gc.collect()
