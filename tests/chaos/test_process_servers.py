@@ -41,16 +41,8 @@ UWSGI = [
     *("--processes", str(WORKERS), "--module", "tests.support.served:app", "--need-app", "--die-on-term"),
 ]
 CELERY = [
-    *("-m", "celery", "--app", "tests.support.tasks", "worker", "--pool", "prefork", "--concurrency"),
-    *(
-        str(WORKERS),
-        "--max-tasks-per-child",
-        "30",
-        "--without-mingle",
-        "--without-gossip",
-        "--loglevel",
-        "WARNING",
-    ),
+    *("-m", "celery", "--app", "tests.support.tasks", "worker", "--pool", "prefork", "--loglevel", "WARNING"),
+    *("--concurrency", str(WORKERS), "--max-tasks-per-child", "20", "--without-mingle", "--without-gossip"),
 ]
 
 

@@ -82,8 +82,12 @@ class ServingProcess:
     def ask(self, view: str, number: int = 0) -> dict[str, Any]:
         """Return the answer of a view; raise what the server or the network says instead."""
         address = f"http://127.0.0.1:{self.port}/{view}?number={number}"
-        with urllib.request.urlopen(address, timeout=SECONDS) as response:
-            return json.load(response)  # type: ignore[no-any-return]
+        try:
+            with urllib.request.urlopen(address, timeout=SECONDS) as response:
+                return json.load(response)  # type: ignore[no-any-return]
+        except urllib.error.HTTPError as error:
+            with error:
+                raise AssertionError(error.read().decode()) from None
 
     def await_answer(self) -> None:
         """Wait until it serves."""
