@@ -38,9 +38,14 @@ class SharedContext:
         self._made: tuple[float, ssl.SSLContext] | None = None
 
     def get(self) -> ssl.SSLContext | None:
-        """Return the context; ``None`` if it is time to make one."""
-        made = self._made
-        return made[1] if made is not None and time.monotonic() - made[0] < LIFE else None
+        """Return the context; ``None`` if it is time to make one, which the caller does."""
+        if self._made is None:
+            return None
+        made_at, context = self._made
+        if time.monotonic() - made_at < LIFE:
+            return context
+        self._made = (time.monotonic(), context)  # for the others, meanwhile
+        return None
 
     def keep(self, context: ssl.SSLContext) -> None:
         """Have *context* used from now on."""
