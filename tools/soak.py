@@ -43,7 +43,7 @@ EACH_FAULT = 2.0
 TABLE_EVERY = 10.0
 PATIENCE = 60.0
 # What may come on top of what there was, for noise: so much of it, and so many.
-ALLOWED = {"rss": (0.05, 4.0), "sockets": (0.0, 3.0), "threads": (0.0, 3.0), "tasks": (0.0, 1.0)}
+ALLOWED = {"rss": (0.03, 2.0), "sockets": (0.0, 3.0), "threads": (0.0, 3.0), "tasks": (0.0, 1.0)}
 
 
 class Sample(NamedTuple):

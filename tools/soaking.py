@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import random
 import signal
 import sys
@@ -99,6 +100,7 @@ class Soaking:
         threads = [threading.Thread(target=self._work, args=(number,)) for number in range(1, THREADS)]
         others = [
             threading.Thread(target=self._loops),
+            threading.Thread(target=self._give_memory_back),
             threading.Thread(target=self._strike, args=(threads,)),
         ]
         for thread in [*threads, *others]:
@@ -188,6 +190,13 @@ class Soaking:
             time.sleep(random.uniform(0.005, 0.03))
             if self._board.fault.value == INTERRUPTIONS:
                 strike(random.choice(victims))
+
+    def _give_memory_back(self) -> None:
+        """Have the C library keep none of the memory that was freed: what is left is in use."""
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+        while trim is not None and self._board.goes_on.value:
+            trim(0)
+            time.sleep(1)
 
     # In tasks
 
