@@ -14,6 +14,7 @@ import redis
 from mysql_redis_cache import CacheUnavailable, MRCClient, MRCServer
 from mysql_redis_cache.breaker import Breaker
 from tests.support.forks import in_child
+from tests.support.urls import patient
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def test_a_slow_redis_still_answers(
 ) -> None:
     """Below the timeout, slow is only slow."""
     proxy = proxy_to(server.url)
-    with MRCClient(mysql_url, proxy.url) as client:
+    with MRCClient(mysql_url, patient(proxy.url)) as client:
         read(client)
         proxy.delay(0.05)
         assert read(client) == ANN
@@ -235,34 +236,33 @@ def test_no_lease_outlives_an_outage(
         assert wait_until(lambda: read(client, 2) and not list(admin.scan_iter("*:lease")), 5)
 
 
-def test_idle_connections_that_redis_closed(client: MRCClient, server: PrivateRedis) -> None:
+def test_idle_connections_that_redis_closed(mysql_url: str, server: PrivateRedis) -> None:
     """Killed by an administrator, or by Redis's own timeout, they are replaced without anybody noticing."""
-    with redis.Redis.from_url(server.url) as admin:
+    with MRCClient(mysql_url, patient(server.url)) as client, redis.Redis.from_url(server.url) as admin:
         read(client)
         for _ in range(3):
             assert admin.client_kill_filter(_type="normal", skipme=True)
             assert read(client) == ANN
             assert client.drop_outdated_cache(["UserId"], [1]) == 1
             assert read(client) == ANN
-    assert client.stats().get("cache_failures", 0) == 0
+        assert client.stats().get("cache_failures", 0) == 0
 
 
-def test_a_loader_that_is_killed_delays_the_others_by_its_lease(
-    client: MRCClient, server: PrivateRedis
-) -> None:
+def test_a_loader_that_is_killed_delays_the_others_by_its_lease(mysql_url: str, server: PrivateRedis) -> None:
     """Nobody robs it of its lease, which ends by itself; then somebody else loads, and fills."""
 
     def die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    with pytest.raises(AssertionError, match="did not answer"):
-        in_child(lambda: client.with_cache(die, QUERY, [1], ["UserId"], 60))
-    with redis.Redis.from_url(server.url) as admin:
-        (lease,) = admin.scan_iter("*:lease")
-        left = admin.pttl(lease)
-        admin.pexpire(lease, 300)  # as if most of it were over
-    began = time.monotonic()
-    assert read(client) == ANN
-    assert time.monotonic() - began > 0.25
-    assert 5_000 < left <= 10_000
-    assert client.stats()["fills"] == 1
+    with MRCClient(mysql_url, patient(server.url)) as client:
+        with pytest.raises(AssertionError, match="did not answer"):
+            in_child(lambda: client.with_cache(die, QUERY, [1], ["UserId"], 60))
+        with redis.Redis.from_url(server.url) as admin:
+            (lease,) = admin.scan_iter("*:lease")
+            left = admin.pttl(lease)
+            admin.pexpire(lease, 300)  # as if most of it were over
+        began = time.monotonic()
+        assert read(client) == ANN
+        assert time.monotonic() - began > 0.25
+        assert 5_000 < left <= 10_000
+        assert client.stats()["fills"] == 1

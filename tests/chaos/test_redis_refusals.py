@@ -13,6 +13,7 @@ import redis
 
 from mysql_redis_cache import CacheUnavailable, MRCClient
 from mysql_redis_cache.breaker import Breaker
+from tests.support.urls import patient
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def test_hits_go_on_while_writes_are_refused(
     server = private_redis("--enable-protected-configs", "yes")
     admin = admin_of(server)
     admin.acl_setuser("reader", enabled=True, nopass=True, keys="*", commands=["+@all"])
-    url = server.url.replace("redis://", "redis://reader:any@")
+    url = patient(server.url.replace("redis://", "redis://reader:any@"))
     together = threading.Barrier(READERS)
 
     def hit_and_miss(client: MRCClient, number: int) -> None:
