@@ -265,8 +265,9 @@ def test_celery(
         assert len(truth.pids) > WORKERS  # children were replaced
         idle = [call("in_use") for _ in range(2 * WORKERS)]
         assert {result.get(timeout=60) for result in idle} == {0}
-        worker.stop()
+        # Once in some seventy runs, on a very busy machine, Celery's warm shutdown did not end.
+        worker.stop(signal.SIGTERM, signal.SIGQUIT)
 
-        assert not any(map(is_alive, truth.pids))
+        eventually(lambda: not any(map(is_alive, truth.pids)), "its processes are gone")
         check_log(worker)
     eventually(lambda: connected() == (0, 0), "no connection is left")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 import urllib.error
@@ -74,10 +75,14 @@ class ServingProcess:
         """Send a signal to the master alone."""
         os.kill(self.pid, number)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End it in order; raise if it does not."""
-        self.send(number)
-        self._process.wait(SECONDS)
+    def stop(self, *signals: signal.Signals) -> None:
+        """End it in order: by SIGTERM, or by the first of *signals* that does it; raise if none does."""
+        for number in signals or (signal.SIGTERM,):
+            self.send(number)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(SECONDS)
+                return
+        raise AssertionError(f"it did not end within {SECONDS:g} s; its log: {self.log.read_text()}")
 
     def ask(self, view: str, number: int = 0) -> dict[str, Any]:
         """Return the answer of a view; raise what the server or the network says instead."""
