@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Workers"]
 
 IDLE_SECONDS = 5.0
+PICKED_SECONDS = 60.0
 
 
 class Workers:
@@ -72,6 +73,8 @@ class _Worker(threading.Thread):
             return True
         try:
             self.idle.remove(self)
-        except ValueError:  # somebody has just picked this one
-            return self.wake.acquire()
+        except (
+            ValueError
+        ):  # somebody has just picked this one, and wakes it, unless struck by a signal in between
+            return self.wake.acquire(timeout=PICKED_SECONDS)
         return False
