@@ -75,6 +75,6 @@ class _Worker(threading.Thread):
             self.idle.remove(self)
         except (
             ValueError
-        ):  # somebody has just picked this one, and wakes it, unless struck by a signal in between
+        ):  # somebody has just picked this one, and wakes it unless interrupted
             return self.wake.acquire(timeout=PICKED_SECONDS)
         return False
