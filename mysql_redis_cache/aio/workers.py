@@ -73,8 +73,6 @@ class _Worker(threading.Thread):
             return True
         try:
             self.idle.remove(self)
-        except (
-            ValueError
-        ):  # somebody has just picked this one, and wakes it unless interrupted
+        except ValueError:  # somebody has just picked this one, and wakes it unless interrupted
             return self.wake.acquire(timeout=PICKED_SECONDS)
         return False
