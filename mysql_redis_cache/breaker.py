@@ -47,6 +47,10 @@ class Breaker:
         """Whether Redis is asked as usual."""
         return self.state is State.CLOSED
 
+    def is_shut(self, now: float) -> bool:
+        """Return whether ``allows`` would say no; asking this uses up no probe."""
+        return self.state is not State.CLOSED and now < self._retry_at
+
     def allows(self, now: float) -> bool:
         """Return whether to ask Redis at the moment *now* (seconds of a monotonic clock)."""
         if self.state is State.CLOSED:

@@ -99,6 +99,11 @@ class Cache:
         self._stats.bump("oversized_entries")
         return False
 
+    @property
+    def is_away(self) -> bool:
+        """Whether asking would be in vain, as is known without asking."""
+        return self._guard.is_shut(time.monotonic())
+
     # The steps of a read
 
     def get(self, read: Read, step: Get = GET) -> Entry | Claim | None:  # noqa: ARG002 - a step's performer

@@ -34,6 +34,10 @@ class Guard:
         """Whether Redis is asked as usual."""
         return self._breaker.is_closed
 
+    def is_shut(self, now: float) -> bool:
+        """Return whether Redis is not to be asked; asking this uses up no probe."""
+        return self._breaker.is_shut(now)
+
     def allows(self, now: float) -> bool:
         """Return whether to ask Redis at all."""
         return self._breaker.allows(now)

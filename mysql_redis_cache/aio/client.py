@@ -27,6 +27,7 @@ from mysql_redis_cache.policy import DEFAULT_TTL
 from mysql_redis_cache.readmany import AcquireMany, GetMany, JoinNow, Perform, read_many
 from mysql_redis_cache.reads import Write
 from mysql_redis_cache.readthrough import (
+    GET,
     Acquire,
     Claim,
     Entry,
@@ -236,7 +237,7 @@ class AsyncMRCClient:
         if core.cache is None:
             return default
         read = core.reads.of_function(query, params, param_names, DEFAULT_TTL)
-        entry = await self._here().reads.get(read)
+        entry = await self._get(read)
         return entry.value if isinstance(entry, Entry) else default
 
     async def write_to_cache(
@@ -402,8 +403,10 @@ class AsyncMRCClient:
             case Perform(read, step):
                 return await self._performers[type(step)](read, step)
 
-    def _get(self, read: Read, step: Get) -> Awaitable[Entry | Claim | None]:  # noqa: ARG002 - a step's performer
-        return self._here().reads.get(read)
+    async def _get(self, read: Read, step: Get = GET) -> Entry | Claim | None:  # noqa: ARG002 - a step's performer
+        if self._cache.is_away:  # no thread is needed to learn that
+            return Claim.UNAVAILABLE
+        return await self._here().reads.get(read)  # type: ignore[no-any-return]
 
     async def _in_redis_thread(self, perform: Callable[[Read, Any], T], read: Read, step: Step) -> T:
         return await hop(partial(perform, read, step), self._here().redis_limiter)

@@ -210,3 +210,16 @@ async def test_large_values_are_decoded_in_threads(mysql_url: str, redis_url: st
 
     assert decoded_in
     assert loop_thread not in decoded_in
+
+
+async def test_reads_need_no_thread_to_learn_that_redis_is_away(mysql_url: str) -> None:
+    """While the breaker is open they go straight to MySQL."""
+    async with AsyncMRCClient(mysql_url, "redis://127.0.0.1:1") as client:
+        for number in range(3):
+            assert await client.query_with_cache("SELECT ? AS n", [number], ["N"]) == [{"n": number}]
+        cache: Any = client._core.cache
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cache, "fetch_many", pytest.fail)
+            patch.setattr(client._here().reads, "_perform", pytest.fail)
+            assert await client.query_with_cache("SELECT 9 AS n") == [{"n": 9}]
+            assert await client.read_from_cache("SELECT 9 AS n", default="none") == "none"

@@ -51,6 +51,16 @@ def test_while_open_nothing_passes() -> None:
     assert not any(breaker.allows(now) for now in (100.0, 101.0, 101.999))
 
 
+def test_asking_whether_it_is_shut_uses_up_no_probe() -> None:
+    """Whoever only wants to know leaves the probe to whoever asks Redis."""
+    breaker = opened(at=100.0, pause=2.0)
+
+    assert [breaker.is_shut(101.9), breaker.is_shut(102.0), breaker.is_shut(102.0)] == [True, False, False]
+    assert breaker.allows(102.0)
+    assert breaker.is_shut(103.9)
+    assert not Breaker().is_shut(0.0)
+
+
 def test_after_the_pause_one_probe_passes() -> None:
     """The others go on without Redis until the probe has reported."""
     breaker = opened(at=100.0, pause=2.0)
