@@ -151,11 +151,10 @@ class Gather(Generic[T]):
         """Perform a batch, in a thread, and have the loop publish the outcomes."""
         self._close(batch)
         try:
-            answers = self._perform(batch.asked)
+            *early, last = self._parts(batch, self._perform(batch.asked))
         except Exception as error:  # noqa: BLE001 - everybody in the batch raises it
             call_soon(partial(self._finish, batch.promises, [error] * len(batch.asked)))
             return
-        *early, last = self._parts(batch, answers)
         for part in early:
             call_soon(partial(_publish, part.promises, self._outcomes(part)))
         call_soon(partial(self._finish, last.promises, self._outcomes(last)))
