@@ -102,7 +102,7 @@ class Cache:
     @property
     def is_away(self) -> bool:
         """Whether asking would be in vain, as is known without asking."""
-        return self._guard.is_shut(time.monotonic())
+        return self._guard.is_shut
 
     # The steps of a read
 

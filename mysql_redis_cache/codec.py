@@ -101,7 +101,10 @@ def decode(payload: bytes, between: Between = None) -> object:
     """
     if len(payload) > _LARGE:
         return _decode_large(payload, between)
-    value = _load(payload)
+    try:
+        value = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        value = _load_surrogates(payload)
     return revive(value) if _BUFFER in payload else value
 
 

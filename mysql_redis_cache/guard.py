@@ -34,9 +34,10 @@ class Guard:
         """Whether Redis is asked as usual."""
         return self._breaker.is_closed
 
-    def is_shut(self, now: float) -> bool:
-        """Return whether Redis is not to be asked; asking this uses up no probe."""
-        return self._breaker.is_shut(now)
+    @property
+    def is_shut(self) -> bool:
+        """Whether Redis is not to be asked just now; looking at this uses up no probe."""
+        return not self._breaker.is_closed and self._breaker.is_shut(time.monotonic())
 
     def allows(self, now: float) -> bool:
         """Return whether to ask Redis at all."""

@@ -403,10 +403,9 @@ class AsyncMRCClient:
             case Perform(read, step):
                 return await self._performers[type(step)](read, step)
 
-    async def _get(self, read: Read, step: Get = GET) -> Entry | Claim | None:  # noqa: ARG002 - a step's performer
-        if self._cache.is_away:  # no thread is needed to learn that
-            return Claim.UNAVAILABLE
-        return await self._here().reads.get(read)  # type: ignore[no-any-return]
+    def _get(self, read: Read, step: Get = GET) -> Awaitable[Entry | Claim | None]:  # noqa: ARG002 - a step's performer
+        # No thread is needed to learn that Redis is away.
+        return _unavailable() if self._cache.is_away else self._here().reads.get(read)
 
     async def _in_redis_thread(self, perform: Callable[[Read, Any], T], read: Read, step: Step) -> T:
         return await hop(partial(perform, read, step), self._here().redis_limiter)
@@ -487,3 +486,7 @@ class _Awaited:
     def __init__(self, fn: Callable[[], Any]) -> None:
         self.fn = fn
         self.is_async = inspect.iscoroutinefunction(fn)
+
+
+async def _unavailable() -> Claim:
+    return Claim.UNAVAILABLE
