@@ -132,8 +132,8 @@ class Gather(Generic[T]):
         try:
             self._workers.run(partial(self._run, batch, soon()))
         except RuntimeError as error:  # no more threads
-            self._close(batch)
-            _publish(batch.promises, [error] * len(batch.promises))
+            _, promises = self._close(batch)
+            _publish(promises, [error] * len(promises))
             self._came_back()
 
     def _came_back(self) -> None:
@@ -142,28 +142,38 @@ class Gather(Generic[T]):
         if self._unsent:
             self._send(self._unsent.popleft())
 
-    def _close(self, batch: _Batch) -> None:
+    def _close(self, batch: _Batch) -> tuple[list[Any], list[Any]]:
+        """Let nobody join *batch* any more; return who has, and their promises.
+
+        The batch itself forgets them: its callers know it, and would keep each other's values alive.
+        """
         with self._lock:
             if self._forming is batch:
                 self._forming = None
+            taken = batch.asked, batch.promises
+            batch.asked, batch.promises = [], []
+            return taken
 
     def _run(self, batch: _Batch, call_soon: CallSoon) -> None:
         """Perform a batch, in a thread, and have the loop publish the outcomes."""
-        self._close(batch)
+        asked, promises = self._close(batch)
         try:
-            *early, last = self._parts(batch, self._perform(batch.asked))
+            parts = deque(self._parts(_Part(asked, self._perform(asked), promises)))
         except Exception as error:  # noqa: BLE001 - everybody in the batch raises it
-            call_soon(partial(self._finish, batch.promises, [error] * len(batch.asked)))
+            call_soon(partial(self._finish, promises, [error] * len(promises)))
             return
-        for part in early:
-            call_soon(partial(_publish, part.promises, self._outcomes(part)))
-        call_soon(partial(self._finish, last.promises, self._outcomes(last)))
+        del promises  # what was handed out is kept alive by nothing here
+        while len(parts) > 1:
+            self._hand_out(parts.popleft(), _publish, call_soon)
+        self._hand_out(parts.popleft(), self._finish, call_soon)
 
-    def _parts(self, batch: _Batch, answers: Sequence[Any]) -> list[_Part]:
+    def _hand_out(self, part: _Part, publish: Callable[..., None], call_soon: CallSoon) -> None:
+        call_soon(partial(publish, part.promises, self._outcomes(part)))
+
+    def _parts(self, whole: _Part) -> list[_Part]:
         """Return what is to be published together: the small values, then the large ones singly."""
-        whole = _Part(batch.asked, answers, batch.promises)
-        sizes = list(map(_size, answers))
-        self._note_sizes(batch.asked, sizes)
+        sizes = list(map(_size, whole.answers))
+        self._note_sizes(whole.asked, sizes)
         if max(sizes) <= LARGE_BYTES:
             return [whole]
         large = [place for place, size in enumerate(sizes) if size > LARGE_BYTES]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -234,3 +235,35 @@ async def test_the_lack_of_threads_is_told(redis: Redis) -> None:
     for number in range(2):
         with pytest.raises(RuntimeError, match="can't start"), anyio.fail_after(SECONDS):
             await gather.get(Ask(number))
+
+
+async def test_callers_do_not_keep_each_others_values_alive(redis: Redis) -> None:
+    """What one has thrown away is free, though another of its batch still waits."""
+    redis.hold()
+    may_decode_large = threading.Event()
+    gone: list[int] = []
+
+    class Value:
+        pass
+
+    def decode(asked: Sequence[Ask], answers: Sequence[bytes]) -> list[Value]:
+        if LARGE in answers:
+            assert may_decode_large.wait(SECONDS)
+        return [Value() for _ in asked]
+
+    async def one(ask: Ask) -> None:
+        value = await gather.get(ask)
+        weakref.finalize(value, gone.append, ask.number)
+        del value
+
+    gather = Gather(redis.perform, Workers(), decode)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one, Ask(0))
+        await until(lambda: bool(redis.batches))
+        for ask in (Ask(1), Ask(2, LARGE)):
+            tasks.start_soon(one, ask)
+        await anyio.wait_all_tasks_blocked()
+        redis.may_answer.release(2)
+        await until(lambda: 1 in gone)
+        assert 2 not in gone
+        may_decode_large.set()
