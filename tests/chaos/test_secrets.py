@@ -429,7 +429,7 @@ def test_refused_params(params: Any, names: Any, mysql_url: str, redis_url: str,
                 try:
                     call()
                 except Exception as error:
-                    if not isinstance(error, pymysql.err.Error):  # the server's own words
+                    if not isinstance(error, pymysql.Error):  # the server's own words
                         ears.note_error(error)
         ears.note(client.stats())
 
