@@ -134,9 +134,11 @@ class Load:
             longest = max(longest, time.perf_counter() - start)
 
         asyncio.Handle._run = timed
+        gc.disable()  # it would walk what the callers keep, which is theirs
         try:
             answer = await self.run(tasks)
         finally:
+            gc.enable()
             asyncio.Handle._run = run_handle
         return {**answer, "hold": longest, "hold_computing": longest_computing}
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -88,6 +89,7 @@ class Gather(Generic[T]):
         self._decode = decode
         self._workers = workers
         self._lock = threading.Lock()  # between joining a batch, in the loop, and closing it, in its thread
+        self._decoding_large = threading.Lock()  # one at a time: the loop would have to wait for all of them
         self._forming: _Batch | None = None
         self._unsent: deque[_Batch] = deque()
         self._out = 0
@@ -163,12 +165,13 @@ class Gather(Generic[T]):
             call_soon(partial(self._finish, promises, [error] * len(promises)))
             return
         del promises  # what was handed out is kept alive by nothing here
-        while len(parts) > 1:
-            self._hand_out(parts.popleft(), _publish, call_soon)
-        self._hand_out(parts.popleft(), self._finish, call_soon)
+        while parts:
+            self._hand_out(parts.popleft(), _publish if parts else self._finish, call_soon)
 
     def _hand_out(self, part: _Part, publish: Callable[..., None], call_soon: CallSoon) -> None:
-        call_soon(partial(publish, part.promises, self._outcomes(part)))
+        with self._decoding_large if part.is_large else nullcontext():
+            outcomes = self._outcomes(part)
+        call_soon(partial(publish, part.promises, outcomes))
 
     def _parts(self, whole: _Part) -> list[_Part]:
         """Return what is to be published together: the small values, then the large ones singly."""
@@ -176,9 +179,10 @@ class Gather(Generic[T]):
         self._note_sizes(whole.asked, sizes)
         if max(sizes) <= LARGE_BYTES:
             return [whole]
-        large = [place for place, size in enumerate(sizes) if size > LARGE_BYTES]
         small = [place for place, size in enumerate(sizes) if size <= LARGE_BYTES]
-        return [_pick(whole, places) for places in (small, *([place] for place in large)) if places]
+        large = [place for place, size in enumerate(sizes) if size > LARGE_BYTES]
+        parts = [whole.pick([place], are_large=True) for place in large]
+        return [whole.pick(small, are_large=False), *parts] if small else parts
 
     def _note_sizes(self, asked: Sequence[Asks], sizes: Sequence[int]) -> None:
         known = self._sizes
@@ -203,10 +207,12 @@ class _Part(NamedTuple):
     asked: Sequence[Any]
     answers: Sequence[Any]
     promises: Sequence[Any]
+    is_large: bool = False
 
-
-def _pick(part: _Part, places: Sequence[int]) -> _Part:
-    return _Part(*([column[place] for place in places] for column in part))
+    def pick(self, places: Sequence[int], *, are_large: bool) -> _Part:
+        """Return some of it."""
+        asked, answers, promises = ([column[place] for place in places] for column in self[:3])
+        return _Part(asked, answers, promises, are_large)
 
 
 def _size(answer: object) -> int:
