@@ -24,7 +24,7 @@ from tests.support.alarms import Interrupted, alarms, strike
 from tests.support.urls import patient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import redis
 
@@ -184,6 +184,15 @@ def test_exceptions_raised_in_threads(mysql_url: str, redis_url: str, redis_clie
     assert counts["interrupted"] > 20
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also in a process whose shell started it in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_ctrl_c_in_an_event_loop(
     backend: str, mysql_url: str, redis_url: str, redis_client: redis.Redis
