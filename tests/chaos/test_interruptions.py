@@ -121,7 +121,7 @@ def test_alarms_at_any_moment(mysql_url: str, redis_url: str, redis_client: redi
             work, number = dice.choice(WORK), dice.randrange(KEYS)
             try:
                 try:
-                    alarm(dice.choice([0, 1]) * dice.uniform(1e-5, 2e-3))
+                    alarm(dice.choice([0, 1]) * dice.uniform(1e-5, 8e-4))
                     right = work(client, number)
                 finally:
                     alarm(0)
@@ -136,7 +136,7 @@ def test_alarms_at_any_moment(mysql_url: str, redis_url: str, redis_client: redi
     print(f"{OPERATIONS} operations: {done} done, {interrupted} interrupted, {failed} failed, {wrong} wrong")
     assert wrong == 0
     assert failed == 0
-    assert interrupted > OPERATIONS / 20
+    assert interrupted > OPERATIONS / 50  # the faster the machine, the fewer
 
 
 def test_exceptions_raised_in_threads(mysql_url: str, redis_url: str, redis_client: redis.Redis) -> None:
