@@ -309,8 +309,10 @@ class MRCClient:
         core = self.core
         core.check_open()
         read = core.reads.of_function(query, params, param_names, ttl)
-        if core.cache is not None:
-            core.cache.write(read, value)
+        if core.cache is None:
+            core.check_value(value)
+            return
+        core.cache.write(read, value)
 
     def get_key_from_query(
         self, query: str, params: Sequence[object] | None = None, param_names: Sequence[str] = ()

@@ -212,6 +212,10 @@ class Core:
         payload = codec.encode(value, self.options.dates)
         return self._sized(Loaded(codec.decode(payload, between), payload))
 
+    def check_value(self, value: object) -> None:
+        """Raise what storing *value* would, for a client without Redis: ``TypeError`` or ``ValueError``."""
+        codec.encode(value, self.options.dates)
+
     def _load_query(self, read: Read) -> Loaded:
         source = self._transaction() or self.database
         if source is not self.database or read.flight is None or read.holds_lease:

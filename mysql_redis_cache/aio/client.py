@@ -252,8 +252,10 @@ class AsyncMRCClient:
         core = self._core
         core.check_open()
         read = core.reads.of_function(query, params, param_names, ttl)
-        if core.cache is not None:
-            await self._here().writes.get(Write(read, value))
+        if core.cache is None:
+            await hop(partial(core.check_value, value), self._here().limiter)
+            return
+        await self._here().writes.get(Write(read, value))
 
     def get_key_from_query(
         self, query: str, params: Sequence[object] | None = None, param_names: Sequence[str] = ()

@@ -136,7 +136,7 @@ def test_alarms_at_any_moment(mysql_url: str, redis_url: str, redis_client: redi
     print(f"{OPERATIONS} operations: {done} done, {interrupted} interrupted, {failed} failed, {wrong} wrong")
     assert wrong == 0
     assert failed == 0
-    assert interrupted > OPERATIONS / 50  # the faster the machine, the fewer
+    assert interrupted > OPERATIONS / 20
 
 
 def test_exceptions_raised_in_threads(mysql_url: str, redis_url: str, redis_client: redis.Redis) -> None:

@@ -209,3 +209,11 @@ async def test_stats_count(client: Any) -> None:
     assert {name: stats[name] for name in ("hits", "misses", "fills")} == {"hits": 1, "misses": 2, "fills": 2}
     stats.clear()
     assert client.stats()["hits"] == 1
+
+
+async def test_a_value_without_a_json_form_is_refused_without_redis_too(
+    make_client: Callable[..., Any],
+) -> None:
+    """Else the mistake would show only where there is one."""
+    with pytest.raises(TypeError, match="set"):
+        await make_client(redis=None).write_to_cache("v1", {1, 2})
