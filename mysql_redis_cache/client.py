@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
-from mysql_redis_cache import readthrough
-from mysql_redis_cache.core import Core, loading
 from mysql_redis_cache.drops import DROP_TIMEOUT
-from mysql_redis_cache.functions import check_function, positional_arguments
-from mysql_redis_cache.matching import Matcher
+from mysql_redis_cache.keys import Matcher
 from mysql_redis_cache.options import Options
 from mysql_redis_cache.policy import DEFAULT_TTL, Policy, seconds
-from mysql_redis_cache.readmany import AcquireMany, GetMany, JoinNow, Perform, read_many
-from mysql_redis_cache.readthrough import (
+from mysql_redis_cache.readthrough import steps as readthrough
+from mysql_redis_cache.readthrough.core import Core, loading
+from mysql_redis_cache.readthrough.functions import check_function, positional_arguments
+from mysql_redis_cache.readthrough.many import AcquireMany, GetMany, JoinNow, Perform, read_many
+from mysql_redis_cache.readthrough.steps import (
     Acquire,
     Entry,
     Fill,
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
-    from mysql_redis_cache.codec import Dates
-    from mysql_redis_cache.database import Pool, Row, WriteResult
-    from mysql_redis_cache.readmany import Job, Task
-    from mysql_redis_cache.reads import Read
-    from mysql_redis_cache.readthrough import Shared, Step, Steps
+    from mysql_redis_cache.database import Pool, WriteResult
+    from mysql_redis_cache.readthrough.many import Job, Task
+    from mysql_redis_cache.readthrough.reads import Read
+    from mysql_redis_cache.readthrough.steps import Shared, Step, Steps
     from mysql_redis_cache.transaction import Transaction
+    from mysql_redis_cache.values import Dates, Row
 
 __all__ = ["MRCClient", "Windows"]
 

@@ -9,7 +9,7 @@ from mysql_redis_cache import keys
 from mysql_redis_cache.policy import Policy
 
 if TYPE_CHECKING:
-    from mysql_redis_cache.codec import Dates
+    from mysql_redis_cache.values import Dates
 
 __all__ = ["Options"]
 

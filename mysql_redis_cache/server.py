@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
-from mysql_redis_cache import process
 from mysql_redis_cache.drops import DROP_TIMEOUT, Drops
 from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.keys import check_namespace
+from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import PATIENT, link
 
 if TYPE_CHECKING:

@@ -12,15 +12,17 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
-from mysql_redis_cache import process, sql
+from mysql_redis_cache import sql
 from mysql_redis_cache.errors import CacheUnavailable, DropTimeout, InvalidationFailed
-from mysql_redis_cache.matching import Matcher
+from mysql_redis_cache.keys import Matcher
+from mysql_redis_cache.runtime import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mysql_redis_cache.database import Database, Row, Session, WriteResult
+    from mysql_redis_cache.database import Database, Session, WriteResult
     from mysql_redis_cache.drops import Drops
+    from mysql_redis_cache.values import Row
 
 __all__ = ["Transaction", "current", "inside", "transaction"]
 

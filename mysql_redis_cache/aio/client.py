@@ -18,15 +18,15 @@ from weakref import WeakKeyDictionary, ref
 
 import anyio
 
-from mysql_redis_cache import readthrough
 from mysql_redis_cache.client import MRCClient
-from mysql_redis_cache.core import Core, loading
 from mysql_redis_cache.drops import DROP_TIMEOUT
-from mysql_redis_cache.functions import check_function, positional_arguments
 from mysql_redis_cache.policy import DEFAULT_TTL
-from mysql_redis_cache.readmany import AcquireMany, GetMany, JoinNow, Perform, read_many
-from mysql_redis_cache.reads import Write
-from mysql_redis_cache.readthrough import (
+from mysql_redis_cache.readthrough import steps as readthrough
+from mysql_redis_cache.readthrough.core import Core, loading
+from mysql_redis_cache.readthrough.functions import check_function, positional_arguments
+from mysql_redis_cache.readthrough.many import AcquireMany, GetMany, JoinNow, Perform, read_many
+from mysql_redis_cache.readthrough.reads import Write
+from mysql_redis_cache.readthrough.steps import (
     GET,
     Acquire,
     Claim,
@@ -54,10 +54,11 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from mysql_redis_cache.client import Windows
-    from mysql_redis_cache.database import Pool, Row, WriteResult
-    from mysql_redis_cache.readmany import Job, Task
-    from mysql_redis_cache.reads import Read
-    from mysql_redis_cache.readthrough import Loaded, Shared, Step, Steps
+    from mysql_redis_cache.database import Pool, WriteResult
+    from mysql_redis_cache.readthrough.many import Job, Task
+    from mysql_redis_cache.readthrough.reads import Read
+    from mysql_redis_cache.readthrough.steps import Loaded, Shared, Step, Steps
+    from mysql_redis_cache.values import Row
 
 __all__ = ["AsyncMRCClient"]
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 import anyio
 
-from mysql_redis_cache.entries import Found
-from mysql_redis_cache.flight import fresh
+from mysql_redis_cache.readthrough.flight import fresh
+from mysql_redis_cache.store import Found
 
 from .threads import promise, soon
 

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-    from mysql_redis_cache.database import Row, WriteResult
+    from mysql_redis_cache.database import WriteResult
     from mysql_redis_cache.transaction import Transaction
+    from mysql_redis_cache.values import Row
 
 __all__ = ["AsyncTransaction", "Opening"]
 

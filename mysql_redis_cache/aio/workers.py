@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache import process
+from mysql_redis_cache.runtime import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pymysql.connections import Connection as PyMySQLConnection
 from pymysql.constants import COMMAND, CR, SERVER_STATUS
 
-from mysql_redis_cache.wire import ErrorPacket, GarbledReply, Packets, Reply, read_reply
-
 from .failures import err
+from .wire import ErrorPacket, GarbledReply, Packets, Reply, read_reply
 
 if TYPE_CHECKING:
     import socket
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from io import BufferedReader
 
-    from mysql_redis_cache.codec import Dates
-    from mysql_redis_cache.tls import SharedContext
+    from mysql_redis_cache.runtime import SharedContext
+    from mysql_redis_cache.values import Dates
 
 __all__ = ["Connection", "LostUnanswered", "Overdue"]
 

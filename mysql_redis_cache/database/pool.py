@@ -14,9 +14,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache import process
 from mysql_redis_cache.errors import ClosedError, DatabaseUnavailable, PoolTimeout
-from mysql_redis_cache.tls import SharedContext, advice
+from mysql_redis_cache.runtime import SharedContext, advice, process
 
 from .connection import Connection
 from .failures import err, errno_of, is_answer, is_demotion, is_unavailable
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from dbutils.steady_db import SteadyDBConnection
 
-    from mysql_redis_cache.mysql_config import MySQLConfig
+    from .config import MySQLConfig
 
 __all__ = ["Lease", "Pool"]
 

@@ -13,7 +13,7 @@ import weakref
 from queue import Empty, SimpleQueue
 from threading import Lock
 
-from mysql_redis_cache.waiters import WaitQueue
+from mysql_redis_cache.runtime import WaitQueue
 
 __all__ = ["Slot", "Slots", "SlotsClosed"]
 

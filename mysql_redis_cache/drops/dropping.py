@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache import process
-from mysql_redis_cache.entries import REGISTRY, UNINDEXED, index_key
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.keys import lease_name
-from mysql_redis_cache.matching import Matcher
+from mysql_redis_cache.keys import Matcher, lease_name
 from mysql_redis_cache.policy import seconds
+from mysql_redis_cache.runtime import process
+from mysql_redis_cache.store.entries import REGISTRY, UNINDEXED, index_key
 
 from .budget import Budget
 from .sharing import Sweeps

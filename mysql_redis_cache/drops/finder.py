@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mysql_redis_cache.matching import Matcher
+    from mysql_redis_cache.keys import Matcher
 
 __all__ = ["Finder"]
 

@@ -11,12 +11,12 @@ import weakref
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.waiters import Waiters
+from mysql_redis_cache.runtime import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mysql_redis_cache.matching import Matcher
+    from mysql_redis_cache.keys import Matcher
 
     from .budget import Budget
 

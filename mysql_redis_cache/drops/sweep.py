@@ -12,7 +12,7 @@ from .finder import Finder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mysql_redis_cache.matching import Matcher
+    from mysql_redis_cache.keys import Matcher
     from mysql_redis_cache.store import Link, Part, Pinned
 
     from .budget import Budget

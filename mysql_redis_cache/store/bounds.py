@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.retry import Retry
 
-from mysql_redis_cache.pairs import SURROGATE
+from mysql_redis_cache.keys.pairs import SURROGATE
 
 from .replies import Parser
 from .sharing import sharing

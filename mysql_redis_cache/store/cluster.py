@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from redis.crc import key_slot
 
-from mysql_redis_cache.connections import Exhausted
 from mysql_redis_cache.errors import CacheUnavailable
 
+from .connections import Exhausted
 from .single import Moved, Part, Refused, Server, run_script, run_scripts
 from .topology import nodes_of, topology_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from mysql_redis_cache.scripts import Script
-
+    from .scripts import Script
     from .topology import Address, Node, Topology
 
 __all__ = ["Cluster"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import redis
 from redis import exceptions as redis_errors
 
-from mysql_redis_cache.tls import SharedContext
+from mysql_redis_cache.runtime import SharedContext
 
 if TYPE_CHECKING:
     import ssl

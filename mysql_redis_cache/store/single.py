@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import exceptions as redis_errors
 
-from mysql_redis_cache.connections import Connections
 from mysql_redis_cache.errors import CacheUnavailable, MRCError
-from mysql_redis_cache.tls import advice
+from mysql_redis_cache.runtime import advice
+
+from .connections import Connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mysql_redis_cache.scripts import Script
+    from .scripts import Script
 
 __all__ = [
     "FAILURES",

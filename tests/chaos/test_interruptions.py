@@ -18,8 +18,8 @@ import anyio
 import pytest
 
 from mysql_redis_cache import AsyncMRCClient, MRCClient
-from mysql_redis_cache.keys import lease_name
-from mysql_redis_cache.readthrough import Fill, Wait
+from mysql_redis_cache.keys.naming import lease_name
+from mysql_redis_cache.readthrough.steps import Fill, Wait
 from tests.support.alarms import Interrupted, alarms, strike
 from tests.support.urls import patient
 

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from mysql_redis_cache import CacheUnavailable, MRCClient, MRCServer
-from mysql_redis_cache.breaker import Breaker
+from mysql_redis_cache.readthrough.breaker import Breaker
 from tests.support.forks import in_child
 from tests.support.urls import patient
 from tests.support.waiting import wait_until

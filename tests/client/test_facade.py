@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from mysql_redis_cache import AsyncMRCClient, AsyncMRCServer, MRCClient, MRCServer, core
+from mysql_redis_cache import AsyncMRCClient, AsyncMRCServer, MRCClient, MRCServer
 from mysql_redis_cache.aio import AsyncTransaction
+from mysql_redis_cache.readthrough import core
 from mysql_redis_cache.transaction import Transaction
 from tests.client.drivers import AT_ONCE
 

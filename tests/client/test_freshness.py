@@ -285,7 +285,7 @@ async def test_early_refresh_is_a_matter_of_chance(
         client.core._load_times[QUERY] = 1.0
     age(redis_client, client, 10)
     rename(users, "Eve")
-    monkeypatch.setattr("mysql_redis_cache.core.random.random", lambda: chance)
+    monkeypatch.setattr("mysql_redis_cache.readthrough.core.random.random", lambda: chance)
 
     assert await name_of(client) == "Ada"
 

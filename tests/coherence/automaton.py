@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from mysql_redis_cache.readthrough import Step, Steps
+    from mysql_redis_cache.readthrough.steps import Step, Steps
 
 __all__ = ["Automaton", "Failed", "Fate", "Interrupted", "Stand"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from mysql_redis_cache import MRCClient
-from mysql_redis_cache.background import Keeper
+from mysql_redis_cache.readthrough.background import Keeper
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from mysql_redis_cache.flight import Flight
 from mysql_redis_cache.policy import Policy
+from mysql_redis_cache.readthrough.flight import Flight
 from mysql_redis_cache.store import Part
 
 if TYPE_CHECKING:

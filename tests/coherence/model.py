@@ -1,6 +1,6 @@
 """An explicit-state model of one cache entry: who reads, writes and drops it, and every order of their steps.
 
-The readers are the real generators of ``mysql_redis_cache.readthrough``; what their steps meet is in
+The readers are the real generators of ``mysql_redis_cache.readthrough.steps``; what their steps meet is in
 ``world.py``, what everybody else does in ``programs.py``; ``explore.py`` visits all states.
 
 A killed process needs no move of its own where only stale reads are looked for: it is one that is never
@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mysql_redis_cache import readthrough
 from mysql_redis_cache.policy import Policy
-from mysql_redis_cache.readthrough import (
+from mysql_redis_cache.readthrough import steps as readthrough
+from mysql_redis_cache.readthrough.steps import (
     LOAD,
     Acquire,
     Claim,
@@ -44,7 +44,7 @@ from .world import Row, Rules, World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mysql_redis_cache.readthrough import Steps
+    from mysql_redis_cache.readthrough.steps import Steps
 
 __all__ = ["ALONE", "Model", "Reader", "Scenario", "State"]
 

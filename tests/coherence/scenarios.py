@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from mysql_redis_cache.policy import Policy
-from mysql_redis_cache.readthrough import (
+from mysql_redis_cache.readthrough.steps import (
     ACQUIRE_ANY,
     GET,
     LOAD,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from mysql_redis_cache.readthrough import Step, Steps
+    from mysql_redis_cache.readthrough.steps import Step, Steps
 
 __all__ = ["DROPPED_ONCE", "ENDING", "LONG", "ONE_LOAD", "ROBBED", "SAFE", "SPOILED"]
 

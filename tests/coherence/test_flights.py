@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mysql_redis_cache import AsyncMRCClient, MRCClient
-from mysql_redis_cache.flight import AGAIN, Flight, Flights, Landing
-from mysql_redis_cache.keys import lease_name
+from mysql_redis_cache.keys.naming import lease_name
+from mysql_redis_cache.readthrough.flight import AGAIN, Flight, Flights, Landing
 from tests.coherence.callers import NAMES, SIGNATURE, call_together, load_for_ever, set_lease
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mysql_redis_cache import readthrough
 from mysql_redis_cache.policy import Policy
-from mysql_redis_cache.readthrough import (
+from mysql_redis_cache.readthrough import steps as readthrough
+from mysql_redis_cache.readthrough.steps import (
     Acquire,
     Claim,
     Entry,
@@ -39,7 +39,7 @@ from .world import Row
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mysql_redis_cache.readthrough import Steps
+    from mysql_redis_cache.readthrough.steps import Steps
 
     from .model import Scenario
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mysql_redis_cache.entries import REGISTRY, Entries, Found
-from mysql_redis_cache.readthrough import Claim, Entry
+from mysql_redis_cache.readthrough.steps import Claim, Entry
 from mysql_redis_cache.store import link
+from mysql_redis_cache.store.entries import REGISTRY, Entries, Found
 
 from . import world as model
 from .world import HORIZON, LEASE, LIFE, Cell, Lease, Row, World

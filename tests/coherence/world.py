@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mysql_redis_cache.readthrough import Claim, Entry
+from mysql_redis_cache.readthrough.steps import Claim, Entry
 
 if TYPE_CHECKING:
     from typing import Any

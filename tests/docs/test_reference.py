@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import mysql_redis_cache
-from mysql_redis_cache import errors, mysql_config
+from mysql_redis_cache import errors
 from mysql_redis_cache.aio import AsyncTransaction
 from mysql_redis_cache.database import Pool
+from mysql_redis_cache.database import config as mysql_config
 from mysql_redis_cache.transaction import Transaction
 from tests.docs.pages import ROOT
 

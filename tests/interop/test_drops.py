@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mysql_redis_cache import MRCClient
-from mysql_redis_cache.keys import lease_name
+from mysql_redis_cache.keys.naming import lease_name
 
 from .peer import Call
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mysql_redis_cache.keys import make_key
+from mysql_redis_cache.keys.naming import make_key
 
 from .peer import UNDEFINED, BigInt, Call, Date
 

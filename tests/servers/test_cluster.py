@@ -12,11 +12,11 @@ import pytest
 import redis
 
 from mysql_redis_cache.drops import sweep
-from mysql_redis_cache.entries import Entries, Found, Name
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.keys import pair_texts
+from mysql_redis_cache.keys.naming import pair_texts
 from mysql_redis_cache.server import MRCServer
 from mysql_redis_cache.store import Cluster, Server, link
+from mysql_redis_cache.store.entries import Entries, Found, Name
 from tests.support.alarms import Interrupted, alarms
 from tests.support.cluster import Node, PrivateCluster, eventually, slot_of
 from tests.support.forks import in_child

@@ -13,11 +13,11 @@ import pytest
 import redis
 
 from mysql_redis_cache.drops import dropping, sweep
-from mysql_redis_cache.entries import REGISTRY, Entries, Name, index_key
 from mysql_redis_cache.errors import CacheUnavailable, ClosedError, DropTimeout
-from mysql_redis_cache.keys import pair_texts
+from mysql_redis_cache.keys.naming import pair_texts
 from mysql_redis_cache.server import MRCServer
 from mysql_redis_cache.store import Refused, link
+from mysql_redis_cache.store.entries import REGISTRY, Entries, Name, index_key
 from tests.support.populating import entry, fill_foreign, fill_users, lease
 from tests.support.recording import commands, recorded
 from tests.support.urls import patient

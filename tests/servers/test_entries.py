@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mysql_redis_cache import keys
-from mysql_redis_cache.entries import REGISTRY, UNINDEXED, Entries, Found, Name, index_key
 from mysql_redis_cache.store import Refused, link
+from mysql_redis_cache.store.entries import REGISTRY, UNINDEXED, Entries, Found, Name, index_key
 from tests.support.recording import commands, recorded
 from tests.support.urls import patient
 

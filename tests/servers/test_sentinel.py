@@ -10,10 +10,10 @@ import pytest
 import redis
 from redis.sentinel import Sentinel
 
-from mysql_redis_cache.entries import Entries
 from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.server import MRCServer
 from mysql_redis_cache.store import Server, link
+from mysql_redis_cache.store.entries import Entries
 from tests.support.cluster import eventually
 from tests.support.forks import in_child
 from tests.support.populating import entry, fill_users

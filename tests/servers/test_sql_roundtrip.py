@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymysql.constants import SERVER_STATUS
 
-from mysql_redis_cache.sql import statement
+from mysql_redis_cache.sql.statements import statement
 from tests.support.urls import mysql_arguments
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import pytest
 import redis
 
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.scripts import RELEASE
 from mysql_redis_cache.store import Refused, Server, link
+from mysql_redis_cache.store.scripts import RELEASE
 from tests.support.alarms import Interrupted, alarms
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.forks import in_child

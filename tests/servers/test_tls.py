@@ -13,7 +13,8 @@ import pymysql
 import pytest
 import redis
 
-from mysql_redis_cache import AsyncMRCClient, CacheUnavailable, DatabaseUnavailable, MRCClient, MRCServer, tls
+from mysql_redis_cache import AsyncMRCClient, CacheUnavailable, DatabaseUnavailable, MRCClient, MRCServer
+from mysql_redis_cache.runtime import tls
 from tests.support.certificates import DAY, Authority, Issued
 from tests.support.proxy import Proxy
 from tests.support.urls import mysql_arguments, patient

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mysql_redis_cache import codec
 from mysql_redis_cache.database import Database
+from mysql_redis_cache.values import codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache.keys import lease_name, make_key
+from mysql_redis_cache.keys.naming import lease_name, make_key
 
 if TYPE_CHECKING:
     import redis

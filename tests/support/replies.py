@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache.wire import Packets
+from mysql_redis_cache.database.wire import Packets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mysql_redis_cache.rows import Column
+    from mysql_redis_cache.values.rows import Column
 
 LONGEST = 2**24 - 1
 MORE_RESULTS = 8

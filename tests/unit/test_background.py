@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mysql_redis_cache import background
-from mysql_redis_cache.background import MAX_QUEUED, Background, Keeper
+from mysql_redis_cache.readthrough import background
+from mysql_redis_cache.readthrough.background import MAX_QUEUED, Background, Keeper
 from tests.support.forks import in_child
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mysql_redis_cache.breaker import Breaker, State
+from mysql_redis_cache.readthrough.breaker import Breaker, State
 
 
 def opened(at: float = 0.0, pause: float = 2.0) -> Breaker:

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mysql_redis_cache import codec
+from mysql_redis_cache.values import codec
 
 
 class Point(NamedTuple):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mysql_redis_cache.connections import Connections, Exhausted
+from mysql_redis_cache.store.connections import Connections, Exhausted
 from tests.support.alarms import Interrupted, alarms
 from tests.support.forks import in_child
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mysql_redis_cache.drops.finder import Finder
-from mysql_redis_cache.keys import Matcher, lease_name, make_key
+from mysql_redis_cache.keys.naming import Matcher, lease_name, make_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

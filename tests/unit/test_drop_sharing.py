@@ -13,7 +13,7 @@ import pytest
 from mysql_redis_cache.drops.budget import Budget
 from mysql_redis_cache.drops.sharing import Sweeps
 from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
-from mysql_redis_cache.keys import Matcher
+from mysql_redis_cache.keys.naming import Matcher
 from tests.support.alarms import Interrupted, alarms
 from tests.support.forks import in_child
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mysql_redis_cache.flight import AGAIN, Flight, Flights, Landing
+from mysql_redis_cache.readthrough.flight import AGAIN, Flight, Flights, Landing
 from tests.support.alarms import Interrupted, alarms
 from tests.support.forks import in_child
 

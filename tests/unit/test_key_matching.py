@@ -15,7 +15,7 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mysql_redis_cache.keys import Matcher, lease_name, make_key, pair_texts
+from mysql_redis_cache.keys.naming import Matcher, lease_name, make_key, pair_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

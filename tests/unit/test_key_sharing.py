@@ -16,8 +16,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mysql_redis_cache.jstext import number_text
-from mysql_redis_cache.keys import make_key
+from mysql_redis_cache.keys.jstext import number_text
+from mysql_redis_cache.keys.naming import make_key
 
 unhurried = settings(deadline=None)  # the machine may be busy
 

@@ -20,8 +20,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from mysql_redis_cache.jstext import NUMBER, number_text
-from mysql_redis_cache.keys import check_namespace, lease_name, make_key, pair_texts, slot_safe_lease_name
+from mysql_redis_cache.keys.jstext import NUMBER, number_text
+from mysql_redis_cache.keys.naming import (
+    check_namespace,
+    lease_name,
+    make_key,
+    pair_texts,
+    slot_safe_lease_name,
+)
 
 ROOT = Path(__file__).parents[2]
 VECTORS = json.loads((ROOT / "tests/data/keys.json").read_text())

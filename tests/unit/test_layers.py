@@ -1,56 +1,40 @@
-"""The rooms of the package: imports point down only, and each driver has one door."""
+"""The wings of the package: imports point down only, each driver has one door, and what is pure stays so."""
 
 from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 
-# From the top down. A room imports from rooms below its own line only; a folder is one room.
-ROOMS = """
+# From the top down: a line imports from lines below its own only. A wing is a folder; its modules follow,
+# from the top down as well, "|" between two floors. In brackets: the drivers that are imported there and
+# nowhere else; "pure" means neither I/O, nor waiting, nor threads, and so does a star for one module.
+HOUSE = """
     __init__
-    aio
-    cli
+    aio/          client | server gather | transaction threads workers                       [anyio asyncio]
     client
-    server
-    core
-    cache
-    reads options
-    transaction
-    drops
-    flight background near guard
-    entries
-    store
-    connections scripts
-    database
-    mysql_config
-    wire
-    rows
-    cells
-    readmany
-    readthrough
-    breaker
-    policy functions
-    codec
-    buffers
-    keys
-    folding matching
-    pairs
-    jstext
-    sql
-    literals scanner
-    process stats errors waiters tls
+    readthrough/  core | cache | reads | guard many* | background breaker* flight functions* steps*
+    server transaction
+    drops/        dropping | sharing sweep | finder* budget
+    store/        entries | config | cluster | single sentinel bounds
+                  | connections sharing replies scripts topology                             [redis]
+    database/     database | pool | idle | connection | config failures slots wire*          [pymysql dbutils]
+    options*
+    observe/      counters
+    keys/         naming | folding matching | pairs | jstext                                 [pure]
+    sql/          statements | literals scanner                                              [pure]
+    values/       rows | cells | codec | buffers                                             [pure]
+    policy* errors*
+    runtime/      process tls waiters
 """
-LEVELS = {room: level for level, line in enumerate(reversed(ROOMS.split("\n"))) for room in line.split()}
 
-# From here down nothing does I/O, waits or knows a driver.
-HIGHEST_PURE = "wire"
-LEAVES = {"process", "waiters", "tls"}  # know the operating system: pids, forks; locks; certificates
+DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio"}
 IMPURE = {
-    "asyncio",
+    *DRIVERS,
     "concurrent",
     "http",
     "multiprocessing",
@@ -60,89 +44,124 @@ IMPURE = {
     "subprocess",
     "threading",
 }
-DRIVERS = {
-    "pymysql": {"database"},
-    "dbutils": {"database"},
-    "redis": {"store", "near"},
-    "anyio": {"aio"},
-    "trio": set(),
-    "asyncio": {"aio"},
-}
-
-MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+class Floor(NamedTuple):
+    """Where a module stands: its line in the house, its floor in the wing, and what it may do there."""
+
+    line: int
+    floor: int
+    is_pure: bool
+    drivers: frozenset[str]
 
 
-def imported(path: Path) -> set[str]:
-    """The modules that a file imports anywhere, in full: our own as ``mysql_redis_cache.room``."""
-    package = (PACKAGE.name, *path.relative_to(PACKAGE).parts[:-1])
+def read_house(text: str) -> dict[str, Floor]:
+    """Read the tree: modules by their path without suffix, ``wing/module`` or ``module``."""
+    lines = text.replace("\n                  |", " |").strip().splitlines()
+    house: dict[str, Floor] = {}
+    for height, line in enumerate(reversed(lines)):
+        rooms, _, bracket = line.partition("[")
+        words = frozenset(bracket.rstrip("] ").split())
+        wing, slash, inside = rooms.strip().partition("/")
+        drivers = words - {"pure"}
+        if slash:
+            house[f"{wing}/__init__"] = Floor(height, 99, "pure" in words, drivers)
+        for floor, modules in enumerate(reversed((inside if slash else wing).split("|"))):
+            for module in modules.split():
+                name = module.rstrip("*")
+                is_pure = "pure" in words or name != module
+                house[f"{wing}/{name}" if slash else name] = Floor(height, floor, is_pure, drivers)
+    return house
+
+
+PLACES = read_house(HOUSE)
+FILES = {str(path.relative_to(PACKAGE).with_suffix("")): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def wing_of(module: str) -> str:
+    return module.partition("/")[0]
+
+
+def imported(module: str) -> set[str]:
+    """What a module imports anywhere: our own modules as in ``HOUSE``, of others the top package."""
+    here = (PACKAGE.name, *module.split("/")[:-1])
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(FILES[module].read_text())):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            origin = (
-                ".".join((*package[: len(package) + 1 - node.level], node.module or ""))
-                if node.level
-                else node.module
-            )
-            names.update(f"{origin}.{alias.name}".replace("..", ".") for alias in node.names)
-    return names
+            above = ".".join(here[: len(here) + 1 - node.level]) if node.level else ""
+            origin = ".".join(filter(None, (above, node.module)))
+            names.update(f"{origin}.{alias.name}" for alias in node.names)
+    return {_as_module(name) for name in names}
 
 
-def rooms_below(path: Path) -> set[str]:
-    """The rooms that a file imports from, its own left out."""
-    own = {name.split(".")[1] for name in imported(path) if name.startswith(f"{PACKAGE.name}.")}
-    return own - {room_of(path)}
+def _as_module(name: str) -> str:
+    package, *parts = name.split(".")
+    if package != PACKAGE.name:
+        return package
+    for length in range(len(parts), 0, -1):
+        path = "/".join(parts[:length])
+        for candidate in (path, f"{path}/__init__"):
+            if candidate in FILES:
+                return candidate
+    return "__init__"
 
 
-def titled(path: Path) -> str:
-    return str(path.relative_to(PACKAGE))
+def test_every_module_has_a_place_and_every_place_a_module() -> None:
+    """A new module is given its place in the tree, and a removed one leaves none."""
+    assert set(FILES) == set(PLACES)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=titled)
-def test_every_module_has_a_room(path: Path) -> None:
-    """A new module is given its place in the order."""
-    assert room_of(path) in LEVELS
+@pytest.mark.parametrize("module", FILES)
+def test_imports_point_down_only(module: str) -> None:
+    """No module imports from its own floor or one above, not even for types."""
+    here = PLACES[module]
+    ours = {name for name in imported(module) if name in PLACES}
+    inside = {name for name in ours if wing_of(name) == wing_of(module) and "/" in module}
+    assert {name for name in inside if PLACES[name].floor >= here.floor} == set()
+    assert {name for name in ours - inside if PLACES[name].line >= here.line} == set()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=titled)
-def test_imports_point_down_only(path: Path) -> None:
-    """No room imports from its own line or one above, not even for types."""
-    level = LEVELS[room_of(path)]
-    assert {room for room in rooms_below(path) if LEVELS.get(room, level) >= level} == set()
+@pytest.mark.parametrize("module", FILES)
+def test_drivers_have_one_door(module: str) -> None:
+    """A driver is imported in the wing that its line gives it to, and nowhere else."""
+    assert imported(module) & DRIVERS <= PLACES[module].drivers
 
 
-@pytest.mark.parametrize("path", MODULES, ids=titled)
-def test_drivers_have_one_door(path: Path) -> None:
-    """A driver is imported in its own room and nowhere else."""
-    packages = {name.split(".")[0] for name in imported(path)}
-    assert {name for name in packages & set(DRIVERS) if room_of(path) not in DRIVERS[name]} == set()
+@pytest.mark.parametrize("module", [name for name, place in PLACES.items() if place.is_pure])
+def test_pure_modules_do_no_io(module: str) -> None:
+    """Keys, SQL, values and decisions need neither sockets nor threads, nor anything that does."""
+    assert imported(module) & IMPURE == set()
+    ours = {name for name in imported(module) if name in PLACES and not name.endswith("__init__")}
+    assert {name for name in ours if not PLACES[name].is_pure} == set()
+
+
+def test_each_wing_says_what_lives_there() -> None:
+    """The one sentence that a newcomer needs stands at the top of the wing."""
+    silent = [
+        name
+        for name in FILES
+        if name.endswith("/__init__") and not ast.get_docstring(ast.parse(FILES[name].read_text()))
+    ]
+    assert silent == []
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in MODULES if LEVELS.get(room_of(path), 99) <= LEVELS[HIGHEST_PURE]], ids=titled
+    ("source", "name"),
+    [
+        ("from mysql_redis_cache.keys import make_key", "keys/__init__"),
+        ("from mysql_redis_cache.keys.pairs import SURROGATE", "keys/pairs"),
+        ("from mysql_redis_cache import sql", "sql/__init__"),
+        ("import redis.connection", "redis"),
+    ],
 )
-def test_pure_rooms_do_no_io(path: Path) -> None:
-    """Keys, SQL, values and decisions need neither sockets nor threads."""
-    packages = {name.split(".")[0] for name in imported(path)}
-    assert packages & IMPURE - ({"threading", "ssl"} if room_of(path) in LEAVES else set()) == set()
-
-
-def test_no_folder_imports_itself_in_a_circle() -> None:
-    """Within a room that is a folder, too, the imports have an order."""
-    for folder in {path.parent for path in MODULES if path.parent != PACKAGE}:
-        waiting = {
-            path.stem: {
-                name.split(".")[2]
-                for name in imported(path)
-                if name.startswith(f"{PACKAGE.name}.{folder.name}.")
-            }
-            for path in folder.glob("*.py")
-        }
-        while free := {name for name, needs in waiting.items() if not needs & (set(waiting) - {name})}:
-            waiting = {name: needs for name, needs in waiting.items() if name not in free}
-        assert waiting == {}
+def test_imports_are_understood(source: str, name: str, tmp_path: Path) -> None:
+    """The way of reading imports is tested too: a check that sees nothing passes everything."""
+    file = tmp_path / "probe.py"
+    file.write_text(source)
+    FILES["probe"] = file
+    try:
+        assert imported("probe") == {name}
+    finally:
+        del FILES["probe"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mysql_redis_cache.mysql_config import MySQLConfig, parse_mysql_config
+from mysql_redis_cache.database.config import MySQLConfig, parse_mysql_config
 
 DEFAULTS = {
     "charset": "utf8mb4",

@@ -9,7 +9,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache import process
+from mysql_redis_cache.runtime import process
 from tests.support.forks import in_child
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mysql_redis_cache import codec
-from mysql_redis_cache.rows import Column, RowBuilder
-from mysql_redis_cache.wire import ErrorPacket, GarbledReply, Reply, read_reply
+from mysql_redis_cache.database.wire import ErrorPacket, GarbledReply, Reply, read_reply
+from mysql_redis_cache.values import codec
+from mysql_redis_cache.values.rows import Column, RowBuilder
 from tests.support.replies import (
     MORE_RESULTS,
     Source,
@@ -25,7 +25,7 @@ from tests.support.replies import (
 )
 
 if TYPE_CHECKING:
-    from mysql_redis_cache.codec import Dates
+    from mysql_redis_cache.values.codec import Dates
 
 UTF8, BINARY = 255, 63
 TINY, LONGLONG, DOUBLE, DECIMAL = 1, 8, 5, 246

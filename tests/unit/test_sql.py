@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mysql_redis_cache.sql import Statement, statement
+from mysql_redis_cache.sql.statements import Statement, statement
 
 ROOT = Path(__file__).parents[2]
 TAGS = {

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mysql_redis_cache.scanner import Mode, plans, tokens
-from mysql_redis_cache.sql import Statement
+from mysql_redis_cache.sql.scanner import Mode, plans, tokens
+from mysql_redis_cache.sql.statements import Statement
 
 MODES: tuple[Mode, ...] = ("default", "ansi_quotes", "no_backslash_escapes")
 BIND_ARGUMENTS: dict[Mode, dict[str, bool]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from mysql_redis_cache.stats import Counters
+from mysql_redis_cache.observe.counters import Counters
 
 
 def test_a_snapshot_names_what_was_bumped() -> None:

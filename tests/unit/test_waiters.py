@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mysql_redis_cache.waiters import Waiters, WaitQueue, _Ticket
+from mysql_redis_cache.runtime.waiters import Waiters, WaitQueue, _Ticket
 from tests.support.alarms import Interrupted, alarms
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache import process
+from mysql_redis_cache.runtime import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

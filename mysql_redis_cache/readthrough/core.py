@@ -12,27 +12,31 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mysql_redis_cache import codec, process, readthrough
-from mysql_redis_cache.background import Background
-from mysql_redis_cache.cache import Cache
 from mysql_redis_cache.database import Database, is_failure
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
-from mysql_redis_cache.flight import AGAIN, Flight, Flights, Landing, fresh
-from mysql_redis_cache.reads import Reads
-from mysql_redis_cache.readthrough import LOAD, SEAL, Loaded, Seat, Shared
-from mysql_redis_cache.stats import Counters
+from mysql_redis_cache.observe import Counters
+from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import PATIENT, link
 from mysql_redis_cache.transaction import Transaction, current
+from mysql_redis_cache.values import codec
+
+from . import steps as readthrough
+from .background import Background
+from .cache import Cache
+from .flight import AGAIN, Flight, Flights, Landing, fresh
+from .reads import Reads
+from .steps import LOAD, SEAL, Loaded, Seat, Shared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mysql_redis_cache.codec import Between
     from mysql_redis_cache.options import Options
-    from mysql_redis_cache.reads import Batch, Read
-    from mysql_redis_cache.readthrough import Load, Seal, Settle, Steps
     from mysql_redis_cache.store import Link
+    from mysql_redis_cache.values import Between
+
+    from .reads import Batch, Read
+    from .steps import Load, Seal, Settle, Steps
 
 __all__ = ["Core", "loading"]
 

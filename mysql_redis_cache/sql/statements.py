@@ -11,13 +11,13 @@ from functools import cached_property, lru_cache
 from itertools import dropwhile
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache.literals import Unsendable, assignments, identifier, literal
-from mysql_redis_cache.scanner import in_assignments, plans, tokens
+from .literals import Unsendable, assignments, identifier, literal
+from .scanner import in_assignments, plans, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mysql_redis_cache.scanner import Mode, Plan, Slot
+    from .scanner import Mode, Plan, Slot
 
 __all__ = ["Statement", "statement"]
 

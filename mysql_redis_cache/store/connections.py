@@ -14,9 +14,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
-from mysql_redis_cache import process
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.waiters import WaitQueue
+from mysql_redis_cache.runtime import WaitQueue, process
 
 if TYPE_CHECKING:
     from collections.abc import Callable

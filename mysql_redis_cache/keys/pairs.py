@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache.jstext import NUMBER, Plain, plain, text
+from .jstext import NUMBER, Plain, plain, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

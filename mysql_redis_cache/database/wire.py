@@ -13,13 +13,13 @@ import struct
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
-from mysql_redis_cache.rows import Row, RowBuilder, lenenc_bytes, lenenc_int, parse_column
+from mysql_redis_cache.values.rows import Row, RowBuilder, lenenc_bytes, lenenc_int, parse_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mysql_redis_cache.cells import Cell
-    from mysql_redis_cache.codec import Dates
+    from mysql_redis_cache.values import Dates
+    from mysql_redis_cache.values.cells import Cell
 
 __all__ = ["ErrorPacket", "GarbledReply", "Ok", "Packets", "Reply", "read_reply"]
 

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from mysql_redis_cache.pairs import SURROGATE
+from mysql_redis_cache.keys.pairs import SURROGATE
 
 __all__ = ["MySQLConfig", "parse_mysql_config"]
 

@@ -7,13 +7,14 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, NamedTuple
 
 from mysql_redis_cache import keys
-from mysql_redis_cache.scripts import ACQUIRE, FILL, PUT, RELEASE, RENEW
-from mysql_redis_cache.store import Refused
+
+from .scripts import ACQUIRE, FILL, PUT, RELEASE, RENEW
+from .single import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mysql_redis_cache.store import Link
+    from .config import Link
 
 __all__ = ["REGISTRY", "UNINDEXED", "Entries", "Found", "Name", "index_key"]
 

@@ -16,24 +16,27 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from mysql_redis_cache import codec, keys, process
-from mysql_redis_cache.background import Keeper
-from mysql_redis_cache.entries import Entries, Found, Name
+from mysql_redis_cache import keys
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.guard import Guard
-from mysql_redis_cache.readthrough import GET, RELEASE, Acquire, Claim, Entry
-from mysql_redis_cache.store import Refused
+from mysql_redis_cache.runtime import process
+from mysql_redis_cache.store import Entries, Found, Name, Refused
+from mysql_redis_cache.values import codec
+
+from .background import Keeper
+from .guard import Guard
+from .steps import GET, RELEASE, Acquire, Claim, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mysql_redis_cache.background import Background
-    from mysql_redis_cache.codec import Between
+    from mysql_redis_cache.observe import Counters
     from mysql_redis_cache.options import Options
-    from mysql_redis_cache.reads import Read, Write
-    from mysql_redis_cache.readthrough import Fill, Get, Release
-    from mysql_redis_cache.stats import Counters
     from mysql_redis_cache.store import Link
+    from mysql_redis_cache.values import Between
+
+    from .background import Background
+    from .reads import Read, Write
+    from .steps import Fill, Get, Release
 
 __all__ = ["Cache"]
 

@@ -12,16 +12,16 @@ from hashlib import sha1
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
-from mysql_redis_cache.folding import WORDS, canonical_json, folds
-from mysql_redis_cache.jstext import plain
-from mysql_redis_cache.matching import Matcher, lease_name, slot_safe_lease_name
-from mysql_redis_cache.pairs import SURROGATE, checked_names, pair_texts, plain_value, shown_text
+from .folding import WORDS, canonical_json, folds
+from .jstext import plain
+from .matching import Matcher, lease_name, slot_safe_lease_name
+from .pairs import SURROGATE, checked_names, pair_texts, plain_value, shown_text
 
 if TYPE_CHECKING:
     from _hashlib import HASH
     from collections.abc import Sequence
 
-    from mysql_redis_cache.jstext import Plain
+    from .jstext import Plain
 
 __all__ = ["Matcher", "check_namespace", "lease_name", "make_key", "pair_texts", "slot_safe_lease_name"]
 

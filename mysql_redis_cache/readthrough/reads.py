@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mysql_redis_cache import keys, sql
 from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
-from mysql_redis_cache.readmany import Job
+
+from .many import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mysql_redis_cache.entries import Name
-    from mysql_redis_cache.flight import Flight
-    from mysql_redis_cache.readthrough import Steps
+    from mysql_redis_cache.store import Name
+
+    from .flight import Flight
+    from .steps import Steps
 
 __all__ = ["Batch", "Read", "Reads", "Write"]
 

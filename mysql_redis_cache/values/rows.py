@@ -14,12 +14,12 @@ import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from mysql_redis_cache import cells as convert
+from . import cells as convert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mysql_redis_cache import codec
+    from . import codec
 
 __all__ = ["Column", "Row", "RowBuilder", "lenenc_bytes", "lenenc_int", "parse_column"]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from mysql_redis_cache import codec
+from . import codec
 
 __all__ = [
     "Cell",

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache.jstext import NUMBER
-from mysql_redis_cache.pairs import checked_names, plain_value, shown_text
+from .jstext import NUMBER
+from .pairs import checked_names, plain_value, shown_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

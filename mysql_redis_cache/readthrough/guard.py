@@ -6,8 +6,9 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache.breaker import Breaker
-from mysql_redis_cache.connections import Exhausted
+from mysql_redis_cache.store import Exhausted
+
+from .breaker import Breaker
 
 if TYPE_CHECKING:
     from mysql_redis_cache.errors import CacheUnavailable

@@ -12,8 +12,8 @@ from decimal import Decimal
 from json.encoder import encode_basestring as quoted
 from operator import itemgetter
 
-from mysql_redis_cache.jstext import Plain, text
-from mysql_redis_cache.pairs import NUMBER_LIST, SURROGATE
+from .jstext import Plain, text
+from .pairs import NUMBER_LIST, SURROGATE
 
 __all__ = ["WORDS", "canonical_json", "folds"]
 

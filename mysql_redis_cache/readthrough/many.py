@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from mysql_redis_cache.readthrough import GET, Acquire, Join, Seat, Step, Steps, Wait
+from .steps import GET, Acquire, Join, Seat, Step, Steps, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
