@@ -147,6 +147,12 @@ def test_each_wing_says_what_lives_there() -> None:
     assert silent == []
 
 
+def test_the_unit_tests_have_the_same_wings() -> None:
+    """Whoever looks for the tests of a wing finds a folder of its name."""
+    folders = {path.parent.name for path in Path(__file__).parent.glob("*/test_*.py")}
+    assert folders <= {wing_of(module) for module in PLACES if "/" in module}
+
+
 @pytest.mark.parametrize(
     ("source", "name"),
     [

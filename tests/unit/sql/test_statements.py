@@ -15,7 +15,7 @@ import pytest
 
 from mysql_redis_cache.sql.statements import Statement, statement
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TAGS = {
     "$bytes": bytes.fromhex,
     "$datetime": datetime.fromisoformat,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 unhurried = settings(deadline=None)  # the machine may be busy
 
-OBSERVED = json.loads((Path(__file__).parents[1] / "data/invalidation.json").read_text())
+OBSERVED = json.loads((Path(__file__).parents[2] / "data/invalidation.json").read_text())
 KEYS = [key.encode() for key in OBSERVED["keys"]]
 FOREIGN = [name.encode() for _, name in OBSERVED["foreign_keys"]]
 CALLS = {call["id"]: call for call in OBSERVED["calls"]}

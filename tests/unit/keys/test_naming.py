@@ -29,7 +29,7 @@ from mysql_redis_cache.keys.naming import (
     slot_safe_lease_name,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 VECTORS = json.loads((ROOT / "tests/data/keys.json").read_text())
 PAGE = (ROOT / "docs/explanation/keys.md").read_text()
 DIFFERENCES = PAGE.partition("## Where keys differ from npm's")[2]
