@@ -35,3 +35,7 @@ __all__ = [
     "QueryTimeout",
     "WriteResult",
 ]
+
+# Tracebacks, reprs and pickles show the names under which users know these, not the files they stand in.
+for _public in [globals()[name] for name in __all__]:
+    _public.__module__ = __name__

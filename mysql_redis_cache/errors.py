@@ -22,7 +22,7 @@ of its failure, and task queues carry errors between processes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,9 +39,26 @@ __all__ = [
     "QueryTimeout",
 ]
 
+_PACKAGE = __name__.partition(".")[0]
+
 
 class MRCError(Exception):
     """Base of the errors this library raises of its own accord."""
+
+    _shown_as: ClassVar[type[MRCError] | None] = None
+
+    def __init_subclass__(cls, *, shown_as: type[MRCError] | None = None) -> None:
+        """Have an inner kind of error show itself as the public one that it is.
+
+        Inside, what went wrong is told apart by class; what users catch, read and search for is the class
+        they know.
+        """
+        if shown_as is not None:
+            cls._shown_as, name = shown_as, shown_as.__name__
+            cls.__module__, cls.__name__, cls.__qualname__ = _PACKAGE, name, name
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return super().__reduce__() if self._shown_as is None else (self._shown_as, self.args)
 
 
 class ClosedError(MRCError, RuntimeError):

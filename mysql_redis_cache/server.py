@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING
 
-from mysql_redis_cache.drops import DROP_TIMEOUT, Drops
+from mysql_redis_cache.calls import Dropping, Lasting
+from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.keys import check_namespace
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import PATIENT, link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from mysql_redis_cache.aio import AsyncMRCServer
 
 __all__ = ["MRCServer"]
 
 
-class MRCServer:
+class MRCServer(Dropping, Lasting):
     """Drops outdated entries; needs Redis only.
 
     Safe to share between threads; opens nothing before it is used. ``async with MRCServer(...)`` gives an
@@ -28,9 +29,6 @@ class MRCServer:
         index: find entries by the index that clients with ``index=True`` keep.
         wait_replicas: how many replicas must have a deletion before a drop returns.
     """
-
-    # Set by the room above, which this one must not import.
-    facade: ClassVar[Callable[..., Any]]
 
     def __init__(
         self,
@@ -46,71 +44,21 @@ class MRCServer:
         )
         self._closed = False
 
-    def drop_outdated_cache(
-        self,
-        key_names: Sequence[str],
-        key_values: Sequence[object],
-        require_all_match: bool = True,
-        *,
-        dry_run: bool = False,
-        timeout: float = DROP_TIMEOUT,
-        retry_for: float = 0.0,
-    ) -> int:
-        """Delete the entries that carry the pairs, and make loads in flight of such entries cache nothing.
-
-        When this has returned, no cached read that starts later gives rows older than what was committed
-        before it was called.
-
-        Args:
-            key_names: the names of the pairs.
-            key_values: one value for each.
-            require_all_match: whether an entry must carry all the pairs (the default: they name one
-                combination) or any of them.
-            dry_run: count what would be deleted and delete nothing.
-            timeout: seconds the drop may take.
-            retry_for: seconds to keep trying while Redis cannot be reached.
-
-        Returns:
-            how many entries were deleted.
-
-        Raises:
-            TypeError, ValueError: bad pairs, before anything is sent.
-            CacheUnavailable: Redis could not be reached; outdated entries may remain. Repeating is safe.
-            DropTimeout: it took longer than *timeout*. Repeating is safe.
-        """
-        process.check()
-        if self._closed:
-            raise ClosedError("this server is closed; make a new one")
-        return self._drops.drop(
-            key_names,
-            key_values,
-            require_all=require_all_match,
-            dry_run=dry_run,
-            timeout=timeout,
-            retry_for=retry_for,
-        )
-
-    def close_redis_connection(self) -> None:
-        """Close the connections to Redis; a later call opens new ones."""
+    def _drain_redis(self) -> None:
         self._link.drain()
 
-    def close(self) -> None:
-        """Close everything; final, and safe to repeat."""
+    def _end(self) -> None:
         self._closed = True
         self._link.close()
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an MRCServer cannot be pickled; make one in each process")
+    def _check_open(self) -> None:
+        process.check()
+        if self._closed:
+            raise ClosedError("this server is closed; make a new one")
 
-    def __enter__(self) -> Self:
-        return self
+    async def __aenter__(self) -> AsyncMRCServer:
+        # The one arrow up: whoever never asks for it need not import anyio.
+        from mysql_redis_cache.aio import AsyncMRCServer  # noqa: PLC0415
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Any:
-        self._entered = type(self).facade(self, owned=True)
-        return await self._entered.__aenter__()
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._entered.__aexit__(*exc_info)
+        self._entered = entered = AsyncMRCServer(self, owned=True)
+        return await entered.__aenter__()

@@ -227,7 +227,7 @@ class Reading:
 
 def _around_loads(client: MRCClient, load: Callable[..., Any]) -> None:
     """Have *load* called for each load of *client*, with the query as its first argument."""
-    database: Any = client.core.database
+    database: Any = client._core.database
     query = database.query
     database.query = partial(load, query)
 

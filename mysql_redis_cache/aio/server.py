@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
-import anyio.to_thread
-
-from mysql_redis_cache.drops import DROP_TIMEOUT
 from mysql_redis_cache.server import MRCServer
 
-from .threads import shielded
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from .borrowing import in_thread
+from .facade import Facade
 
 __all__ = ["AsyncMRCServer"]
 
 
-class AsyncMRCServer:
+def _default(_: AsyncMRCServer) -> None:
+    """Bound the threads as anyio bounds those of everybody."""
+
+
+class AsyncMRCServer(Facade):
     """Drops outdated entries, from coroutines.
+
+    Each method does what the method of the same name of ``MRCServer`` does.
 
     Args:
         redis_config: as for ``MRCServer``; or a ready ``MRCServer``, which stays its maker's to close.
@@ -28,47 +28,11 @@ class AsyncMRCServer:
     """
 
     def __init__(self, redis_config: MRCServer | object, *, owned: bool = False, **options: Any) -> None:
-        ready = isinstance(redis_config, MRCServer)
-        if ready and options:
+        if not isinstance(redis_config, MRCServer):
+            super().__init__(MRCServer(redis_config, **options), owned=True)
+        elif options:
             raise TypeError("a ready MRCServer brings its own options")
-        self._server = (
-            redis_config if isinstance(redis_config, MRCServer) else MRCServer(redis_config, **options)
-        )
-        self._owned = owned or not ready
+        else:
+            super().__init__(redis_config, owned=owned)
 
-    async def drop_outdated_cache(
-        self,
-        key_names: Sequence[str],
-        key_values: Sequence[object],
-        require_all_match: bool = True,
-        *,
-        dry_run: bool = False,
-        timeout: float = DROP_TIMEOUT,
-        retry_for: float = 0.0,
-    ) -> int:
-        """Delete the entries that carry the pairs; as ``MRCServer.drop_outdated_cache``."""
-        drop = partial(
-            self._server.drop_outdated_cache,
-            key_names,
-            key_values,
-            require_all_match,
-            dry_run=dry_run,
-            timeout=timeout,
-            retry_for=retry_for,
-        )
-        return await anyio.to_thread.run_sync(drop)
-
-    async def close_redis_connection(self) -> None:
-        """Close the connections to Redis; a later call opens new ones."""
-        await shielded(self._server.close_redis_connection)
-
-    async def aclose(self) -> None:
-        """Close the server, unless it was handed in ready; safe to repeat."""
-        if self._owned:
-            await shielded(self._server.close)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
+    drop_outdated_cache = in_thread(MRCServer.drop_outdated_cache, _default)

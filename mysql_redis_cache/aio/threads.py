@@ -28,8 +28,8 @@ def breathe() -> None:
     time.sleep(BREATH)
 
 
-async def hop(call: Callable[[], T], limiter: anyio.CapacityLimiter) -> T:
-    """Run *call* in a thread and return its result."""
+async def hop(call: Callable[[], T], limiter: anyio.CapacityLimiter | None) -> T:
+    """Run *call* in a thread and return its result; without a *limiter*, within anyio's own."""
     return await anyio.to_thread.run_sync(call, limiter=limiter)
 
 

@@ -1,5 +1,6 @@
 """Reads through the cache: the decisions, and what carries them out. Knows both servers' wings, no driver."""
 
+from .blocking import BlockingDriver
 from .core import Core
 
-__all__ = ["Core"]
+__all__ = ["BlockingDriver", "Core"]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from .background import Background
     from .reads import Read, Write
-    from .steps import Fill, Get, Release
+    from .steps import Fill, Get, Put, Release
 
 __all__ = ["Cache"]
 
@@ -249,19 +249,19 @@ class Cache:
 
     # Direct access to entries
 
-    def write(self, read: Read, value: object) -> None:
-        """Store *value* under the key of *read* and revoke the lease of a load in flight.
+    def put(self, read: Read, step: Put) -> None:
+        """Perform Put: store a value and revoke the lease of a load in flight.
 
         Raises:
             CacheUnavailable: Redis did not take it.
             TypeError, ValueError: the value has no JSON form.
         """
-        put = self._put(read, value)
+        put = self._put(read, step.value)
         if put is not None:
             self._patient_entries.put(*put)
 
-    def write_many(self, writes: Sequence[Write]) -> Sequence[Exception | None]:
-        """Do what ``write`` does for several values in one round trip; return what each would have raised."""
+    def put_many(self, writes: Sequence[Write]) -> Sequence[Exception | None]:
+        """Do what ``put`` does for several values in one round trip; return what each would have raised."""
         failures: list[Exception | None] = [None] * len(writes)
         puts: dict[int, tuple[Name, bytes, int]] = {}
         for place, write in enumerate(writes):

@@ -25,17 +25,17 @@ from . import steps as readthrough
 from .background import Background
 from .cache import Cache
 from .flight import AGAIN, Flight, Flights, Landing, fresh
-from .reads import Reads
+from .reads import Batch, Reads
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.store import Link
     from mysql_redis_cache.values import Between
 
-    from .reads import Batch, Read
+    from .reads import Asked, Read
     from .steps import Load, Seal, Settle, Steps
 
 __all__ = ["Core", "loading"]
@@ -117,18 +117,6 @@ class Core:
         load_time = self._load_times.get(read.query, 0.0) if read.policy.early_refresh else 0.0
         return readthrough.read(read.policy, time.monotonic, random.random, load_time)
 
-    def batch(
-        self,
-        queries: Sequence[tuple[Any, ...]],
-        ttl: object,
-        windows: Mapping[str, Any],
-        *,
-        refresh: bool,
-        cache: bool,
-    ) -> Batch:
-        """Return the reads of several cached queries with their steps."""
-        return self.reads.many(queries, ttl, windows, partial(self.steps, refresh=refresh, cache=cache))
-
     @property
     def in_transaction(self) -> bool:
         """Whether this thread or task has a transaction of this client open."""
@@ -182,8 +170,12 @@ class Core:
         self.flights.settle(read.flight, landing)
         read.flight = None
 
-    def end(self, read: Read) -> None:
-        """End what an interrupted read left open; after a read that ran to its end there is nothing."""
+    def end(self, asked: Asked) -> None:
+        """End what interrupted reads left open; after one that ran to its end there is nothing."""
+        for read in asked.reads if isinstance(asked, Batch) else (asked,):
+            self._end(read)
+
+    def _end(self, read: Read) -> None:
         read.is_over = True
         if read.flight is not None:
             self.flights.settle(read.flight, AGAIN)
@@ -195,11 +187,11 @@ class Core:
 
     def load(self, read: Read, step: Load = LOAD) -> Any:  # noqa: ARG002 - a step's performer
         """Perform Load, and remember how long it took if early refreshes are decided by that."""
-        load = read.load or partial(self._load_query, read)
+        load = read.load or self._load_query
         if not read.policy.early_refresh:
-            return load()
+            return load(read)
         began = time.monotonic()
-        loaded = load()
+        loaded = load(read)
         self.note_load_time(read, time.monotonic() - began)
         return loaded
 

@@ -7,14 +7,15 @@ two processes whose lists cross each load what they won before they wait for wha
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .steps import GET, Acquire, Join, Seat, Step, Steps, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
-__all__ = ["AcquireMany", "GetMany", "Job", "JoinNow", "Perform", "Task", "read_many"]
+__all__ = ["AcquireMany", "GetMany", "Job", "JoinNow", "Perform", "Task", "Tasks", "read_many"]
 
 # Leases held at once: few enough that the last load of a chunk begins soon after its lease was taken.
 CHUNK = 16
@@ -47,6 +48,7 @@ class Perform(NamedTuple):
 
 
 Task: TypeAlias = GetMany | JoinNow | AcquireMany | Perform
+Tasks: TypeAlias = Generator[Task, Any, Any]
 
 
 class Job:
@@ -74,7 +76,7 @@ class Job:
             self.step, self.value = None, done.value
 
 
-def read_many(jobs: Sequence[Job]) -> Generator[Task, Any, None]:
+def read_many(jobs: Sequence[Job]) -> Tasks:
     """Take all *jobs* to their end; their values are in them afterwards."""
     asking = [job for job in jobs if job.step is GET]
     if asking:
@@ -88,7 +90,7 @@ def read_many(jobs: Sequence[Job]) -> Generator[Task, Any, None]:
         yield from _finish(job)
 
 
-def _load_won(chunk: Sequence[Job]) -> Generator[Task, Any, None]:
+def _load_won(chunk: Sequence[Job]) -> Tasks:
     """Load and fill those whose lease is to be had at once; leave the others where they have to wait."""
     for job in chunk:
         if (yield JoinNow(job.read)):
@@ -104,7 +106,7 @@ def _load_won(chunk: Sequence[Job]) -> Generator[Task, Any, None]:
             yield from _finish(job)
 
 
-def _finish(job: Job) -> Generator[Task, Any, None]:
+def _finish(job: Job) -> Tasks:
     while job.step is not None:
         try:
             outcome = yield Perform(job.read, job.step)

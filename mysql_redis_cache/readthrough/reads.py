@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mysql_redis_cache import keys, sql
 from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
 
-from .many import Job
+from .many import Job, read_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from mysql_redis_cache.store import Name
 
     from .flight import Flight
+    from .many import Tasks
     from .steps import Steps
 
-__all__ = ["Batch", "Read", "Reads", "Write"]
+__all__ = ["Asked", "Batch", "Read", "Reads", "Write"]
 
 NO_WINDOWS: Mapping[str, Any] = {}
 WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh")
@@ -38,7 +39,7 @@ class Read:
     names: Sequence[str]
     ttl: float
     policy: Policy
-    load: Any  # a callable that gives ``Loaded`` (the facade has a form of its own), or None: run the query
+    load: Any  # called with this read it gives ``Loaded`` (the facade has a form of its own); None: the query
     raw: bytes
     where: Name | None = None
     token: bytes = b""
@@ -71,7 +72,17 @@ class Batch:
     jobs: dict[str, Job] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
 
-    def values(self) -> list[Any]:
+    @property
+    def reads(self) -> list[Read]:
+        """The reads, equal ones once."""
+        return [job.read for job in self.jobs.values()]
+
+    def steps(self) -> Tasks:
+        """Answer all of them."""
+        yield from read_many(list(self.jobs.values()))
+        return self._values()
+
+    def _values(self) -> list[Any]:
         """Return the answers in the order asked for; equal queries get copies, not one object."""
         given: set[str] = set()
         return [self._value(key, given) for key in self.order]
@@ -82,6 +93,9 @@ class Batch:
             return copy.deepcopy(value)
         given.add(key)
         return value
+
+
+Asked: TypeAlias = Read | Batch
 
 
 class Reads:

@@ -41,6 +41,7 @@ __all__ = [
     "Join",
     "Load",
     "Loaded",
+    "Put",
     "Refresh",
     "Release",
     "Seal",
@@ -51,6 +52,8 @@ __all__ = [
     "Steps",
     "Wait",
     "bypass",
+    "look",
+    "put",
     "read",
     "refresh",
     "refresh_behind",
@@ -141,6 +144,13 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class Put:
+    """Store a value, whatever is there or being loaded. Outcome: ``None``."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """Give the lease back if it is still ours. Outcome: whether it was."""
 
@@ -167,7 +177,7 @@ RELEASE = Release()
 # Any entry will do: Redis says -2 ms of one that does not exist.
 ACQUIRE_ANY = Acquire(-1.0)
 
-Step: TypeAlias = Get | Join | Acquire | Wait | Load | Seal | Fill | Release | Settle | Refresh
+Step: TypeAlias = Get | Join | Acquire | Wait | Load | Seal | Fill | Put | Release | Settle | Refresh
 Steps: TypeAlias = Generator[Step, Any, Any]
 Clock: TypeAlias = Callable[[], float]
 
@@ -211,6 +221,17 @@ def refresh_behind(left: float) -> Steps:
     claim = yield Acquire(left)
     if claim is Claim.WON:
         yield from _load_and_fill()
+
+
+def look(default: Any) -> Steps:
+    """Return what is cached, or *default*."""
+    entry = yield GET
+    return entry.value if isinstance(entry, Entry) else default
+
+
+def put(value: Any) -> Steps:
+    """Cache *value*."""
+    yield Put(value)
 
 
 def bypass() -> Steps:

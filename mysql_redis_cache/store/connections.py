@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "Connections", "Exhausted"]
 
 
-class Exhausted(CacheUnavailable):
+class Exhausted(CacheUnavailable, shown_as=CacheUnavailable):
     """All connections are in use, which says nothing of Redis."""
 
 

@@ -46,11 +46,11 @@ DIGESTED = 1e7
 _MOVED = re.compile(r"(?:(MOVED|ASK) )?\d+ (.*):(\d+)")
 
 
-class Silent(CacheUnavailable):
+class Silent(CacheUnavailable, shown_as=CacheUnavailable):
     """Redis did not answer in time."""
 
 
-class Refused(CacheUnavailable):
+class Refused(CacheUnavailable, shown_as=CacheUnavailable):
     """Redis answered a command with an error, such as WRONGTYPE, OOM or READONLY."""
 
     @property
@@ -64,7 +64,7 @@ class Refused(CacheUnavailable):
         return str(self.__cause__).startswith("WRONGTYPE")
 
 
-class Moved(Refused):
+class Moved(Refused, shown_as=CacheUnavailable):
     """The key's slot is, or is on its way to, elsewhere in the cluster.
 
     Attributes:

@@ -135,7 +135,7 @@ def test_thousands_of_threads_on_few_connections(
 
 
 def connections_of(client: MRCClient) -> Any:
-    core: Any = client.core
+    core: Any = client._core
     return core.cache.entries._link._connections
 
 
@@ -144,7 +144,7 @@ def check_at_rest(client: MRCClient) -> None:
     connections = connections_of(client)
     assert len(connections._alive) == len(connections._idle) <= connections._limit
     assert client.get_mysql_pool().in_use == 0
-    assert len(client.core.flights) == 0
+    assert len(client._core.flights) == 0
 
 
 def test_a_crowd_that_waits_too_long_is_told_so(mysql_url: str, redis_url: str) -> None:
@@ -163,7 +163,7 @@ def test_a_crowd_that_waits_too_long_is_told_so(mysql_url: str, redis_url: str) 
 def test_a_read_without_a_redis_connection_goes_to_mysql(mysql_url: str, redis_url: str) -> None:
     """It waits for one as for an answer; that all are in use is not Redis failing, so it is asked again."""
     with MRCClient(mysql_url, f"{redis_url}?max_connections=2&socket_timeout=0.05") as client:
-        cache: Any = client.core.cache
+        cache: Any = client._core.cache
         connections, guard = connections_of(client), cache._guard
         assert read(client, 1)
         lent = [connections.lend() for _ in range(2)]
@@ -201,7 +201,7 @@ def test_one_loop_after_another(mysql_url: str, redis_url: str) -> None:
                 assert anyio.run(calls, facade, number, backend="trio") == [True] * 5
         gc.collect()
 
-        assert len(facade._loops) <= 1  # the last one, perhaps
+        assert len(facade._driver._loops) <= 1  # the last one, perhaps
         check_at_rest(client)
 
 

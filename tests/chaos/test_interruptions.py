@@ -235,7 +235,7 @@ def test_ctrl_c_in_an_event_loop(
             time.sleep(0.01)
 
         assert not redis_client.keys("*:lease")
-        assert len(client.core.flights) == 0
+        assert len(client._core.flights) == 0
         check_whole(client, redis_client, before)
 
 
@@ -245,7 +245,7 @@ def test_an_interrupted_read_gives_its_lease_back(
 ) -> None:
     """Struck when Redis has the command and the answer is not in yet: the next reader need not wait."""
     with MRCClient(mysql_url, redis_url) as client:
-        entries: Any = client.core.cache.entries
+        entries: Any = client._core.cache.entries
         real = getattr(entries, stage)
 
         def struck(*args: Any) -> Any:
@@ -263,7 +263,7 @@ def test_an_interrupted_read_gives_its_lease_back(
             time.sleep(0.01)
 
         assert not redis_client.keys("*:lease")
-        assert not client.core.cache._keeper._held
+        assert not client._core.cache._keeper._held
         assert cached(client, 1)
 
 
@@ -272,13 +272,13 @@ def test_a_lease_whose_read_got_lost_is_not_renewed(
 ) -> None:
     """Struck once more while it ends, a read gives nothing back; its lease must not be kept for it."""
     with MRCClient(mysql_url, redis_url) as client:
-        core: Any = client.core
+        core: Any = client._core
 
         def struck(*_: Any) -> Any:
             raise Interrupted
 
         with monkeypatch.context() as patched:
-            patched.setitem(client._performers, Fill, struck)
+            patched.setitem(client._driver._performers, Fill, struck)
             patched.setattr(core, "end", struck)
             with pytest.raises(Interrupted):
                 cached(client, 1)
@@ -294,7 +294,7 @@ def test_an_interruption_is_nobody_elses(
 ) -> None:
     """The one who is struck raises it; those who waited for his load start over and get their rows."""
     with MRCClient(mysql_url, redis_url) as client:
-        core: Any = client.core
+        core: Any = client._core
         key = client.get_key_from_query(*arguments(1)).encode()
         strikes = [Interrupted()]
 
@@ -312,7 +312,7 @@ def test_an_interruption_is_nobody_elses(
             core.database.query = partial(strike_the_leader, core.database.query)
         else:
             redis_client.set(lease_name(key), b"somebody else's", px=60_000)
-            client._performers[Wait] = partial(strike_the_leader, client._performers[Wait])
+            client._driver._performers[Wait] = partial(strike_the_leader, client._driver._performers[Wait])
         with ThreadPoolExecutor(2) as threads:
             outcomes = list(threads.map(partial(outcome_of, client), [1, 1]))
 

@@ -157,8 +157,8 @@ def everything(ears: Ears, mysql_config: Any, redis_config: Any) -> None:
                     call()
                 except Exception as error:
                     ears.note_error(error)
-            ears.note(client, server, client.stats(), client.get_mysql_pool(), *vars(client.core).values())
-            ears.note(client.get_mysql_pool().connection(), client.core.options, client.transaction())
+            ears.note(client, server, client.stats(), client.get_mysql_pool(), *vars(client._core).values())
+            ears.note(client.get_mysql_pool().connection(), client._core.options, client.transaction())
         for closed in (client.query, server.drop_outdated_cache):
             try:
                 closed(SELECT, [VALUE])

@@ -82,13 +82,13 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], list[str]]:
 
     def watch(client: Any) -> list[str]:
         asked: list[str] = []
-        query = client.core.database.query
+        query = client._core.database.query
 
         def noting(text: str, params: Any = None) -> Any:
             asked.append(text)
             return query(text, params)
 
-        monkeypatch.setattr(client.core.database, "query", noting)
+        monkeypatch.setattr(client._core.database, "query", noting)
         return asked
 
     return watch

@@ -67,7 +67,7 @@ class BlockingDriver(_Awaitable):
 
     def __init__(self, client: MRCClient) -> None:
         super().__init__(client)
-        self.core = client.core
+        self._core = client._core
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_BlockingTransaction]:
@@ -106,7 +106,7 @@ class FacadeDriver:
 
     def __init__(self, client: AsyncMRCClient) -> None:
         self.inner = client
-        self.core = client._core
+        self._core = client._core
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)

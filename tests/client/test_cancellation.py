@@ -109,7 +109,7 @@ async def at_every_await(
 
 async def nothing_is_held(client: AsyncMRCClient, redis_client: redis.Redis) -> None:
     """No lease, connection, place in a queue, flight, limiter token or task; a thread may end first."""
-    here, core = client._here(), cast("Any", client._core)
+    here, core = client._driver.here(), cast("Any", client._core)
     await until(lambda: not redis_client.keys("*:lease"), "giving back the lease")
     await until(lambda: core.database.pool.in_use == 0, "giving back the connection")
     assert (here.limiter.borrowed_tokens, here.redis_limiter.borrowed_tokens) == (0, 0)

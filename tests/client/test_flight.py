@@ -48,7 +48,7 @@ def followers(client: Any, wanted: int) -> Callable[[], bool]:
     """A condition: so many wait for the flight that is open."""
 
     def are_there() -> bool:
-        flights = list(client.core.flights._open.values())
+        flights = list(client._core.flights._open.values())
         return bool(flights) and len(flights[0]._wakers) >= wanted
 
     return are_there
@@ -67,7 +67,7 @@ async def test_callers_of_a_cold_key_share_one_load(client: Any) -> None:
     assert len({id(answer["rows"]) for answer in answers}) == CALLERS
     assert source.calls == 1
     assert client.stats()["shared_loads"] == CALLERS - 1
-    assert len(client.core.flights) == 0
+    assert len(client._core.flights) == 0
 
 
 async def test_callers_of_a_cold_query_ask_mysql_once(client: Any, users: Connection, loads: Any) -> None:
@@ -90,7 +90,7 @@ async def test_callers_of_a_cold_query_ask_mysql_once(client: Any, users: Connec
 async def test_two_clients_share_one_load(make_client: Callable[..., Any]) -> None:
     """Clients stand for processes: the lease in Redis lets one of them load."""
     clients = [make_client() for _ in range(2)]
-    source = Source(lambda: all(len(client.core.flights) for client in clients), 7)
+    source = Source(lambda: all(len(client._core.flights) for client in clients), 7)
 
     async def read(client: Any) -> Any:
         return await client.with_cache(source, "v1")
@@ -313,7 +313,7 @@ def test_threads_and_tasks_of_one_client_share_one_load(
             calls.append(1)
             deadline = time.monotonic() + 10
             while time.monotonic() < deadline:
-                (flight,) = client.core.flights._open.values()
+                (flight,) = client._core.flights._open.values()
                 if len(flight._wakers) >= 19:
                     break
                 time.sleep(0.002)
@@ -352,7 +352,7 @@ def test_a_follower_whose_loop_has_ended_does_not_harm_the_others(
 
         leader = threads.submit(client.with_cache, load, "v1")
         assert began.wait(10)
-        (flight,) = client.core.flights._open.values()
+        (flight,) = client._core.flights._open.values()
 
         async def give_up() -> None:
             with anyio.move_on_after(5) as scope:

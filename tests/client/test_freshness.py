@@ -145,14 +145,14 @@ async def test_a_stale_entry_is_refreshed_once_over_clients(
     asked: list[str] = []
     may_load = threading.Event()
     for client in clients:
-        query = client.core.database.query
+        query = client._core.database.query
 
         def held(text: str, params: Any, query: Any = query) -> Any:
             asked.append(text)
             may_load.wait(10)
             return query(text, params)
 
-        client.core.database.query = held
+        client._core.database.query = held
 
     answers = [await name_of(client) for client in clients * 5]
     await until(lambda: asked, "the refresh")
@@ -219,7 +219,7 @@ async def test_a_call_s_window_is_that_call_s(make_client: Callable[..., Any], u
 
     await name_of(client, stale_if_error=0, stale_while_revalidate=None)
 
-    assert client.core.options.policy.stale_if_error == 50
+    assert client._core.options.policy.stale_if_error == 50
 
 
 async def test_a_drop_kills_entries_in_grace(
@@ -243,7 +243,7 @@ async def test_a_drop_stops_a_refresh_behind_from_filling(
     await name_of(client)
     age(redis_client, client, 40)
     loaded, may_fill = threading.Event(), threading.Event()
-    query = client.core.database.query
+    query = client._core.database.query
 
     def held(text: str, params: Any) -> Any:
         rows = query(text, params)
@@ -251,10 +251,10 @@ async def test_a_drop_stops_a_refresh_behind_from_filling(
         may_fill.wait(10)
         return rows
 
-    client.core.database.query = held
+    client._core.database.query = held
     assert await name_of(client) == "Ada"
     await until(loaded.is_set, "the refresh")
-    client.core.database.query = query
+    client._core.database.query = query
     rename(users, "Eve")
     await client.drop_outdated_cache(["UserId"], [123])
     may_fill.set()
@@ -282,7 +282,7 @@ async def test_early_refresh_is_a_matter_of_chance(
     await name_of(client)
     asked = loads(client)
     for _ in range(100):  # a moving average
-        client.core._load_times[QUERY] = 1.0
+        client._core._load_times[QUERY] = 1.0
     age(redis_client, client, 10)
     rename(users, "Eve")
     monkeypatch.setattr("mysql_redis_cache.readthrough.core.random.random", lambda: chance)

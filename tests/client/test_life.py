@@ -35,7 +35,7 @@ def test_construction_opens_nothing(proxy_to: Callable[..., Proxy], mysql_url: s
 
     assert threading.active_count() == before
     assert [proxy.connections for proxy in proxies] == [0, 0]
-    for each in (client, server, facade._client, other._server):
+    for each in (client, server, facade._blocking, other._blocking):
         each.close()
 
 
@@ -116,20 +116,20 @@ async def test_close_while_calls_run(client: Any) -> None:
 
     assert answer == 1
     assert closed is None
-    assert client.core.database.pool.in_use == 0
-    assert len(client.core.flights) == 0
+    assert client._core.database.pool.in_use == 0
+    assert len(client._core.flights) == 0
 
 
 async def test_close_while_queries_run(client: Any, users: Connection) -> None:
     """A query under way gets its answer, and its connection is closed when it is done."""
     began = threading.Event()
-    query = client.core.database.query
+    query = client._core.database.query
 
     def noting(text: str, params: Any = None) -> Any:
         began.set()
         return query(text, params)
 
-    client.core.database.query = noting
+    client._core.database.query = noting
 
     async def read() -> Any:
         return await client.query_with_cache("SELECT SLEEP(0.2) AS s")
@@ -142,7 +142,7 @@ async def test_close_while_queries_run(client: Any, users: Connection) -> None:
 
     assert answer == [{"s": 0}] or isinstance(answer, (ClosedError, ConnectionError))
     assert closed is None
-    assert client.core.database.pool.in_use == 0
+    assert client._core.database.pool.in_use == 0
 
 
 async def test_after_close_redis_connection_a_client_goes_on(

@@ -132,7 +132,7 @@ async def test_a_failing_query_raises_and_leaves_no_lease(
     assert len(redis_client.keys("N=*")) == place
     good = [each for each in wanted if each[0] == QUERY]
     assert len(await client.query_many_with_cache(good)) == 24
-    assert len(client.core.flights) == 0
+    assert len(client._core.flights) == 0
 
 
 def await_free(redis_client: redis.Redis) -> None:
@@ -163,7 +163,7 @@ async def test_crossed_lists_do_not_wait_for_each_other(make_client: Callable[..
         return run
 
     for each in clients:
-        each.core.database.query = held(each.core.database.query)
+        each._core.database.query = held(each._core.database.query)
     lists = [list(range(30)), list(range(29, -1, -1))]
 
     outcomes = await clients[0].together(
@@ -180,7 +180,7 @@ async def test_crossed_lists_do_not_wait_for_each_other(make_client: Callable[..
 async def test_what_another_caller_loads_is_waited_for_last(client: Any) -> None:
     """While somebody else loads the first of the list, the second is loaded and filled."""
     loading, may_end, second_done = threading.Event(), threading.Event(), threading.Event()
-    query = client.core.database.query
+    query = client._core.database.query
 
     def held(text: str, params: Any) -> Any:
         if params[0] == 1:
@@ -190,7 +190,7 @@ async def test_what_another_caller_loads_is_waited_for_last(client: Any) -> None
             second_done.set()
         return query(text, params)
 
-    client.core.database.query = held
+    client._core.database.query = held
 
     async def single() -> Any:
         return await client.query_with_cache(QUERY, [1], ["N"])

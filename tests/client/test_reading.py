@@ -305,17 +305,17 @@ async def test_a_read_keeps_the_params_it_was_called_with(client: Any, users: Co
     """A caller who changes the list while its query runs changes neither key nor query."""
     ids = [123, 124]
     query = "SELECT name FROM users WHERE id IN (?) ORDER BY id"
-    run = client.core.database.query
+    run = client._core.database.query
 
     def change_first(text: str, params: Any = None) -> Any:
         ids.append(125)
         return run(text, params)
 
-    client.core.database.query = change_first
+    client._core.database.query = change_first
     try:
         rows = await client.query_with_cache(query, [ids], ["Ids"])
     finally:
-        client.core.database.query = run
+        client._core.database.query = run
 
     assert rows == [{"name": "Ada"}, {"name": "Bob"}]
     assert await client.read_from_cache(query, [[123, 124]], ["Ids"]) == rows

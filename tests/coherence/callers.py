@@ -23,7 +23,7 @@ SIGNATURE, NAMES = "callers", ["Id"]
 
 def set_lease(client: MRCClient, seconds: float) -> None:
     """Have the leases of *client* last so long, instead of ten seconds."""
-    core: Any = client.core
+    core: Any = client._core
     core.cache.entries._lease_ms = round(seconds * 1000)
     core.cache._keeper = Keeper(seconds)
 

@@ -91,7 +91,7 @@ def _twins(mysql_url: str, redis_url: str) -> Iterator[Twins]:
 
 def polls(client: MRCClient) -> threading.Event:
     """Return an event that is set once a read of *client* has found somebody else's lease."""
-    found, acquire = threading.Event(), client.core.cache.entries.acquire  # type: ignore[union-attr]
+    found, acquire = threading.Event(), client._core.cache.entries.acquire  # type: ignore[union-attr]
 
     def noting(*arguments: Any) -> Any:
         claim = acquire(*arguments)
@@ -99,7 +99,7 @@ def polls(client: MRCClient) -> threading.Event:
             found.set()
         return claim
 
-    client.core.cache.entries.acquire = noting  # type: ignore[method-assign,union-attr]
+    client._core.cache.entries.acquire = noting  # type: ignore[method-assign,union-attr]
     return found
 
 
@@ -204,7 +204,7 @@ def test_a_long_load_keeps_its_lease(twins: Twins, redis_client: redis.Redis) ->
     """A load that outlasts its lease has it renewed: the other process goes on waiting, and does not load."""
     set_lease(twins.one, 0.3)
     load, renewals = Paused(), threading.Semaphore(0)
-    entries: Any = twins.one.core.cache.entries
+    entries: Any = twins.one._core.cache.entries
     renew = entries.renew
 
     def noted_renew(*arguments: Any) -> Any:
@@ -291,7 +291,7 @@ def wait_for_followers(client: MRCClient, wanted: int) -> Flight:
     """Wait until so many follow the open flight of *client*, and return it."""
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
-        for flight in list(client.core.flights._open.values()):
+        for flight in list(client._core.flights._open.values()):
             if len(flight._wakers) >= wanted:
                 return flight
         time.sleep(0.005)
@@ -334,7 +334,7 @@ async def test_a_cancelled_leader_s_place_is_taken(mysql_url: str, redis_url: st
                 await leads.wait()
                 for _ in range(3):
                     tasks.start_soon(follow, answers)
-                await anyio.to_thread.run_sync(wait_for_followers, facade._client, 3)
+                await anyio.to_thread.run_sync(wait_for_followers, facade._blocking, 3)
                 leader.cancel()
 
         assert answers == ["loaded"] * 3

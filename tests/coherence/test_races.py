@@ -190,7 +190,7 @@ def test_no_read_after_a_drop_is_stale(servers: Servers, options: dict[str, Any]
 
 def lose_redis(client: MRCClient) -> None:
     """Have Redis not answer the reads of *client*."""
-    core: Any = client.core
+    core: Any = client._core
 
     def get(key: bytes) -> None:
         raise CacheUnavailable("not for you")
@@ -211,13 +211,13 @@ def test_no_load_without_redis_is_stale(servers: Servers, read_first: bool) -> N
 def share_lone_loads(client: MRCClient) -> None:
     """Let others join a load without a lease to its end."""
     lose_redis(client)
-    core: Any = client.core
+    core: Any = client._core
     core.flights.seal = lambda flight: None
 
 
 def fill_anyway(client: MRCClient) -> None:
     """Fill without looking at the lease."""
-    entries: Any = client.core.cache.entries
+    entries: Any = client._core.cache.entries
 
     def fill(name: Any, token: bytes, payload: bytes, lifetime: int) -> bool:
         passing("fill")
@@ -229,7 +229,7 @@ def fill_anyway(client: MRCClient) -> None:
 
 def share_anyway(client: MRCClient) -> None:
     """Say of every fill that it was accepted."""
-    entries: Any = client.core.cache.entries
+    entries: Any = client._core.cache.entries
     fill = entries.fill
     entries.fill = lambda *arguments: fill(*arguments) or True
 

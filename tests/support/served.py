@@ -43,7 +43,7 @@ def answer(number: int) -> dict[str, Any]:
         "direct": client.query(OWN, [me, number]),
         "own": own,
         "many": many,
-        "redis": client.core._links[0].call(b"CLIENT", b"ID"),
+        "redis": client._core._links[0].call(b"CLIENT", b"ID"),
         "parent": parent,
     }
 
@@ -69,7 +69,7 @@ def cold(number: int) -> dict[str, Any]:
 def background(number: int) -> dict[str, Any]:
     """Tell whether work behind a reader's back gets done in this process."""
     done = threading.Event()
-    client.core.background.submit(number, done.set)
+    client._core.background.submit(number, done.set)
     return {"pid": os.getpid(), "done": done.wait(2)}
 
 

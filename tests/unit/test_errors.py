@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import pickle
+import traceback
 
 import pytest
 
 from mysql_redis_cache import errors
+from mysql_redis_cache.store import Exhausted, Moved, Refused, Silent
 
 EXAMPLES = [
     errors.ClosedError("closed"),
@@ -59,3 +61,13 @@ def test_invalidation_failed_names_no_values() -> None:
     assert "UserId" in str(error)
     assert "secret" not in str(error)
     assert error.retry() == 3
+
+
+@pytest.mark.parametrize("inner", [Exhausted, Moved, Refused, Silent])
+def test_inner_errors_show_the_public_name(inner: type[errors.MRCError]) -> None:
+    """What users read, search for and unpickle is the class they know."""
+    error = inner("no Redis")
+
+    assert traceback.format_exception_only(error) == ["mysql_redis_cache.CacheUnavailable: no Redis\n"]
+    assert repr(error) == "CacheUnavailable('no Redis')"
+    assert type(pickle.loads(pickle.dumps(error))) is errors.CacheUnavailable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,23 @@ def test_public_names_are_described(name: str) -> None:
     assert [
         title for title, member in {name: thing, **methods}.items() if not (member.__doc__ or "").strip()
     ] == []
+
+
+@pytest.mark.parametrize("name", mysql_redis_cache.__all__)
+def test_public_names_show_as_public(name: str) -> None:
+    """A traceback or repr leads to the name that the documentation has, not to a file."""
+    thing = getattr(mysql_redis_cache, name)
+
+    assert f"{thing.__module__}.{thing.__qualname__}" == f"mysql_redis_cache.{name}"
+
+
+def test_completion_shows_what_is_documented() -> None:
+    """What a client or server offers after a dot is its methods; parts and hooks have an underscore."""
+    reference = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
+    client = mysql_redis_cache.MRCClient("mysql://localhost", "redis://localhost")
+    server = mysql_redis_cache.MRCServer("redis://localhost")
+    twins = [mysql_redis_cache.AsyncMRCClient(client), mysql_redis_cache.AsyncMRCServer(server)]
+    offered = {name for face in (client, server, *twins) for name in dir(face) if not name.startswith("_")}
+    documented = set(re.findall(r"[`.](\w+)\(", reference))
+
+    assert offered - documented == set()

@@ -1,0 +1,266 @@
+"""The driver from an event loop, asyncio's or trio's.
+
+The steps of a read are those of the blocking client, done by other means: what talks to Redis or MySQL is
+done in a thread, one hop a step; whatever waits (for a lease, for somebody else's load, for the user's
+coroutine) waits in the event loop and holds no thread.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+import time
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary, ref
+
+import anyio
+
+from mysql_redis_cache.readthrough import BlockingDriver
+from mysql_redis_cache.readthrough.core import loading
+from mysql_redis_cache.readthrough.functions import check_function
+from mysql_redis_cache.readthrough.many import AcquireMany, GetMany, JoinNow, Perform
+from mysql_redis_cache.readthrough.reads import Write
+from mysql_redis_cache.readthrough.steps import (
+    GET,
+    Acquire,
+    Claim,
+    Fill,
+    Get,
+    Join,
+    Load,
+    Put,
+    Refresh,
+    Release,
+    Seal,
+    Seat,
+    Settle,
+    Wait,
+    refresh_behind,
+)
+
+from .gather import Gather
+from .threads import breathe, hop, native_loop, soon
+from .workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mysql_redis_cache.readthrough import Core
+    from mysql_redis_cache.readthrough.many import Task, Tasks
+    from mysql_redis_cache.readthrough.reads import Asked, Batch, Read
+    from mysql_redis_cache.readthrough.steps import Entry, Loaded, Shared, Step, Steps
+
+__all__ = ["LoopDriver"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger("mysql_redis_cache")
+
+# Threads for Redis alone. They are apart from the loads', so that slow queries never keep hits waiting.
+REDIS_THREADS = 4
+# Bytes of JSON that are decoded in the event loop: half a millisecond's worth.
+DECODED_IN_LOOP = 64 * 1024
+
+
+class _Here:
+    """What a driver keeps for one event loop; nothing in it refers to the loop."""
+
+    def __init__(self, core: Core, limiter: anyio.CapacityLimiter | None, workers: Workers) -> None:
+        self.limiter = limiter or anyio.CapacityLimiter(core.database.pool.size)
+        self.redis_limiter = anyio.CapacityLimiter(REDIS_THREADS)
+        if core.cache is not None:  # without Redis nobody asks for these
+            cache = core.cache
+            self.reads = Gather(cache.fetch_many, workers, partial(cache.decode_many, between=breathe))
+            self.writes = Gather(cache.put_many, workers)
+
+
+class LoopDriver:
+    """Drives the steps of one client's reads.
+
+    Args:
+        core: the parts of the client.
+        limiter: bounds the threads for MySQL and for plain functions, in each event loop.
+    """
+
+    def __init__(self, core: Core, limiter: anyio.CapacityLimiter | None) -> None:
+        self._core = core
+        self._behind = BlockingDriver(core)  # for what nobody waits for
+        self._limiter = limiter
+        self._workers = Workers()
+        self._loops: WeakKeyDictionary[Any, _Here] = WeakKeyDictionary()
+        self._last_loop: tuple[Callable[[], Any], _Here] | None = None
+        self._lock = threading.Lock()
+        cache: Any = core.cache  # None without Redis, and then only Get and Put ask for it
+        self._cache = cache
+        self._performers: dict[type[Step | Task], Callable[[Any, Any], Awaitable[Any]]] = {
+            Join: self._join,
+            Load: self._load,
+            Seal: self._seal,
+            Settle: self._settle,
+            Wait: self._wait,
+            Refresh: self._refresh_behind,
+            JoinNow: self._join_now,
+            Perform: self._perform,
+            Get: self._get_nothing,
+            Put: self._check,
+        }
+        if cache is not None:
+            self._performers |= {
+                Get: self._get,
+                Acquire: partial(self._in_redis_thread, cache.acquire),
+                Fill: partial(self._in_redis_thread, cache.fill),
+                Release: partial(self._in_redis_thread, cache.release),
+                Put: self._put,
+                GetMany: self._get_many,
+                AcquireMany: self._acquire_many,
+            }
+
+    async def run(self, steps: Steps | Tasks, read: Asked) -> Any:
+        """Drive *steps* to their end, and return the answer."""
+        try:
+            step = steps.send(None)
+            while True:
+                try:
+                    outcome = await self._performers[type(step)](read, step)
+                except Exception as error:  # noqa: BLE001 - the steps decide what follows, and raise it again
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(outcome)
+        except StopIteration as done:
+            return done.value
+        finally:
+            # Cancellation gets here past the steps: what they hold is let go without another await.
+            self._core.end(read)
+
+    def check_function(self, fn: object) -> None:
+        """Raise ``TypeError`` unless *fn* can be called."""
+        check_function(fn)
+
+    def load_of(self, fn: Callable[[], Any]) -> _Awaited:
+        """Return a call of *fn*, a coroutine function or a plain one, as the load of a read."""
+        return _Awaited(fn)
+
+    def like(self, fn: Callable[P, T], call: Callable[P, Any]) -> Callable[P, T]:
+        """Return *call* as a coroutine function under the name and docstring of *fn*."""
+
+        @wraps(fn)
+        async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return await call(*args, **kwargs)
+
+        return awaited  # type: ignore[return-value]  # *fn* is a coroutine function too
+
+    def here(self) -> _Here:
+        """Return what is kept for the running event loop."""
+        loop, last = native_loop(), self._last_loop
+        if last is not None and last[0]() is loop:
+            return last[1]
+        with self._lock:
+            here = self._loops.get(loop)
+            if here is None:
+                here = self._loops[loop] = _Here(self._core, self._limiter, self._workers)
+        self._last_loop = (ref(loop), here)
+        return here
+
+    # Redis
+
+    def _get(self, read: Read, step: Get = GET) -> Awaitable[Entry | Claim | None]:
+        # No thread is needed to learn that Redis is away.
+        return self._get_nothing(read, step) if self._cache.is_away else self.here().reads.get(read)
+
+    async def _get_nothing(self, read: Read, step: Get) -> Claim:  # noqa: ARG002 - a step's performer
+        return Claim.UNAVAILABLE
+
+    def _put(self, read: Read, step: Put) -> Awaitable[None]:
+        return self.here().writes.get(Write(read, step.value))
+
+    async def _check(self, read: Read, step: Put) -> None:  # noqa: ARG002 - a step's performer
+        await hop(partial(self._core.check_value, step.value), self.here().limiter)
+
+    async def _in_redis_thread(self, perform: Callable[[Read, Any], T], read: Read, step: Step) -> T:
+        return await hop(partial(perform, read, step), self.here().redis_limiter)
+
+    # Loads
+
+    async def _load(self, read: Read, step: Load) -> Loaded:  # noqa: ARG002 - a step's performer
+        load = read.load
+        if not isinstance(load, _Awaited):
+            # A transaction has its connection, so it must not queue with those who wait for one.
+            limiter = anyio.CapacityLimiter(1) if self._core.in_transaction else self.here().limiter
+            return await hop(partial(self._core.load, read), limiter)
+        began = time.monotonic()
+        value = await self._await_function(read.key, load)
+        self._core.note_load_time(read, time.monotonic() - began)
+        return await hop(partial(self._core.loaded, value, breathe), self.here().limiter)
+
+    async def _await_function(self, key: str, load: _Awaited) -> Any:
+        """Call the user's function, marked as the load of the key, so that it may read that key itself."""
+        mark = loading.set(loading.get() | {key})
+        try:
+            value = load.fn() if load.is_async else await self._call_in_thread(load.fn)
+            return await value if inspect.isawaitable(value) else value
+        finally:
+            loading.reset(mark)
+
+    async def _call_in_thread(self, fn: Callable[[], Any]) -> Any:
+        # In a tuple, since trio refuses to bring an awaitable back from a thread.
+        (value,) = await hop(lambda: (fn(),), self.here().limiter)
+        return value
+
+    async def _refresh_behind(self, read: Read, step: Refresh) -> None:
+        if not isinstance(read.load, _Awaited):
+            self._behind.refresh_behind(read, step)
+            return
+        # A coroutine needs a task, and nobody's but the caller's is at hand: who wins the lease pays.
+        try:
+            await self.run(refresh_behind(step.left), read.again())
+        except Exception:  # the reader has its answer already; the next one tries again
+            logger.debug("a refresh behind a reader's back failed", exc_info=True)
+
+    # Flights and waits
+
+    async def _join(self, read: Read, step: Join) -> Shared | Seat:
+        flight = self._core.join(read)
+        if flight is None:
+            return Seat.LEADER
+        landed = anyio.Event()
+        if flight.wake(partial(soon(), landed.set)):
+            with anyio.move_on_after(step.until - time.monotonic()):
+                await landed.wait()
+        payload = flight.landing.payload if flight.landing is not None else None
+        if payload is None or len(payload) <= DECODED_IN_LOOP:
+            return self._core.landed(flight)
+        return await hop(partial(self._core.landed, flight, breathe), self.here().redis_limiter)
+
+    async def _seal(self, read: Read, step: Seal) -> None:
+        self._core.seal(read, step)
+
+    async def _settle(self, read: Read, step: Settle) -> None:
+        self._core.settle(read, step)
+
+    async def _wait(self, read: Read, step: Wait) -> None:  # noqa: ARG002 - a step's performer
+        await anyio.sleep(step.seconds)
+
+    # The tasks of a batch
+
+    async def _get_many(self, batch: Batch, task: GetMany) -> Any:  # noqa: ARG002 - a task's performer
+        return await hop(partial(self._cache.get_many, task.reads), self.here().redis_limiter)
+
+    async def _acquire_many(self, batch: Batch, task: AcquireMany) -> Any:  # noqa: ARG002 - a task's performer
+        return await hop(partial(self._cache.acquire_many, task.reads, task.steps), self.here().redis_limiter)
+
+    async def _join_now(self, batch: Batch, task: JoinNow) -> bool:  # noqa: ARG002 - a task's performer
+        return self._core.join(task.read) is None
+
+    async def _perform(self, batch: Batch, task: Perform) -> Any:  # noqa: ARG002 - a task's performer
+        return await self._performers[type(task.step)](task.read, task.step)
+
+
+class _Awaited:
+    """A user's function as the load of a read, to be called where it can be awaited."""
+
+    def __init__(self, fn: Callable[[], Any]) -> None:
+        self.fn = fn
+        self.is_async = inspect.iscoroutinefunction(fn)

@@ -1,0 +1,13 @@
+"""What can be asked of a client or server: each call said once, with its signature, for both faces.
+
+A method here ends in ``self._driver.run(steps, read)`` or in a blocking call. ``MRCClient`` and ``MRCServer``
+inherit it; their asynchronous twins borrow it (``aio.borrowing``), with a driver of their own or in a thread.
+"""
+
+from .dropping import Dropping
+from .instant import Instant
+from .lasting import Lasting
+from .reading import Reading, Windows
+from .statements import Statements
+
+__all__ = ["Dropping", "Instant", "Lasting", "Reading", "Statements", "Windows"]

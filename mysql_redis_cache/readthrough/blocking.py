@@ -1,0 +1,156 @@
+"""The blocking driver: every step is a call, and whoever waits holds a thread."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from .core import Core, loading
+from .functions import check_function
+from .many import AcquireMany, GetMany, JoinNow, Perform
+from .steps import (
+    Acquire,
+    Claim,
+    Fill,
+    Get,
+    Join,
+    Load,
+    Put,
+    Refresh,
+    Release,
+    Seal,
+    Seat,
+    Settle,
+    Wait,
+    refresh_behind,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .many import Task, Tasks
+    from .reads import Asked, Batch, Read
+    from .steps import Loaded, Shared, Step, Steps
+
+__all__ = ["BlockingDriver"]
+
+NEEDS_FACADE = "fn gives an awaitable: a coroutine function needs AsyncMRCClient"
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class BlockingDriver:
+    """Drives the steps of one client's reads.
+
+    Args:
+        core: the parts of the client.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        cache: Any = core.cache  # None without Redis, and then only Get and Put ask for it
+        self._performers: dict[type[Step | Task], Callable[[Any, Any], Any]] = {
+            Join: self._join,
+            Load: core.load,
+            Seal: core.seal,
+            Settle: core.settle,
+            Wait: self._wait,
+            Refresh: self.refresh_behind,
+            JoinNow: self._join_now,
+            Perform: self._perform,
+            Get: self._get_nothing,
+            Put: self._check,
+        }
+        if core.cache is not None:
+            self._performers |= {
+                Get: cache.get,
+                Acquire: cache.acquire,
+                Fill: cache.fill,
+                Release: cache.release,
+                Put: cache.put,
+                GetMany: self._get_many,
+                AcquireMany: self._acquire_many,
+            }
+
+    def run(self, steps: Steps | Tasks, read: Asked) -> Any:
+        """Drive *steps* to their end with blocking calls, and return the answer."""
+        try:
+            step = steps.send(None)
+            while True:
+                try:
+                    outcome = self._performers[type(step)](read, step)
+                except BaseException as error:  # noqa: BLE001 - the steps decide what follows, and raise it again
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(outcome)
+        except StopIteration as done:
+            return done.value
+        finally:
+            self._core.end(read)
+
+    def check_function(self, fn: object) -> None:
+        """Raise ``TypeError`` unless *fn* can be called and gives its result, not something to await."""
+        check_function(fn)
+        if inspect.iscoroutinefunction(fn):
+            raise TypeError(NEEDS_FACADE)
+
+    def load_of(self, fn: Callable[[], Any]) -> Callable[[Read], Loaded]:
+        """Return a call of *fn* as the load of a read."""
+        return partial(self._call, fn)
+
+    def like(self, fn: Callable[P, T], call: Callable[P, T]) -> Callable[P, T]:
+        """Return *call* under the name and docstring of *fn*."""
+        return wraps(fn)(call)
+
+    def refresh_behind(self, read: Read, step: Refresh) -> None:
+        """Perform Refresh, in a thread that nobody waits for."""
+        job = partial(self.run, refresh_behind(step.left), read.again())
+        self._core.background.submit(read.key, job)
+
+    def _call(self, fn: Callable[[], Any], read: Read) -> Loaded:
+        """Call *fn*, marked as the load of the key, so that it may read that key itself."""
+        mark = loading.set(loading.get() | {read.key})
+        try:
+            value = fn()
+        finally:
+            loading.reset(mark)
+        if inspect.isawaitable(value):
+            if inspect.iscoroutine(value):
+                value.close()
+            raise TypeError(NEEDS_FACADE)
+        return self._core.loaded(value)
+
+    # Steps that wait, or are of the blocking driver alone
+
+    def _join(self, read: Read, step: Join) -> Shared | Seat:
+        flight = self._core.join(read)
+        if flight is None:
+            return Seat.LEADER
+        flight.wait(step.until - time.monotonic())
+        return self._core.landed(flight)
+
+    def _wait(self, read: Read, step: Wait) -> None:  # noqa: ARG002 - a step's performer
+        time.sleep(step.seconds)
+
+    def _get_nothing(self, read: Read, step: Get) -> Claim:  # noqa: ARG002 - a step's performer
+        return Claim.UNAVAILABLE
+
+    def _check(self, read: Read, step: Put) -> None:  # noqa: ARG002 - a step's performer
+        self._core.check_value(step.value)
+
+    # The tasks of a batch
+
+    def _get_many(self, batch: Batch, task: GetMany) -> Any:  # noqa: ARG002 - a task's performer
+        return self._core.cache.get_many(task.reads)  # type: ignore[union-attr]  # there is one where it is asked
+
+    def _acquire_many(self, batch: Batch, task: AcquireMany) -> Any:  # noqa: ARG002 - a task's performer
+        return self._core.cache.acquire_many(task.reads, task.steps)  # type: ignore[union-attr]  # as above
+
+    def _join_now(self, batch: Batch, task: JoinNow) -> bool:  # noqa: ARG002 - a task's performer
+        return self._core.join(task.read) is None
+
+    def _perform(self, batch: Batch, task: Perform) -> Any:  # noqa: ARG002 - a task's performer
+        return self._performers[type(task.step)](task.read, task.step)
