@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from mysql_redis_cache import keys
 from mysql_redis_cache.policy import Policy
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from mysql_redis_cache.values import Dates
 
-__all__ = ["Options"]
+__all__ = ["ClientOptions", "Options", "ServerOptions"]
+
+
+# The keyword options of MRCClient and MRCServer stand here a second time, for editors and type checkers: the
+# asynchronous faces take them beside options of their own, and a signature cannot be borrowed in part.
+
+
+class ServerOptions(TypedDict, total=False):
+    """The keyword options of ``MRCServer``."""
+
+    namespace: str | None
+    index: bool
+    wait_replicas: int
+
+
+class ClientOptions(ServerOptions, total=False):
+    """The keyword options of ``MRCClient``."""
+
+    dates: Dates
+    stale_while_revalidate: float | timedelta
+    stale_if_error: float | timedelta
+    early_refresh: float
+    wait_timeout: float
+    max_entry_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
     import anyio
 
-__all__ = ["driven", "in_thread"]
+__all__ = ["as_it_is", "driven", "in_thread"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def as_it_is(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
+    """Borrow a method that needs nothing but the driver, and waits for nothing."""
+    return method
 
 
 def driven(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from mysql_redis_cache.calls import Instant, Reading
-from mysql_redis_cache.client import MRCClient
+from mysql_redis_cache.calls import BlockingClient, Instant, Reading
 from mysql_redis_cache.transaction import inside, transaction
 
-from .borrowing import driven, in_thread
+from .borrowing import as_it_is, driven, in_thread
 from .driver import LoopDriver
 from .facade import Facade
 from .threads import hop, shielded
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     import anyio
+
+    from mysql_redis_cache.options import ClientOptions
 
 __all__ = ["AsyncMRCClient"]
 
@@ -49,15 +50,15 @@ class AsyncMRCClient(Instant, Facade):
 
     def __init__(
         self,
-        mysql_config: MRCClient | Mapping[str, Any] | str,
+        mysql_config: BlockingClient | Mapping[str, Any] | str,
         redis_config: object = None,
         *,
         limiter: anyio.CapacityLimiter | None = None,
         owned: bool = False,
-        **options: Any,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        if not isinstance(mysql_config, MRCClient):
-            client, owned = MRCClient(mysql_config, redis_config, **options), True
+        if not isinstance(mysql_config, BlockingClient):
+            client, owned = BlockingClient(mysql_config, redis_config, **options), True
         elif redis_config is not None or options:
             raise TypeError("a ready MRCClient brings its own redis_config and options")
         else:
@@ -69,16 +70,16 @@ class AsyncMRCClient(Instant, Facade):
     query_with_cache = driven(Reading.query_with_cache)
     with_cache = driven(Reading.with_cache)
     query_many_with_cache = driven(Reading.query_many_with_cache)
-    cached = Reading.cached
+    cached = as_it_is(Reading.cached)
     read_from_cache = driven(Reading.read_from_cache)
     write_to_cache = driven(Reading.write_to_cache)
 
-    query = in_thread(MRCClient.query, _loads)
-    execute = in_thread(MRCClient.execute, _loads)
-    query_to_promise = in_thread(MRCClient.query_to_promise, _loads)
+    query = in_thread(BlockingClient.query, _loads)
+    execute = in_thread(BlockingClient.execute, _loads)
+    query_to_promise = in_thread(BlockingClient.query_to_promise, _loads)
 
-    drop_outdated_cache = in_thread(MRCClient.drop_outdated_cache, _loads)
-    drop_query = in_thread(MRCClient.drop_query, _redis)
+    drop_outdated_cache = in_thread(BlockingClient.drop_outdated_cache, _loads)
+    drop_query = in_thread(BlockingClient.drop_query, _redis)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncTransaction]:

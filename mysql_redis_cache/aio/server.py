@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
-from mysql_redis_cache.server import MRCServer
+from mysql_redis_cache.calls import BlockingServer
 
 from .borrowing import in_thread
 from .facade import Facade
+
+if TYPE_CHECKING:
+    from mysql_redis_cache.options import ServerOptions
 
 __all__ = ["AsyncMRCServer"]
 
@@ -27,12 +30,14 @@ class AsyncMRCServer(Facade):
         **options: as for ``MRCServer``.
     """
 
-    def __init__(self, redis_config: MRCServer | object, *, owned: bool = False, **options: Any) -> None:
-        if not isinstance(redis_config, MRCServer):
-            super().__init__(MRCServer(redis_config, **options), owned=True)
+    def __init__(
+        self, redis_config: BlockingServer | object, *, owned: bool = False, **options: Unpack[ServerOptions]
+    ) -> None:
+        if not isinstance(redis_config, BlockingServer):
+            super().__init__(BlockingServer(redis_config, **options), owned=True)
         elif options:
             raise TypeError("a ready MRCServer brings its own options")
         else:
             super().__init__(redis_config, owned=owned)
 
-    drop_outdated_cache = in_thread(MRCServer.drop_outdated_cache, _default)
+    drop_outdated_cache = in_thread(BlockingServer.drop_outdated_cache, _default)

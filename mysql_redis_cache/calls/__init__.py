@@ -4,10 +4,20 @@ A method here ends in ``self._driver.run(steps, read)`` or in a blocking call. `
 inherit it; their asynchronous twins borrow it (``aio.borrowing``), with a driver of their own or in a thread.
 """
 
+from .blocking import BlockingClient, BlockingServer
 from .dropping import Dropping
 from .instant import Instant
 from .lasting import Lasting
 from .reading import Reading, Windows
 from .statements import Statements
 
-__all__ = ["Dropping", "Instant", "Lasting", "Reading", "Statements", "Windows"]
+__all__ = [
+    "BlockingClient",
+    "BlockingServer",
+    "Dropping",
+    "Instant",
+    "Lasting",
+    "Reading",
+    "Statements",
+    "Windows",
+]

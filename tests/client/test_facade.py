@@ -12,6 +12,7 @@ import pytest
 
 from mysql_redis_cache import AsyncMRCClient, AsyncMRCServer, MRCClient, MRCServer
 from mysql_redis_cache.aio import AsyncTransaction
+from mysql_redis_cache.options import ClientOptions, ServerOptions
 from mysql_redis_cache.readthrough import core
 from mysql_redis_cache.transaction import Transaction
 from tests.client.drivers import AT_ONCE
@@ -51,6 +52,18 @@ def test_the_facade_has_the_same_methods(blocking: type, facade: type) -> None:
         own, twin = (inspect.signature(each).parameters for each in (method, here[name]))
         assert list(own.values()) == list(twin.values()), name
         assert inspect.iscoroutinefunction(method) is (name not in AT_ONCE | {"transaction"}), name
+
+
+@pytest.mark.parametrize(("blocking", "options"), [(MRCClient, ClientOptions), (MRCServer, ServerOptions)])
+def test_the_facade_takes_the_same_options(blocking: type, options: type) -> None:
+    """What editors offer for the facade is what the blocking face takes, type for type."""
+    keywords = {
+        name: parameter.annotation
+        for name, parameter in inspect.signature(blocking).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+    assert {name: each.__forward_arg__ for name, each in options.__annotations__.items()} == keywords
 
 
 def test_transactions_have_the_same_methods() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +16,10 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 # nowhere else; "pure" means neither I/O, nor waiting, nor threads, and so does a star for one module.
 HOUSE = """
     __init__
+    client server
     aio/          client server | borrowing facade transaction driver | gather
                   | threads workers    [anyio asyncio]
-    client server
-    calls/        reading statements dropping instant lasting
+    calls/        blocking | reading statements dropping instant lasting
     readthrough/  blocking | core | cache | reads
                   | guard many* | background breaker* flight functions* steps*
     transaction
@@ -34,9 +35,6 @@ HOUSE = """
     policy* errors*
     runtime/      process tls waiters
 """
-
-# The one arrow up: ``async with MRCClient(...)`` gives the facade over it.
-UPWARD = {("client", "aio/__init__"), ("server", "aio/__init__")}
 
 DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio"}
 IMPURE = {
@@ -123,7 +121,7 @@ def test_every_module_has_a_place_and_every_place_a_module() -> None:
 def test_imports_point_down_only(module: str) -> None:
     """No module imports from its own floor or one above, not even for types."""
     here = PLACES[module]
-    ours = {name for name in imported(module) if name in PLACES and (module, name) not in UPWARD}
+    ours = {name for name in imported(module) if name in PLACES}
     inside = {name for name in ours if wing_of(name) == wing_of(module) and "/" in module}
     assert {name for name in inside if PLACES[name].floor >= here.floor} == set()
     assert {name for name in ours - inside if PLACES[name].line >= here.line} == set()
@@ -157,6 +155,15 @@ def test_the_unit_tests_have_the_same_wings() -> None:
     """Whoever looks for the tests of a wing finds a folder of its name."""
     folders = {path.parent.name for path in Path(__file__).parent.glob("*/test_*.py")}
     assert folders <= {wing_of(module) for module in PLACES if "/" in module}
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/explanation/architecture.md"])
+def test_the_drawn_houses_have_every_wing(page: str) -> None:
+    """Who reads the tree or looks at the picture sees the house as it is."""
+    text = (PACKAGE.parent / page).read_text(encoding="utf-8")
+    tree, picture = re.findall(r"^  (\w+)/ ", text, re.MULTILINE), re.findall(r"<b>(\w+)/</b>", text)
+
+    assert set(tree or picture) == {wing_of(module) for module in PLACES if "/" in module}
 
 
 @pytest.mark.parametrize(
