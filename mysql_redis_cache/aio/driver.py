@@ -131,9 +131,10 @@ class LoopDriver:
                     step = steps.send(outcome)
         except StopIteration as done:
             return done.value
-        finally:
+        except BaseException:
             # Cancellation gets here past the steps: what they hold is let go without another await.
             self._core.end(read)
+            raise
 
     def check_function(self, fn: object) -> None:
         """Raise ``TypeError`` unless *fn* can be called."""
