@@ -22,7 +22,7 @@ of its failure, and task queues carry errors between processes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,23 +74,32 @@ class DatabaseUnavailable(MRCError, ConnectionError):
 
 
 class PoolTimeout(MRCError, TimeoutError):
-    """No MySQL connection became free in time.
+    """No MySQL connection became free in time, or, for a plain function given to the facade, no thread.
 
     Attributes:
         seconds: how long the call waited.
-        size: how many connections the pool may have.
+        size: how many there may be.
+        what: ``"MySQL connection"`` or ``"thread"``.
     """
 
-    def __init__(self, seconds: float, size: int) -> None:
+    def __init__(
+        self, seconds: float, size: int, what: Literal["MySQL connection", "thread"] = "MySQL connection"
+    ) -> None:
         super().__init__(
-            f"no MySQL connection became free within {seconds:g} s (all {size} are in use); "
-            "raise maxsize or pool_timeout, or look for slow queries"
+            f"no {what} became free within {seconds:g} s (all {size} are in use); {_POOL_ADVICE[what]}"
         )
         self.seconds = seconds
         self.size = size
+        self.what = what
 
-    def __reduce__(self) -> tuple[type[PoolTimeout], tuple[float, int]]:
-        return type(self), (self.seconds, self.size)
+    def __reduce__(self) -> tuple[type[PoolTimeout], tuple[Any, ...]]:
+        return type(self), (self.seconds, self.size, self.what)
+
+
+_POOL_ADVICE = {
+    "MySQL connection": "raise maxsize or pool_timeout, or look for slow queries",
+    "thread": "look for slow functions, or give coroutine functions",
+}
 
 
 class QueryTimeout(MRCError, TimeoutError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 from mysql_redis_cache import sql
@@ -24,10 +23,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.drops import Drops
     from mysql_redis_cache.values import Row
 
-__all__ = ["Transaction", "current", "inside", "transaction"]
-
-# The open transaction of this thread or task: cached reads inside it go to its connection, past the cache.
-current: ContextVar[Transaction | None] = ContextVar("mysql_redis_cache_transaction", default=None)
+__all__ = ["Transaction", "transaction"]
 
 # What does not commit by itself: https://dev.mysql.com/doc/refman/9.0/en/implicit-commit.html
 _PLAIN_VERBS = frozenset(
@@ -44,8 +40,7 @@ class _Drop(NamedTuple):
 class Transaction:
     """An open transaction. Made by ``MRCClient.transaction()``; runs one statement at a time."""
 
-    def __init__(self, database: Database, session: Session, drops: Drops | None, prefix: str) -> None:
-        self.database = database
+    def __init__(self, session: Session, drops: Drops | None, prefix: str) -> None:
         self._session = session
         self._drops = drops
         self._prefix = prefix
@@ -142,7 +137,7 @@ def transaction(database: Database, drops: Drops | None, prefix: str) -> Iterato
     """Open a transaction; commit and drop at the end of the block, roll back if it raises."""
     with database.session() as session:
         session.begin()
-        tx = Transaction(database, session, drops, prefix)
+        tx = Transaction(session, drops, prefix)
         try:
             yield tx
         except BaseException:
@@ -157,13 +152,3 @@ def transaction(database: Database, drops: Drops | None, prefix: str) -> Iterato
             tx.run_drops(committed=None)
             raise
     tx.run_drops(committed=True)
-
-
-@contextmanager
-def inside(tx: Transaction) -> Iterator[Transaction]:
-    """Have the cached reads of this thread or task go to *tx*."""
-    mark = current.set(tx)
-    try:
-        yield tx
-    finally:
-        current.reset(mark)

@@ -1,22 +1,29 @@
 """How the asynchronous faces come by the calls of the blocking ones: signature and docstring are said once.
 
 A method borrowed in one of these ways has the parameters of the original, for readers, editors and type
-checkers alike, and is a coroutine function.
+checkers alike, and (but for ``as_it_is``) is a coroutine function.
 """
 
 from __future__ import annotations
 
+import time
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from .threads import hop
+from mysql_redis_cache.drops import DROP_TIMEOUT
+from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
+from mysql_redis_cache.policy import seconds
+from mysql_redis_cache.store import PATIENT
+
+from .lanes import DROPS, SHORT, Crowded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    import anyio
+__all__ = ["as_it_is", "driven", "dropping", "in_mysql_thread", "in_redis_thread"]
 
-__all__ = ["as_it_is", "driven", "in_thread"]
+# Seconds of waiting for a thread from which on a drop's time is shortened by them.
+NOTICEABLE = 0.01
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,18 +47,52 @@ def driven(
     return call
 
 
-def in_thread(
-    method: Callable[Concatenate[Any, P], T], limiter: Callable[[Any], anyio.CapacityLimiter | None]
+def in_mysql_thread(
+    method: Callable[Concatenate[Any, P], T],
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Borrow a method that blocks: it is called on the blocking twin, in a thread.
-
-    Args:
-        method: of the blocking twin.
-        limiter: gives what bounds the number of such threads.
-    """
+    """Borrow a method that asks MySQL: called on the blocking twin once there is a connection for it."""
 
     @wraps(method)
     async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await hop(partial(method, self._blocking, *args, **kwargs), limiter(self))
+        ask = partial(method, self._blocking, *args, **kwargs)
+        return await self._driver.in_mysql_thread(ask)  # type: ignore[no-any-return]
+
+    return call
+
+
+def in_redis_thread(
+    method: Callable[Concatenate[Any, P], T],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Borrow a method that sends Redis something short, without which the call means nothing."""
+
+    @wraps(method)
+    async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await SHORT.run(partial(method, self._blocking, *args, **kwargs), PATIENT)
+        except Crowded:
+            raise CacheUnavailable(f"no thread became free for it within {PATIENT:g} s") from None
+
+    return call
+
+
+def dropping(
+    method: Callable[Concatenate[Any, P], T],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Borrow a method that drops, with a ``timeout``, which counts from the call."""
+    drop: Any = method
+
+    @wraps(method)
+    async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        timeout, began = seconds("timeout", kwargs.get("timeout", DROP_TIMEOUT)), time.monotonic()
+
+        def perform() -> T:
+            waited = time.monotonic() - began
+            left = {"timeout": max(0.0, timeout - waited)} if waited > NOTICEABLE else {}
+            return drop(self._blocking, *args, **{**kwargs, **left})  # type: ignore[no-any-return]
+
+        try:
+            return await DROPS.run(perform, timeout)
+        except Crowded:
+            raise DropTimeout(timeout, "waiting for a thread", 0) from None
 
     return call

@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mysql_redis_cache.calls import BlockingClient, Instant, Reading
-from mysql_redis_cache.transaction import inside, transaction
+from mysql_redis_cache.transaction import transaction
 
-from .borrowing import as_it_is, driven, in_thread
+from .borrowing import as_it_is, driven, dropping, in_mysql_thread, in_redis_thread
 from .driver import LoopDriver
 from .facade import Facade
-from .threads import hop, shielded
+from .threads import shielded
 from .transaction import AsyncTransaction, Opening
 
 if TYPE_CHECKING:
@@ -25,14 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["AsyncMRCClient"]
 
 
-def _loads(self: AsyncMRCClient) -> anyio.CapacityLimiter:
-    return self._driver.here().limiter
-
-
-def _redis(self: AsyncMRCClient) -> anyio.CapacityLimiter:
-    return self._driver.here().redis_limiter
-
-
 class AsyncMRCClient(Instant, Facade):
     """Reads MySQL through a Redis cache, from coroutines; asyncio and trio alike.
 
@@ -42,8 +34,8 @@ class AsyncMRCClient(Instant, Facade):
     Args:
         mysql_config: as for ``MRCClient``; or a ready ``MRCClient``, which stays its maker's to close.
         redis_config: as for ``MRCClient``.
-        limiter: bounds the threads for MySQL and for plain functions, in each event loop; by default as many
-            as the MySQL pool has connections.
+        limiter: bounds the threads for MySQL and for plain functions, in each event loop, beyond what bounds
+            them anyway: a connection for each, and forty plain functions in the process.
         owned: close a ready client when this facade is closed.
         **options: as for ``MRCClient``.
     """
@@ -74,12 +66,15 @@ class AsyncMRCClient(Instant, Facade):
     read_from_cache = driven(Reading.read_from_cache)
     write_to_cache = driven(Reading.write_to_cache)
 
-    query = in_thread(BlockingClient.query, _loads)
-    execute = in_thread(BlockingClient.execute, _loads)
-    query_to_promise = in_thread(BlockingClient.query_to_promise, _loads)
+    query = in_mysql_thread(BlockingClient.query)
+    execute = in_mysql_thread(BlockingClient.execute)
+    query_to_promise = in_mysql_thread(BlockingClient.query_to_promise)
 
-    drop_outdated_cache = in_thread(BlockingClient.drop_outdated_cache, _loads)
-    drop_query = in_thread(BlockingClient.drop_query, _redis)
+    drop_outdated_cache = dropping(BlockingClient.drop_outdated_cache)
+    drop_query = in_redis_thread(BlockingClient.drop_query)
+
+    def _let_threads_go(self) -> None:
+        self._driver.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncTransaction]:
@@ -88,13 +83,13 @@ class AsyncMRCClient(Instant, Facade):
         core.check_open()
         opening = Opening(transaction(core.database, core.drops, core.options.prefix))
         try:
-            tx = await hop(opening.enter, _loads(self))
+            tx = await self._driver.in_mysql_thread(opening.enter)
         except BaseException:
             if opening.abandon():
                 core.background.submit(opening, opening.leave)
             raise
         try:
-            with inside(tx):
+            with core.transactions.mark(tx):
                 yield AsyncTransaction(tx)
         except BaseException as error:
             await shielded(partial(opening.leave, error))

@@ -11,14 +11,15 @@ import inspect
 import logging
 import threading
 import time
+from contextlib import asynccontextmanager
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary, ref
 
 import anyio
 
+from mysql_redis_cache.errors import ClosedError, PoolTimeout
 from mysql_redis_cache.readthrough import BlockingDriver
-from mysql_redis_cache.readthrough.core import loading
 from mysql_redis_cache.readthrough.functions import check_function
 from mysql_redis_cache.readthrough.many import AcquireMany, GetMany, JoinNow, Perform
 from mysql_redis_cache.readthrough.reads import Write
@@ -39,15 +40,19 @@ from mysql_redis_cache.readthrough.steps import (
     Wait,
     refresh_behind,
 )
+from mysql_redis_cache.runtime import SlotsClosed
 
 from .gather import Gather
-from .threads import breathe, hop, native_loop, soon
-from .workers import Workers
+from .lanes import FUNCTIONS, SHORT, Crowded, run_placed
+from .threads import at_home, breathe, hop, native_loop, soon
+from .workers import HITS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from mysql_redis_cache.policy import Policy
     from mysql_redis_cache.readthrough import Core
+    from mysql_redis_cache.readthrough.cache import Cache
     from mysql_redis_cache.readthrough.many import Task, Tasks
     from mysql_redis_cache.readthrough.reads import Asked, Batch, Read
     from mysql_redis_cache.readthrough.steps import Entry, Loaded, Shared, Step, Steps
@@ -59,22 +64,42 @@ T = TypeVar("T")
 
 logger = logging.getLogger("mysql_redis_cache")
 
-# Threads for Redis alone. They are apart from the loads', so that slow queries never keep hits waiting.
-REDIS_THREADS = 4
 # Bytes of JSON that are decoded in the event loop: half a millisecond's worth.
 DECODED_IN_LOOP = 64 * 1024
+# How long what is over soon waits for a thread, before it is done in another way.
+PATIENCE = 1.0
+
+
+class _Claim(NamedTuple):
+    """An Acquire of one read, to be gathered with others."""
+
+    read: Read
+    step: Acquire
+
+    @property
+    def query(self) -> str:
+        """The query of the read."""
+        return self.read.query
 
 
 class _Here:
     """What a driver keeps for one event loop; nothing in it refers to the loop."""
 
-    def __init__(self, core: Core, limiter: anyio.CapacityLimiter | None, workers: Workers) -> None:
-        self.limiter = limiter or anyio.CapacityLimiter(core.database.pool.size)
-        self.redis_limiter = anyio.CapacityLimiter(REDIS_THREADS)
-        if core.cache is not None:  # without Redis nobody asks for these
-            cache = core.cache
-            self.reads = Gather(cache.fetch_many, workers, partial(cache.decode_many, between=breathe))
-            self.writes = Gather(cache.put_many, workers)
+    def __init__(self, cache: Cache | None, limiter: anyio.CapacityLimiter | None) -> None:
+        self.limiter = limiter
+        if cache is None:  # then nobody asks for these
+            return
+        self.reads = Gather(cache.fetch_many, HITS, partial(cache.decode_many, between=breathe))
+        self.writes = Gather(cache.put_many, HITS)
+        self.claims = Gather(_acquire_by(cache), HITS)
+
+
+def _acquire_by(cache: Cache) -> Callable[[Sequence[_Claim]], Sequence[Entry | Claim]]:
+    def acquire(claims: Sequence[_Claim]) -> Sequence[Entry | Claim]:
+        reads, steps = zip(*claims, strict=True)
+        return cache.acquire_many(reads, steps)
+
+    return acquire
 
 
 class LoopDriver:
@@ -89,12 +114,11 @@ class LoopDriver:
         self._core = core
         self._behind = BlockingDriver(core)  # for what nobody waits for
         self._limiter = limiter
-        self._workers = Workers()
         self._loops: WeakKeyDictionary[Any, _Here] = WeakKeyDictionary()
         self._last_loop: tuple[Callable[[], Any], _Here] | None = None
         self._lock = threading.Lock()
-        cache: Any = core.cache  # None without Redis, and then only Get and Put ask for it
-        self._cache = cache
+        self._cache: Any = core.cache  # None without Redis, and then only Get and Put ask for it
+        HITS.enrol(self)
         self._performers: dict[type[Step | Task], Callable[[Any, Any], Awaitable[Any]]] = {
             Join: self._join,
             Load: self._load,
@@ -107,12 +131,12 @@ class LoopDriver:
             Get: self._get_nothing,
             Put: self._check,
         }
-        if cache is not None:
+        if core.cache is not None:
             self._performers |= {
                 Get: self._get,
-                Acquire: partial(self._in_redis_thread, cache.acquire),
-                Fill: partial(self._in_redis_thread, cache.fill),
-                Release: partial(self._in_redis_thread, cache.release),
+                Acquire: self._acquire,
+                Fill: partial(self._give_up_lease, core.cache.fill),
+                Release: partial(self._give_up_lease, core.cache.release),
                 Put: self._put,
                 GetMany: self._get_many,
                 AcquireMany: self._acquire_many,
@@ -153,7 +177,29 @@ class LoopDriver:
 
         return awaited  # type: ignore[return-value]  # *fn* is a coroutine function too
 
-    def here(self) -> _Here:
+    def close(self) -> None:
+        """Need no threads any more."""
+        HITS.leave(self)
+
+    async def in_mysql_thread(self, call: Callable[[], T]) -> T:
+        """Run *call* in a thread, with a place in the MySQL pool.
+
+        Raises:
+            PoolTimeout: there was none, or no token of the limiter, within ``pool_timeout``.
+            ClosedError: the pool is closed.
+        """
+        self._core.check_open()
+        pool = self._core.database.pool
+        until = time.monotonic() + pool.timeout
+        try:
+            async with self._token(until):
+                return await run_placed(call, pool.slots, until - time.monotonic())
+        except Crowded:
+            raise PoolTimeout(pool.timeout, pool.size) from None
+        except SlotsClosed:
+            raise ClosedError("the MySQL pool is closed") from None
+
+    def _here(self) -> _Here:
         """Return what is kept for the running event loop."""
         loop, last = native_loop(), self._last_loop
         if last is not None and last[0]() is loop:
@@ -161,53 +207,90 @@ class LoopDriver:
         with self._lock:
             here = self._loops.get(loop)
             if here is None:
-                here = self._loops[loop] = _Here(self._core, self._limiter, self._workers)
+                limiter = None if self._limiter is None else at_home(self._limiter, loop)
+                here = self._loops[loop] = _Here(self._core.cache, limiter)
         self._last_loop = (ref(loop), here)
         return here
+
+    @asynccontextmanager
+    async def _token(self, until: float) -> AsyncIterator[None]:
+        """Hold a token of the user's limiter, if there is one."""
+        limiter, borrower = self._here().limiter, object()
+        if limiter is None:
+            yield
+            return
+        with anyio.move_on_after(until - time.monotonic()) as scope:
+            await limiter.acquire_on_behalf_of(borrower)
+        if scope.cancelled_caught:
+            raise Crowded
+        try:
+            yield
+        finally:
+            limiter.release_on_behalf_of(borrower)
+
+    async def _soon(self, call: Callable[[], T], otherwise: Callable[[], T]) -> T:
+        """Run a short *call* in a thread; do something else if there is none."""
+        try:
+            return await SHORT.run(call, PATIENCE)
+        except Crowded:
+            return otherwise()
 
     # Redis
 
     def _get(self, read: Read, step: Get = GET) -> Awaitable[Entry | Claim | None]:
         # No thread is needed to learn that Redis is away.
-        return self._get_nothing(read, step) if self._cache.is_away else self.here().reads.get(read)
+        return self._get_nothing(read, step) if self._cache.is_away else self._here().reads.get(read)
 
     async def _get_nothing(self, read: Read, step: Get) -> Claim:  # noqa: ARG002 - a step's performer
         return Claim.UNAVAILABLE
 
     def _put(self, read: Read, step: Put) -> Awaitable[None]:
-        return self.here().writes.get(Write(read, step.value))
+        return self._here().writes.get(Write(read, step.value))
 
     async def _check(self, read: Read, step: Put) -> None:  # noqa: ARG002 - a step's performer
-        await hop(partial(self._core.check_value, step.value), self.here().limiter)
+        check = partial(self._core.check_value, step.value)
+        await self._soon(check, check)
 
-    async def _in_redis_thread(self, perform: Callable[[Read, Any], T], read: Read, step: Step) -> T:
-        return await hop(partial(perform, read, step), self.here().redis_limiter)
+    def _acquire(self, read: Read, step: Acquire) -> Awaitable[Entry | Claim]:
+        return self._here().claims.get(_Claim(read, step))
+
+    async def _give_up_lease(self, perform: Callable[[Read, Any], bool], read: Read, step: Step) -> bool:
+        """Perform Fill or Release, after either of which the lease is not ours any more."""
+
+        def let_go() -> bool:
+            self._cache.release_behind(read)
+            return False
+
+        return await self._soon(partial(perform, read, step), let_go)
 
     # Loads
 
     async def _load(self, read: Read, step: Load) -> Loaded:  # noqa: ARG002 - a step's performer
         load = read.load
         if not isinstance(load, _Awaited):
+            perform = partial(self._core.load, read)
             # A transaction has its connection, so it must not queue with those who wait for one.
-            limiter = anyio.CapacityLimiter(1) if self._core.in_transaction else self.here().limiter
-            return await hop(partial(self._core.load, read), limiter)
+            return await (hop(perform) if self._core.in_transaction else self.in_mysql_thread(perform))
         began = time.monotonic()
-        value = await self._await_function(read.key, load)
+        value = await self._await_function(read, load)
         self._core.note_load_time(read, time.monotonic() - began)
-        return await hop(partial(self._core.loaded, value, breathe), self.here().limiter)
+        return await self._soon(partial(self._core.loaded, value, breathe), partial(self._core.loaded, value))
 
-    async def _await_function(self, key: str, load: _Awaited) -> Any:
+    async def _await_function(self, read: Read, load: _Awaited) -> Any:
         """Call the user's function, marked as the load of the key, so that it may read that key itself."""
-        mark = loading.set(loading.get() | {key})
-        try:
-            value = load.fn() if load.is_async else await self._call_in_thread(load.fn)
+        with self._core.loading.mark(read.key):
+            value = load.fn() if load.is_async else await self._call_in_thread(load.fn, read.policy)
             return await value if inspect.isawaitable(value) else value
-        finally:
-            loading.reset(mark)
 
-    async def _call_in_thread(self, fn: Callable[[], Any]) -> Any:
-        # In a tuple, since trio refuses to bring an awaitable back from a thread.
-        (value,) = await hop(lambda: (fn(),), self.here().limiter)
+    async def _call_in_thread(self, fn: Callable[[], Any], policy: Policy) -> Any:
+        seconds = policy.wait_timeout
+        until = time.monotonic() + seconds
+        try:
+            async with self._token(until):
+                # In a tuple, since trio refuses to bring an awaitable back from a thread.
+                (value,) = await FUNCTIONS.run(lambda: (fn(),), until - time.monotonic())
+        except Crowded:
+            raise PoolTimeout(seconds, FUNCTIONS.size, "thread") from None
         return value
 
     async def _refresh_behind(self, read: Read, step: Refresh) -> None:
@@ -233,7 +316,8 @@ class LoopDriver:
         payload = flight.landing.payload if flight.landing is not None else None
         if payload is None or len(payload) <= DECODED_IN_LOOP:
             return self._core.landed(flight)
-        return await hop(partial(self._core.landed, flight, breathe), self.here().redis_limiter)
+        landed_ = partial(self._core.landed, flight)
+        return await self._soon(partial(landed_, breathe), landed_)
 
     async def _seal(self, read: Read, step: Seal) -> None:
         self._core.seal(read, step)
@@ -247,10 +331,16 @@ class LoopDriver:
     # The tasks of a batch
 
     async def _get_many(self, batch: Batch, task: GetMany) -> Any:  # noqa: ARG002 - a task's performer
-        return await hop(partial(self._cache.get_many, task.reads), self.here().redis_limiter)
+        unavailable = partial(self._unavailable, len(task.reads))
+        return await self._soon(partial(self._cache.get_many, task.reads), unavailable)
 
     async def _acquire_many(self, batch: Batch, task: AcquireMany) -> Any:  # noqa: ARG002 - a task's performer
-        return await hop(partial(self._cache.acquire_many, task.reads, task.steps), self.here().redis_limiter)
+        unavailable = partial(self._unavailable, len(task.reads))
+        return await self._soon(partial(self._cache.acquire_many, task.reads, task.steps), unavailable)
+
+    @staticmethod
+    def _unavailable(count: int) -> list[Claim]:
+        return [Claim.UNAVAILABLE] * count
 
     async def _join_now(self, batch: Batch, task: JoinNow) -> bool:  # noqa: ARG002 - a task's performer
         return self._core.join(task.read) is None

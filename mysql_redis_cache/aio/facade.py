@@ -30,8 +30,12 @@ class Facade:
 
     async def aclose(self) -> None:
         """Close everything, unless what does the work was handed in ready; safe to repeat."""
+        self._let_threads_go()
         if self._owned:
             await shielded(self._blocking.close)
+
+    def _let_threads_go(self) -> None:
+        """Need none of its own any more."""
 
     async def __aenter__(self) -> Self:
         return self

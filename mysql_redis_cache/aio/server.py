@@ -6,17 +6,13 @@ from typing import TYPE_CHECKING, Unpack
 
 from mysql_redis_cache.calls import BlockingServer
 
-from .borrowing import in_thread
+from .borrowing import dropping
 from .facade import Facade
 
 if TYPE_CHECKING:
     from mysql_redis_cache.options import ServerOptions
 
 __all__ = ["AsyncMRCServer"]
-
-
-def _default(_: AsyncMRCServer) -> None:
-    """Bound the threads as anyio bounds those of everybody."""
 
 
 class AsyncMRCServer(Facade):
@@ -40,4 +36,4 @@ class AsyncMRCServer(Facade):
         else:
             super().__init__(redis_config, owned=owned)
 
-    drop_outdated_cache = in_thread(BlockingServer.drop_outdated_cache, _default)
+    drop_outdated_cache = dropping(BlockingServer.drop_outdated_cache)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary, ref
 
 import anyio
 import anyio.lowlevel
@@ -15,7 +17,7 @@ import anyio.to_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["breathe", "hop", "native_loop", "promise", "shielded", "soon"]
+__all__ = ["at_home", "breathe", "hop", "native_loop", "promise", "shielded", "soon"]
 
 T = TypeVar("T")
 
@@ -28,9 +30,24 @@ def breathe() -> None:
     time.sleep(BREATH)
 
 
-async def hop(call: Callable[[], T], limiter: anyio.CapacityLimiter | None) -> T:
-    """Run *call* in a thread and return its result; without a *limiter*, within anyio's own."""
-    return await anyio.to_thread.run_sync(call, limiter=limiter)
+async def hop(call: Callable[[], T]) -> T:
+    """Run *call* in a thread and return its result. How many there may be is for the caller to bound."""
+    return await anyio.to_thread.run_sync(call, limiter=anyio.CapacityLimiter(1))
+
+
+# The event loop in which each limiter of a user is used.
+_homes: WeakKeyDictionary[anyio.CapacityLimiter, ref[Any]] = WeakKeyDictionary()
+_homes_lock = threading.Lock()
+
+
+def at_home(limiter: anyio.CapacityLimiter, loop: Any) -> anyio.CapacityLimiter:
+    """Return *limiter* for the event loop that is the first to use it, and its like for any other.
+
+    anyio's limiters belong to one loop: whoever waits for one in another is never woken.
+    """
+    with _homes_lock:
+        home = _homes.setdefault(limiter, ref(loop))
+    return limiter if home() is loop else anyio.CapacityLimiter(limiter.total_tokens)
 
 
 async def shielded(call: Callable[[], object]) -> None:
@@ -50,7 +67,7 @@ async def shielded(call: Callable[[], object]) -> None:
 
     try:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(claim_and_run, limiter=anyio.CapacityLimiter(1))
+            await hop(claim_and_run)
     except BaseException:
         if unclaimed:
             threading.Thread(target=claim_and_run, name="mysql_redis_cache-ending", daemon=True).start()
@@ -82,18 +99,16 @@ def promise() -> Any:
 
     anyio's event does the same through two more coroutines, too much for the way of every hit.
     """
-    try:
-        return asyncio.get_running_loop().create_future()
-    except RuntimeError:
-        return _Promise()
+    create_future = getattr(native_loop(), "create_future", None)
+    return _Promise() if create_future is None else create_future()
 
 
 def native_loop() -> Any:
     """Return the running event loop of asyncio, or trio's token."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return anyio.lowlevel.current_token().native_token
+    if "trio" in sys.modules:  # it may be asyncio's guest, and then both are running
+        with suppress(RuntimeError):  # a callback of asyncio's is in no task, by which anyio would know it
+            return anyio.lowlevel.current_token().native_token
+    return asyncio.get_running_loop()
 
 
 def soon() -> Callable[[Callable[[], object]], None]:

@@ -13,7 +13,7 @@ from mysql_redis_cache.policy import Policy, seconds
 from mysql_redis_cache.readthrough import BlockingDriver, Core
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import PATIENT, link
-from mysql_redis_cache.transaction import inside, transaction
+from mysql_redis_cache.transaction import transaction
 
 from .dropping import Dropping
 from .instant import Instant
@@ -75,7 +75,7 @@ class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
         """
         core = self._core
         core.check_open()
-        with transaction(core.database, core.drops, core.options.prefix) as tx, inside(tx):
+        with transaction(core.database, core.drops, core.options.prefix) as tx, core.transactions.mark(tx):
             yield tx
 
     def drop_query(

@@ -15,12 +15,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import ClosedError, DatabaseUnavailable, PoolTimeout
-from mysql_redis_cache.runtime import SharedContext, advice, process
+from mysql_redis_cache.runtime import SharedContext, Slot, Slots, SlotsClosed, advice, process, reserved_slot
 
 from .connection import Connection
 from .failures import err, errno_of, is_answer, is_demotion, is_unavailable
 from .idle import IdleConnections, raw
-from .slots import Slot, Slots, SlotsClosed
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -58,6 +57,9 @@ class Pool:
 
     Args:
         config: where MySQL is, and how many connections there may be.
+
+    Attributes:
+        slots: the places for connections; each lease takes one.
     """
 
     def __init__(self, config: MySQLConfig) -> None:
@@ -68,7 +70,7 @@ class Pool:
         process.register(self)
 
     def _start(self) -> None:
-        self._slots = Slots(self.size)
+        self.slots = Slots(self.size)
         self._idle = IdleConnections(self._create, self.size)
 
     def _create(self) -> Connection:
@@ -80,9 +82,14 @@ class Pool:
         return self._config.maxsize
 
     @property
+    def timeout(self) -> float:
+        """How many seconds a call waits for a connection."""
+        return self._config.pool_timeout
+
+    @property
     def in_use(self) -> int:
         """How many are in use."""
-        return self._slots.in_use
+        return self.slots.in_use
 
     def connection(self, timeout: float | None = None) -> Lease:
         """Return a context manager that borrows a connection.
@@ -94,7 +101,7 @@ class Pool:
             To be used in ``with``, which raises ``PoolTimeout`` if none became free in time,
             ``DatabaseUnavailable`` if MySQL cannot be reached, ``ClosedError`` after ``close``.
         """
-        return Lease(self, self._config.pool_timeout if timeout is None else timeout)
+        return Lease(self, self.timeout if timeout is None else timeout)
 
     def close(self) -> None:
         """Close idle connections now, those in use when they come back. Final; never waits for long."""
@@ -102,7 +109,7 @@ class Pool:
         if self._closed:
             return
         self._closed = True
-        self._slots.close()
+        self.slots.close()
         self._idle.close()
 
     def after_fork_in_child(self) -> None:
@@ -110,7 +117,7 @@ class Pool:
         self._idle.drop_all()
         self._start()
         if self._closed:
-            self._slots.close()
+            self.slots.close()
 
     def __repr__(self) -> str:
         return f"<Pool of {self._config.address}: {self.in_use} of {self.size} in use>"
@@ -120,9 +127,9 @@ class Pool:
     def take_slot(self, timeout: float) -> tuple[Slots, Slot]:
         """Wait for a place; return it with the set it belongs to, which a fork replaces."""
         process.check()
-        slots = self._slots
+        slots = self.slots
         try:
-            return slots, slots.take(timeout)
+            return slots, reserved_slot(slots) or slots.take(timeout)
         except TimeoutError:
             raise PoolTimeout(timeout, self.size) from None
         except SlotsClosed:
@@ -243,7 +250,7 @@ class Lease:
 
     def _is_fit(self, steady: SteadyDBConnection, error: BaseException | None) -> bool:
         """Whether the next user may have it: of this process, after an answer, and at rest."""
-        if self._slots is not self._pool._slots:  # noqa: SLF001 - a fork replaces them
+        if self._slots is not self._pool.slots:  # a fork replaces them
             return False
         return (error is None or is_answer(error)) and raw(steady).is_at_rest
 

@@ -7,7 +7,8 @@ import time
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from .core import Core, loading
+from mysql_redis_cache.runtime import apart
+
 from .functions import check_function
 from .many import AcquireMany, GetMany, JoinNow, Perform
 from .steps import (
@@ -30,6 +31,7 @@ from .steps import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .core import Core
     from .many import Task, Tasks
     from .reads import Asked, Batch, Read
     from .steps import Loaded, Shared, Step, Steps
@@ -108,15 +110,12 @@ class BlockingDriver:
     def refresh_behind(self, read: Read, step: Refresh) -> None:
         """Perform Refresh, in a thread that nobody waits for."""
         job = partial(self.run, refresh_behind(step.left), read.again())
-        self._core.background.submit(read.key, job)
+        self._core.background.submit(read.key, apart(job))
 
     def _call(self, fn: Callable[[], Any], read: Read) -> Loaded:
         """Call *fn*, marked as the load of the key, so that it may read that key itself."""
-        mark = loading.set(loading.get() | {read.key})
-        try:
+        with self._core.loading.mark(read.key):
             value = fn()
-        finally:
-            loading.reset(mark)
         if inspect.isawaitable(value):
             if inspect.iscoroutine(value):
                 value.close()

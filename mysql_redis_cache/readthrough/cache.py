@@ -42,8 +42,9 @@ __all__ = ["Cache"]
 
 logger = logging.getLogger("mysql_redis_cache")
 
-# How many leases that Redis must still be told of are remembered.
-LEASES_KEPT = 1024
+# How many leases that Redis must still be told of are remembered, and how many it is told of at once.
+LEASES_KEPT = 10_000
+AT_ONCE = 500
 
 # Bytes that Redis takes for one value, however much one would like to cache.
 LARGEST_ENTRY = 1 << 29
@@ -244,8 +245,9 @@ class Cache:
     def release_behind(self, read: Read) -> None:
         """Give the lease back from another thread; where that fails it runs out by itself."""
         self._keeper.forget(read.token)
-        # Under a key of its own: a cancelled read may find it has won after it was given back for it.
-        self._background.submit(object(), lambda: self.release(read))
+        read.holds_lease = False
+        self._leave_lease(read)
+        self._background.submit("leases left behind", self._give_back)
 
     # Direct access to entries
 
@@ -373,11 +375,13 @@ class Cache:
             self._left_behind.append((read.where, read.token))
 
     def _give_back(self) -> None:
-        held = [self._left_behind.popleft() for _ in range(len(self._left_behind))]
-        try:
-            self.entries.release_many(held)
-        except CacheUnavailable:
-            self._left_behind.extend(held)
+        while self._left_behind:
+            held = [self._left_behind.popleft() for _ in range(min(AT_ONCE, len(self._left_behind)))]
+            try:
+                self.entries.release_many(held)
+            except CacheUnavailable:
+                self._left_behind.extend(held)
+                return
 
 
 def _token() -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import time
-from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,8 @@ from mysql_redis_cache.database import Database, is_failure
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.observe import Counters
-from mysql_redis_cache.runtime import process
+from mysql_redis_cache.runtime import Marks, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
-from mysql_redis_cache.transaction import Transaction, current
 from mysql_redis_cache.values import codec
 
 from . import steps as readthrough
@@ -33,15 +31,13 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.store import Link
+    from mysql_redis_cache.transaction import Transaction
     from mysql_redis_cache.values import Between
 
     from .reads import Asked, Read
     from .steps import Load, Seal, Settle, Steps
 
-__all__ = ["Core", "loading"]
-
-# The keys whose load is going on in this thread or task, or in one it was started from.
-loading: ContextVar[frozenset[str]] = ContextVar("mysql_redis_cache_loading", default=frozenset())
+__all__ = ["Core"]
 
 # How many queries' load times are remembered for the early refresh.
 LOAD_TIMES_KEPT = 1024
@@ -61,6 +57,8 @@ class Core:
         self.reads = Reads(options.prefix, options.policy)
         self.database = Database(mysql_config, dates=options.dates)
         self.flights = Flights()
+        self.loading: Marks[str] = Marks()  # the keys that are being loaded
+        self.transactions: Marks[Transaction] = Marks()  # those that are open
         self.background = Background()
         self.stats = Counters()
         self.cache: Cache | None = None
@@ -108,7 +106,7 @@ class Core:
 
     def steps(self, read: Read, *, refresh: bool = False, cache: bool = True) -> Steps:
         """Return the steps by which *read* is answered."""
-        if not cache or self.cache is None or read.key in loading.get() or self.in_transaction:
+        if not cache or self.cache is None or not (is_clear() or self._is_outside(read)):
             return readthrough.bypass()
         if not self.cache.can_keep(read):
             return readthrough.bypass()
@@ -120,7 +118,11 @@ class Core:
     @property
     def in_transaction(self) -> bool:
         """Whether this thread or task has a transaction of this client open."""
-        return current.get() is not None and self._transaction() is not None
+        return not is_clear() and self._transaction() is not None
+
+    def _is_outside(self, read: Read) -> bool:
+        """Whether *read* is neither in a transaction of this client nor in the load of its own key."""
+        return not self.in_transaction and read.key not in self.loading.here()
 
     def join(self, read: Read) -> Flight | None:
         """Join the flight of the key: return it to wait for, or ``None`` if *read* leads it."""
@@ -230,8 +232,7 @@ class Core:
 
         A task that was started inside one inherits it, and may live on when it is over.
         """
-        tx = current.get()
-        return tx if tx is not None and tx.database is self.database and not tx.is_over else None
+        return next((tx for tx in self.transactions.here() if not tx.is_over), None)
 
     def _sized(self, loaded: Loaded) -> Loaded:
         fits = self.cache is None or self.cache.fits(loaded.payload)

@@ -1,6 +1,23 @@
 """The process: forks, waiting that survives signals, TLS contexts. Knows no server and no cache."""
 
+from .context import Marks, Reservation, apart, is_clear, reserved_slot, with_reservation
+from .slots import Slot, Slots, SlotsClosed
 from .tls import SharedContext, advice
-from .waiters import Waiters, WaitQueue
+from .waiters import Ticket, Waiters, WaitQueue
 
-__all__ = ["SharedContext", "WaitQueue", "Waiters", "advice"]
+__all__ = [
+    "Marks",
+    "Reservation",
+    "SharedContext",
+    "Slot",
+    "Slots",
+    "SlotsClosed",
+    "Ticket",
+    "WaitQueue",
+    "Waiters",
+    "advice",
+    "apart",
+    "is_clear",
+    "reserved_slot",
+    "with_reservation",
+]

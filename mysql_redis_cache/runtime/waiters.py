@@ -11,13 +11,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["WaitQueue", "Waiters"]
+__all__ = ["Ticket", "WaitQueue", "Waiters"]
 
 T = TypeVar("T")
 
@@ -60,8 +61,32 @@ class Waiters:
             lock.release()
 
 
+class Ticket(Generic[T]):
+    """One who waits in a ``WaitQueue``, a thread or a task.
+
+    Args:
+        ring: called, from whichever thread, when there may be something to take.
+    """
+
+    def __init__(self, ring: Callable[[], object]) -> None:
+        self._things: deque[T] = deque()
+        self.ring = ring
+
+    def take(self) -> T | None:
+        """Take what was given; ``None`` if nothing was yet."""
+        try:
+            return self._things.popleft()
+        except IndexError:
+            return None
+
+    def give(self, thing: T) -> None:
+        """Hand over a thing."""
+        self._things.append(thing)
+        self.ring()
+
+
 class WaitQueue(Generic[T]):
-    """Threads that wait for one of a few things; each is handed one, in the order in which they came.
+    """Threads and tasks that wait for one of a few things, and get one in the order in which they came.
 
     Were a free thing left to whoever takes it first, somebody who gives one back and wants it again would
     have it before anybody who waits has woken up.
@@ -72,29 +97,48 @@ class WaitQueue(Generic[T]):
 
     Attributes:
         tickets: those who wait. Whoever comes while there are any has to wait, too.
+        is_closed: whether nobody may wait any more.
     """
 
     def __init__(self, find: Callable[[], T | None], put_back: Callable[[T], object]) -> None:
-        self.tickets: deque[_Ticket[T]] = deque()
+        self.tickets: deque[Ticket[T]] = deque()
+        self.is_closed = False
         self._find = find
         self._put_back = put_back
-        self._closed = False
 
     def wait(self, until: float) -> T | None:
-        """Wait for a thing until that moment (monotonic seconds); ``None`` if there was none, or on close."""
-        ticket: _Ticket[T] = _Ticket()
+        """Block until there is a thing, or until that moment (monotonic): ``None``, which close gives too."""
+        bell = Lock()
+        bell.acquire()
+        ticket: Ticket[T] = Ticket(partial(_release, bell))
         try:
-            while not self._closed:
-                if ticket not in self.tickets:
-                    self.tickets.append(ticket)
-                self.serve()
-                left = until - time.monotonic()
-                thing = ticket.take(min(left, LOOK_AGAIN * max(1, len(self.tickets)), MOST_RARELY))
-                if thing is not None or left <= 0:
+            while (seconds := self.seconds_to_wait(ticket, until)) is not None:
+                if (thing := ticket.take()) is None:
+                    bell.acquire(timeout=seconds)
+                    thing = ticket.take()
+                if thing is not None:
                     return thing
-            return None
+            return ticket.take()
         finally:
-            self._leave(ticket)
+            self.leave(ticket)
+
+    def seconds_to_wait(self, ticket: Ticket[T], until: float) -> float | None:
+        """Have *ticket* in the queue, and return for how long to wait for its bell before asking again.
+
+        Args:
+            ticket: of the caller, who is to ``leave`` in the end, whatever happens.
+            until: monotonic seconds until which the caller waits.
+
+        Returns:
+            seconds; ``None`` if it is over: the time, or because of ``close``.
+        """
+        if self.is_closed:
+            return None
+        if ticket not in self.tickets:
+            self.tickets.append(ticket)
+        self.serve()
+        left = until - time.monotonic()
+        return None if left <= 0 else min(left, LOOK_AGAIN * max(1, len(self.tickets)), MOST_RARELY)
 
     def serve(self) -> None:
         """Hand what is free to those who have waited longest."""
@@ -109,42 +153,21 @@ class WaitQueue(Generic[T]):
             else:
                 ticket.give(thing)
 
-    def close(self) -> None:
-        """Let nobody wait, neither now nor later."""
-        self._closed = True
-        for ticket in list(self.tickets):
-            ticket.wake()
-
-    def _leave(self, ticket: _Ticket[T]) -> None:
+    def leave(self, ticket: Ticket[T]) -> None:
         """Let *ticket* wait no more; what it was given too late is for others."""
         with suppress(ValueError):
             self.tickets.remove(ticket)
-        while (thing := ticket.take(0)) is not None:
+        while (thing := ticket.take()) is not None:
             self._put_back(thing)
             self.serve()
 
+    def close(self) -> None:
+        """Let nobody wait, neither now nor later."""
+        self.is_closed = True
+        for ticket in list(self.tickets):
+            ticket.ring()
 
-class _Ticket(Generic[T]):
-    """One who waits."""
 
-    def __init__(self) -> None:
-        self._things: deque[T] = deque()
-        self._lock = Lock()
-        self._lock.acquire()
-
-    def take(self, seconds: float) -> T | None:
-        """Wait for a thing for so many seconds at most."""
-        if not self._things:
-            self._lock.acquire(timeout=max(0.0, seconds))
-        try:
-            return self._things.popleft()
-        except IndexError:
-            return None
-
-    def give(self, thing: T) -> None:
-        self._things.append(thing)
-        self.wake()
-
-    def wake(self) -> None:
-        with suppress(RuntimeError):  # has been woken, and has not noticed yet
-            self._lock.release()
+def _release(bell: Lock) -> None:
+    with suppress(RuntimeError):  # has been rung, and nobody has noticed yet
+        bell.release()

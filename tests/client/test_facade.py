@@ -233,6 +233,6 @@ async def test_reads_need_no_thread_to_learn_that_redis_is_away(mysql_url: str) 
         cache: Any = client._core.cache
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cache, "fetch_many", pytest.fail)
-            patch.setattr(client._driver.here().reads, "_perform", pytest.fail)
+            patch.setattr(client._driver._here().reads, "_perform", pytest.fail)
             assert await client.query_with_cache("SELECT 9 AS n") == [{"n": 9}]
             assert await client.read_from_cache("SELECT 9 AS n", default="none") == "none"

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 HOUSE = """
     __init__
     client server
-    aio/          client server | borrowing facade transaction driver | gather
+    aio/          client server | borrowing facade transaction driver | gather lanes
                   | threads workers    [anyio asyncio]
     calls/        blocking | reading statements dropping instant lasting
     readthrough/  blocking | core | cache | reads
@@ -26,14 +26,14 @@ HOUSE = """
     drops/        dropping | sharing sweep | finder* budget
     store/        entries | config | cluster | single sentinel bounds
                   | connections sharing replies scripts topology    [redis]
-    database/     database | pool | idle | connection | config failures slots wire*    [pymysql dbutils]
+    database/     database | pool | idle | connection | config failures wire*    [pymysql dbutils]
     options*
     observe/      counters
     keys/         naming | folding matching | pairs | jstext    [pure]
     sql/          statements | literals scanner    [pure]
     values/       rows | cells | codec | buffers    [pure]
     policy* errors*
-    runtime/      process tls waiters
+    runtime/      context | slots | process tls waiters
 """
 
 DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio"}

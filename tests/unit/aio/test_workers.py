@@ -5,6 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import weakref
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,10 @@ from tests.support.forks import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class Referred:
+    """Something to refer to."""
 
 
 def run(workers: Workers, job: Callable[[], object]) -> object:
@@ -71,11 +77,57 @@ def test_no_job_is_lost_when_a_thread_is_about_to_end() -> None:
 
 def test_a_thread_without_work_keeps_nothing_alive() -> None:
     """What a job referred to is free when it is done."""
-    workers = Workers()
-    run(workers, lambda: None)
+    workers, what = Workers(), Referred()
+    known = weakref.ref(what)
+    run(workers, partial(id, what))
+    del what
     until(lambda: len(workers._idle) == 1)
 
-    assert workers._idle[0].job is None
+    assert known() is None
+
+
+def test_there_are_no_more_threads_than_allowed() -> None:
+    """What is too much waits its turn."""
+    workers, held, threads = Workers(most=3), threading.Semaphore(0), set()
+
+    def job() -> None:
+        threads.add(threading.get_ident())
+        assert held.acquire(timeout=10)
+
+    for _ in range(50):
+        workers.run(job)
+    for _ in range(50):
+        held.release()
+    until(lambda: len(workers._idle) == len(workers._alive) and not workers._jobs)
+
+    assert len(threads) <= 3
+
+
+def test_a_single_thread_runs_all_jobs_also_those_that_come_as_it_ends() -> None:
+    """Nobody waits for a thread that is leaving."""
+    workers = Workers(most=1, idle_seconds=0.0003)
+    for _ in range(500):
+        assert run(workers, lambda: "done") == "done"
+        time.sleep(0.0003)
+
+
+def test_idle_threads_end_with_the_last_user() -> None:
+    """Closing leaves none behind; while somebody else is there, they stay."""
+    workers, one, other = Workers(), Referred(), Referred()
+    workers.enrol(one)
+    workers.enrol(other)
+    thread = run(workers, threading.current_thread)
+    until(lambda: len(workers._idle) == 1)
+
+    workers.leave(one)
+    assert run(workers, threading.current_thread) is thread
+    until(lambda: len(workers._idle) == 1)
+    workers.leave(other)
+
+    assert isinstance(thread, threading.Thread)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert run(workers, lambda: "done") == "done"
 
 
 def test_a_child_has_threads_of_its_own() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mysql_redis_cache.runtime.waiters import Waiters, WaitQueue, _Ticket
+from mysql_redis_cache.runtime.waiters import Ticket, Waiters, WaitQueue
 from tests.support.alarms import Interrupted, alarms
 
 if TYPE_CHECKING:
@@ -194,13 +194,13 @@ def test_what_comes_too_late_is_for_others() -> None:
     things.queue.serve = serve  # type: ignore[method-assign]
     first = things.queue.wait(time.monotonic() - 1)
     things.queue.serve = real  # type: ignore[method-assign]
-    things.queue._leave(made_late("left"))
+    things.queue.leave(made_late("left"))
 
     assert (first, list(things.free)) == ("late", ["left"])
 
 
 def made_late(thing: str) -> Any:
-    ticket: Any = _Ticket()
+    ticket: Any = Ticket(bool)
     ticket.give(thing)
     return ticket
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mysql_redis_cache.database.slots import Slots, SlotsClosed
+from mysql_redis_cache.runtime.slots import Slots, SlotsClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mysql_redis_cache.database.slots import Slot
+    from mysql_redis_cache.runtime.slots import Slot
 
 
 def test_there_are_as_many_as_there_should_be() -> None:

@@ -13,7 +13,7 @@ import weakref
 from queue import Empty, SimpleQueue
 from threading import Lock
 
-from mysql_redis_cache.runtime import WaitQueue
+from .waiters import WaitQueue
 
 __all__ = ["Slot", "Slots", "SlotsClosed"]
 
@@ -36,13 +36,16 @@ class Slots:
 
     Args:
         size: how many there are.
+
+    Attributes:
+        queue: those who wait for one.
     """
 
     def __init__(self, size: int) -> None:
         # Free slots, and the dead references of those that were dropped, which have to be made anew. A
         # SimpleQueue may be written to from finalizers, and both its methods are atomic.
         self._free: SimpleQueue[Slot | weakref.ref[Slot]] = SimpleQueue()
-        self._queue: WaitQueue[Slot] = WaitQueue(self._pop_free, self._free.put)
+        self.queue: WaitQueue[Slot] = WaitQueue(self._pop_free, self._free.put)
         self._closed = False
         self._mending = Lock()
         self._known: list[weakref.ref[Slot]] = []
@@ -68,8 +71,15 @@ class Slots:
             TimeoutError: none became free in time.
             SlotsClosed: ``close`` was called.
         """
-        slot = None if self._queue.tickets or self._closed else self._pop_free()
-        slot = slot or self._queue.wait(time.monotonic() + timeout)
+        slot = self.take_at_once() or self.queue.wait(time.monotonic() + timeout)
+        return self.taken(slot)
+
+    def take_at_once(self) -> Slot | None:
+        """Return a slot that is free and that nobody waits for; hand it to ``taken`` too."""
+        return None if self.queue.tickets or self._closed else self._pop_free()
+
+    def taken(self, slot: Slot | None) -> Slot:
+        """Note that *slot* is in use; ``None``, the end of a wait for nothing, raises as ``take``."""
         if slot is None:
             raise SlotsClosed if self._closed else TimeoutError
         slot.is_free = False
@@ -79,12 +89,12 @@ class Slots:
         """Make *slot* free for others."""
         slot.is_free = True
         self._free.put(slot)
-        self._queue.serve()
+        self.queue.serve()
 
     def close(self) -> None:
         """Give out no more, and wake those who wait."""
         self._closed = True
-        self._queue.close()
+        self.queue.close()
 
     def _pop_free(self) -> Slot | None:
         """Return a free slot, having made those anew that were dropped."""
