@@ -30,6 +30,7 @@ from mysql_redis_cache.readthrough.steps import (
     Fill,
     Get,
     Join,
+    JoinLate,
     Load,
     Put,
     Refresh,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.policy import Policy
     from mysql_redis_cache.readthrough import Core
     from mysql_redis_cache.readthrough.cache import Cache
+    from mysql_redis_cache.readthrough.flight import Flight
     from mysql_redis_cache.readthrough.many import Task, Tasks
     from mysql_redis_cache.readthrough.reads import Asked, Batch, Read
     from mysql_redis_cache.readthrough.steps import Entry, Loaded, Shared, Step, Steps
@@ -121,6 +123,7 @@ class LoopDriver:
         HITS.enrol(self)
         self._performers: dict[type[Step | Task], Callable[[Any, Any], Awaitable[Any]]] = {
             Join: self._join,
+            JoinLate: self._join_late,
             Load: self._load,
             Seal: self._seal,
             Settle: self._settle,
@@ -307,11 +310,16 @@ class LoopDriver:
 
     async def _join(self, read: Read, step: Join) -> Shared | Seat:
         flight = self._core.join(read)
-        if flight is None:
-            return Seat.LEADER
+        return Seat.LEADER if flight is None else await self._landed(flight, step.until)
+
+    async def _join_late(self, read: Read, step: JoinLate) -> Shared | Seat:
+        flight = self._core.join_late(read, step)
+        return Seat.LEADER if flight is None else await self._landed(flight, step.until)
+
+    async def _landed(self, flight: Flight, until: float) -> Shared | Seat:
         landed = anyio.Event()
         if flight.wake(partial(soon(), landed.set)):
-            with anyio.move_on_after(step.until - time.monotonic()):
+            with anyio.move_on_after(until - time.monotonic()):
                 await landed.wait()
         payload = flight.landing.payload if flight.landing is not None else None
         if payload is None or len(payload) <= DECODED_IN_LOOP:

@@ -36,16 +36,16 @@ class Workers:
     """
 
     def __init__(self, most: int = MOST_THREADS, idle_seconds: float = IDLE_SECONDS) -> None:
-        self._most = most
-        self._idle_seconds = idle_seconds
+        self.most = most
+        self.idle_seconds = idle_seconds
         self.after_fork_in_child()
         process.register(self)
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's threads, and whom they worked for."""
-        self._jobs: deque[Callable[[], None]] = deque()
-        self._idle: deque[_Worker] = deque()
-        self._alive: set[_Worker] = set()
+        self.jobs: deque[Callable[[], None]] = deque()
+        self.idle: deque[_Worker] = deque()
+        self.alive: set[_Worker] = set()
         self._users: WeakSet[object] = WeakSet()
 
     def run(self, job: Callable[[], None]) -> None:
@@ -54,11 +54,11 @@ class Workers:
         Raises:
             RuntimeError: no thread could be started, and none is there.
         """
-        self._jobs.append(job)
+        self.jobs.append(job)
         try:
-            self._idle.pop().ring()  # the one that was busy last
+            self.idle.pop().ring()  # the one that was busy last
         except IndexError:
-            if len(self._alive) < self._most:
+            if len(self.alive) < self.most:
                 self._start(job)
 
     def enrol(self, user: object) -> None:
@@ -68,34 +68,26 @@ class Workers:
     def leave(self, user: object) -> None:
         """Work for *user* no more; after the last one the idle threads end."""
         self._users.discard(user)
-        while not self._users and self._idle:
+        while not self._users and self.idle:
             with suppress(IndexError):
-                self._idle.pop().dismiss()
+                self.idle.pop().dismiss()
 
     def _start(self, job: Callable[[], None]) -> None:
-        worker = _Worker(self._jobs, self._idle, self._alive, self._idle_seconds)
-        self._alive.add(worker)
         try:
-            worker.start()
+            _Worker(self).start()
         except RuntimeError:
-            self._alive.discard(worker)
-            if not self._alive:  # else one of those takes it
-                self._jobs.remove(job)
+            if not self.alive:  # else one of those takes it
+                self.jobs.remove(job)
                 raise
 
 
 class _Worker(threading.Thread):
     """One thread: runs jobs while there are any, then waits for its lock to be released."""
 
-    def __init__(
-        self,
-        jobs: deque[Callable[[], None]],
-        idle: deque[_Worker],
-        alive: set[_Worker],
-        idle_seconds: float,
-    ) -> None:
+    def __init__(self, workers: Workers) -> None:
         super().__init__(name="mysql_redis_cache-hits", daemon=True)
-        self.jobs, self.idle, self.alive, self.idle_seconds = jobs, idle, alive, idle_seconds
+        self.jobs, self.idle, self.alive = workers.jobs, workers.idle, workers.alive
+        self.most, self.idle_seconds = workers.most, workers.idle_seconds
         self.is_dismissed = False
         self.wake = threading.Lock()
         self.wake.acquire()
@@ -111,7 +103,10 @@ class _Worker(threading.Thread):
         self.ring()
 
     def run(self) -> None:
-        wanted = True
+        # It counts from here on, not from when it was started: that may be interrupted at any point.
+        wanted = len(self.alive) < self.most
+        if wanted:
+            self.alive.add(self)
         while wanted:
             self._work()
             wanted = self._is_wanted() or self._is_needed_after_all()

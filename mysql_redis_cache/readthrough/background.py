@@ -35,7 +35,8 @@ class Background:
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's jobs and threads."""
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler may read, too, and strike where the lock is held.
+        self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._jobs: dict[Hashable, Callable[[], object]] = {}  # queued, in order
         self._running: set[Hashable] = set()
@@ -117,7 +118,8 @@ class Keeper:
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's leases; the parent keeps them."""
-        self._lock = threading.Lock()
+        # Re-entrant, as above.
+        self._lock = threading.RLock()
         self._held: dict[bytes, tuple[float, Callable[[], bool]]] = {}
         self._runs = False
         self._start_again_at = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 import time
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -17,6 +18,7 @@ from .steps import (
     Fill,
     Get,
     Join,
+    JoinLate,
     Load,
     Put,
     Refresh,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .core import Core
+    from .flight import Flight
     from .many import Task, Tasks
     from .reads import Asked, Batch, Read
     from .steps import Loaded, Shared, Step, Steps
@@ -56,6 +59,7 @@ class BlockingDriver:
         cache: Any = core.cache  # None without Redis, and then only Get and Put ask for it
         self._performers: dict[type[Step | Task], Callable[[Any, Any], Any]] = {
             Join: self._join,
+            JoinLate: self._join_late,
             Load: core.load,
             Seal: core.seal,
             Settle: core.settle,
@@ -125,10 +129,16 @@ class BlockingDriver:
     # Steps that wait, or are of the blocking driver alone
 
     def _join(self, read: Read, step: Join) -> Shared | Seat:
-        flight = self._core.join(read)
+        return self._boarded(read, self._core.join(read), step.until)
+
+    def _join_late(self, read: Read, step: JoinLate) -> Shared | Seat:
+        return self._boarded(read, self._core.join_late(read, step), step.until)
+
+    def _boarded(self, read: Read, flight: Flight | None, until: float) -> Shared | Seat:
         if flight is None:
+            read.flight.thread = threading.get_ident()  # type: ignore[union-attr]  # it leads
             return Seat.LEADER
-        flight.wait(step.until - time.monotonic())
+        flight.wait(until - time.monotonic())
         return self._core.landed(flight)
 
     def _wait(self, read: Read, step: Wait) -> None:  # noqa: ARG002 - a step's performer

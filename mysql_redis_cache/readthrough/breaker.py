@@ -3,63 +3,61 @@
 from __future__ import annotations
 
 import math
-from enum import Enum
 
-__all__ = ["Breaker", "State"]
+__all__ = ["Breaker"]
 
-
-class State(Enum):
-    """Where the breaker stands.
-
-    ::
-
-        CLOSED ── failures in a row ──▶ OPEN ── pause over ──▶ PROBING
-          ▲                              ▲                       │
-          └────────── success ───────────┼──── failure ──────────┘
-    """
-
-    CLOSED = "closed"
-    OPEN = "open"
-    PROBING = "probing"
+FIRST_PAUSE = 0.075
+LONGEST_PAUSE = 2.0
 
 
 class Breaker:
-    """Opens after *failures* failures in a row; lets one probe through after *pause* seconds.
+    """Opens after *failures* failures in a row; lets one probe through after a pause that grows.
+
+    ::
+
+        closed ── failures in a row ──▶ open ◀── failure, the next pause is twice as long
+          ▲                              │ ▲                          │
+          │                     pause over │                          │
+          └───────── success ───────── probe ─────────────────────────┘
+
+    Failures that go on at the same moment are one: a stall of the server, or of this process, strikes all
+    that is under way. A short outage costs little, since the first probe comes soon.
 
     Reading the state and bumping a count are single bytecodes, and a race costs one probe too many at worst,
-    so there is no lock: the breaker is asked on every read.
+    so there is no lock: the breaker is asked on every read. Moments are seconds of a monotonic clock.
 
     Args:
         failures: how many failures in a row open it.
-        pause: seconds for which it stays open before a probe.
+        pause: seconds for which it stays open before the first probe.
+        longest: seconds that the pauses do not exceed.
+
+    Attributes:
+        is_closed: whether Redis is asked as usual.
     """
 
-    def __init__(self, failures: int = 3, pause: float = 2.0) -> None:
-        self.state = State.CLOSED
+    def __init__(self, failures: int = 2, pause: float = FIRST_PAUSE, longest: float = LONGEST_PAUSE) -> None:
+        self.is_closed = True
         self._limit = failures
+        self._first_pause = pause
+        self._longest_pause = longest
         self._pause = pause
         self._failures = 0
+        self._last_failed_at = -math.inf
         self._retry_at = 0.0
         self._changed_at = -math.inf
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether Redis is asked as usual."""
-        return self.state is State.CLOSED
-
     def is_shut(self, now: float) -> bool:
         """Return whether ``allows`` would say no; asking this uses up no probe."""
-        return self.state is not State.CLOSED and now < self._retry_at
+        return not self.is_closed and now < self._retry_at
 
     def allows(self, now: float) -> bool:
-        """Return whether to ask Redis at the moment *now* (seconds of a monotonic clock)."""
-        if self.state is State.CLOSED:
+        """Return whether to ask Redis at the moment *now*: as usual, or as a probe."""
+        if self.is_closed:
             return True
         if now < self._retry_at:
             return False
         # One probe per pause: a probe that never reports back is followed by the next.
-        self._retry_at = now + self._pause
-        self.state = State.PROBING
+        self._wait_longer(now)
         return True
 
     def succeeded(self, began: float) -> bool:
@@ -70,22 +68,28 @@ class Breaker:
         if began < self._changed_at:
             return False
         self._failures = 0
-        if self.state is State.CLOSED:
+        if self.is_closed:
             return False
-        self.state = State.CLOSED
+        self.is_closed = True
         self._changed_at = began
         return True
 
     def failed(self, began: float, now: float) -> bool:
         """Note at the moment *now* that what was asked at *began* failed; return whether this opened it."""
-        if began < self._changed_at:
+        if began < self._changed_at or began < self._last_failed_at:
             return False
+        self._last_failed_at = now
         self._failures += 1
-        if self._failures < self._limit and self.state is State.CLOSED:
+        if not self.is_closed:
             return False
-        opened = self.state is State.CLOSED
-        if opened:
-            self._changed_at = now
-        self.state = State.OPEN
+        if self._failures < self._limit:
+            return False
+        self.is_closed = False
+        self._changed_at = now
+        self._pause = self._first_pause
+        self._wait_longer(now)
+        return True
+
+    def _wait_longer(self, now: float) -> None:
         self._retry_at = now + self._pause
-        return opened
+        self._pause = min(2 * self._pause, self._longest_pause)

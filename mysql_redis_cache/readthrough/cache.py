@@ -76,7 +76,8 @@ class Cache:
 
     def after_fork_in_child(self) -> None:
         """Ask Redis anew; the parent's leases are the parent's."""
-        self._guard = Guard()
+        self._guard = Guard(self._probe_behind)
+        self._last_lost = b"mrc:probe"
         self._left_behind: deque[tuple[Name, bytes]] = deque(maxlen=LEASES_KEPT)
 
     def name(self, read: Read) -> Name | None:
@@ -106,7 +107,8 @@ class Cache:
     @property
     def is_away(self) -> bool:
         """Whether asking would be in vain, as is known without asking."""
-        return self._guard.is_shut
+        breaker = self._guard.breaker
+        return not breaker.is_closed and breaker.is_shut(time.monotonic())
 
     # The steps of a read
 
@@ -119,7 +121,7 @@ class Cache:
         try:
             found = get(read.raw)
         except CacheUnavailable as error:
-            return self._lost(error, began)
+            return self._lost(error, began, read)
         self._answered(began)
         entry = self._decoded(read, found)
         self._stats.bump("misses" if entry is None else "hits")
@@ -139,7 +141,7 @@ class Cache:
         try:
             found = get_many([read.raw for read in reads])
         except CacheUnavailable as error:
-            return [self._lost(error, began)] * len(reads)
+            return [self._lost(error, began, reads[0])] * len(reads)
         self._answered(began)
         return found
 
@@ -212,7 +214,7 @@ class Cache:
 
     def _fill(self, read: Read, step: Fill) -> bool:
         began = time.monotonic()
-        if not self._guard.is_closed:
+        if not self._guard.breaker.is_closed:
             self._leave_lease(read)
             return False
         lifetime = read.policy.lifetime(read.ttl, random.random)
@@ -233,7 +235,7 @@ class Cache:
 
     def _release(self, read: Read) -> bool:
         began = time.monotonic()
-        if read.where is None or not self._guard.is_closed:
+        if read.where is None or not self._guard.breaker.is_closed:
             self._leave_lease(read)
             return False
         try:
@@ -352,7 +354,8 @@ class Cache:
             self._background.submit("leases left behind", self._give_back)
         self._guard.answered(began)
 
-    def _lost(self, error: CacheUnavailable, began: float) -> Claim:
+    def _lost(self, error: CacheUnavailable, began: float, read: Read) -> Claim:
+        self._last_lost = read.raw
         self._stats.bump("cache_failures")
         self._guard.failed(error, began)
         return Claim.UNAVAILABLE
@@ -364,10 +367,23 @@ class Cache:
         if not isinstance(error, Refused):
             for read in reads:
                 self._leave_lease(read)
-            return self._lost(error, began)
+            return self._lost(error, began, reads[0])
         self._stats.bump("cache_failures")
         self._guard.refused(error, began)
         return Claim.UNAVAILABLE
+
+    def _probe_behind(self) -> bool:
+        return self._background.submit("is Redis back?", self._probe)
+
+    def _probe(self) -> None:
+        """Ask for the key that could not be read last, so that on a cluster its node is asked."""
+        began = time.monotonic()
+        try:
+            self.entries.get(self._last_lost)
+        except CacheUnavailable as error:
+            self._guard.failed(error, began)
+        else:
+            self._answered(began)
 
     def _leave_lease(self, read: Read) -> None:
         """Remember a lease that Redis may hold, or take when it goes on: others would wait for its end."""

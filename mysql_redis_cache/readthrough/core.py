@@ -23,6 +23,7 @@ from . import steps as readthrough
 from .background import Background
 from .cache import Cache
 from .flight import AGAIN, Flight, Flights, Landing, fresh
+from .interruptions import is_interruption
 from .reads import Batch, Reads
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.values import Between
 
     from .reads import Asked, Read
-    from .steps import Load, Seal, Settle, Steps
+    from .steps import JoinLate, Load, Seal, Settle, Steps
 
 __all__ = ["Core"]
 
@@ -57,6 +58,7 @@ class Core:
         self.reads = Reads(options.prefix, options.policy)
         self.database = Database(mysql_config, dates=options.dates)
         self.flights = Flights()
+        self.late_flights = Flights()  # of those who gave one of the others up
         self.loading: Marks[str] = Marks()  # the keys that are being loaded
         self.transactions: Marks[Transaction] = Marks()  # those that are open
         self.background = Background()
@@ -81,6 +83,7 @@ class Core:
     def after_fork_in_child(self) -> None:
         """Count anew, and wait for no flight of the parent's; the parts see to themselves."""
         self.flights.after_fork_in_child()
+        self.late_flights.after_fork_in_child()
         self.stats.clear()
 
     def check_open(self) -> None:
@@ -126,11 +129,11 @@ class Core:
 
     def join(self, read: Read) -> Flight | None:
         """Join the flight of the key: return it to wait for, or ``None`` if *read* leads it."""
-        flight, leads = self.flights.join(read.raw)
-        if not leads:
-            return flight
-        read.flight = flight
-        return None
+        return _boarded(read, *self.flights.join(read.raw))
+
+    def join_late(self, read: Read, step: JoinLate) -> Flight | None:
+        """Join the flight of those who gave up that of the key; as ``join``."""
+        return _boarded(read, *self.late_flights.join(read.raw, step.began))
 
     def landed(self, flight: Flight, between: Between = None) -> Shared | Seat:
         """Return what a follower gets from *flight* after waiting for it; *between* as for ``codec.decode``.
@@ -140,7 +143,7 @@ class Core:
         """
         landing = flight.landing
         if landing is None:
-            self.flights.seal(flight)  # it hangs: whoever comes next need not wait for it too
+            flight.seal()  # it hangs: whoever comes next need not wait for it too
             return Seat.LATE
         if landing.failure is not None:
             raise fresh(landing.failure) from landing.failure
@@ -165,11 +168,11 @@ class Core:
         outcome = step.outcome
         if isinstance(outcome, Loaded):
             landing = Landing(payload=outcome.payload)
-        elif outcome is None or (read.load is None and not is_failure(outcome)):
-            landing = AGAIN  # what else is raised in a query, as by a signal handler, is the leader's own
+        elif outcome is None or is_interruption(outcome) or (read.load is None and not is_failure(outcome)):
+            landing = AGAIN  # what else is raised in a query is the leader's own as well
         else:
             landing = Landing(failure=outcome)
-        self.flights.settle(read.flight, landing)
+        read.flight.settle(landing)
         read.flight = None
 
     def end(self, asked: Asked) -> None:
@@ -180,7 +183,7 @@ class Core:
     def _end(self, read: Read) -> None:
         read.is_over = True
         if read.flight is not None:
-            self.flights.settle(read.flight, AGAIN)
+            read.flight.settle(AGAIN)
             read.flight = None
         if read.holds_lease and self.cache is not None:
             self.cache.release_behind(read)
@@ -225,7 +228,7 @@ class Core:
 
     def _close_flight(self, read: Read) -> None:
         if read.flight is not None:
-            self.flights.seal(read.flight)
+            self.flights.forget(read.flight)  # one of the late ones may be joined until it lands
 
     def _transaction(self) -> Transaction | None:
         """Return this client's open transaction in this thread or task.
@@ -237,3 +240,11 @@ class Core:
     def _sized(self, loaded: Loaded) -> Loaded:
         fits = self.cache is None or self.cache.fits(loaded.payload)
         return loaded if fits else loaded._replace(fits=False)
+
+
+def _boarded(read: Read, flight: Flight, leads: bool) -> Flight | None:
+    """Note that *read* leads *flight*; return the flight of somebody else, to wait for."""
+    if not leads:
+        return flight
+    read.flight = flight
+    return None

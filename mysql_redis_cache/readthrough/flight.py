@@ -5,7 +5,9 @@ The rule of sharing is not here but in ``readthrough``: this module only seals, 
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mysql_redis_cache.errors import LoadFailed
@@ -27,18 +29,28 @@ AGAIN = Landing()
 
 
 class Flight:
-    """One load in progress. Made by ``Flights.join``."""
+    """One load in progress. Made by ``Flights.join``.
 
-    __slots__ = ("_lock", "_wakers", "key", "landing")
+    Attributes:
+        founded: when, on the monotonic clock.
+        thread: that of a leader who blocks: what interrupts it there cannot wait for it.
+    """
 
-    def __init__(self, key: bytes, lock: threading.Lock) -> None:
+    __slots__ = ("_home", "_lock", "_wakers", "founded", "key", "landing", "thread")
+
+    def __init__(self, key: bytes, home: Flights) -> None:
         self.key = key
         self.landing: Landing | None = None
-        self._lock = lock
+        self.founded = time.monotonic()
+        self.thread = 0
+        self._home = home
+        self._lock = threading.RLock()
         self._wakers: list[Callable[[], Any]] = []
 
     def wait(self, timeout: float) -> Landing | None:
         """Block this thread until the flight lands; ``None`` if it has not within *timeout* seconds."""
+        if self.thread == threading.get_ident():
+            return self.landing
         # Not an Event: a signal handler that raises in its ``wait`` can leave it so that ``set`` hangs.
         landed = threading.Lock()
         landed.acquire()
@@ -54,8 +66,13 @@ class Flight:
             self._wakers.append(waker)
             return True
 
-    def land(self, landing: Landing) -> None:
-        """Set the landing and wake everybody; the first landing stands."""
+    def seal(self) -> None:
+        """Close it to joiners: who comes from now on founds the next one."""
+        self._home.forget(self)
+
+    def settle(self, landing: Landing) -> None:
+        """Seal it, and hand its landing to those who joined; the first landing stands."""
+        self.seal()
         with self._lock:
             if self.landing is not None:
                 return
@@ -66,7 +83,10 @@ class Flight:
 
 
 class Flights:
-    """The open flights of this process, by key."""
+    """The open flights of this process, by key.
+
+    The locks are re-entrant: a signal handler may read, too, and strike where one is held.
+    """
 
     def __init__(self) -> None:
         self.after_fork_in_child()
@@ -74,29 +94,29 @@ class Flights:
     def __len__(self) -> int:
         return len(self._open)
 
-    def join(self, key: bytes) -> tuple[Flight, bool]:
-        """Return the open flight of *key* and whether the caller founded, and so leads, it."""
+    def join(self, key: bytes, began: float = -math.inf) -> tuple[Flight, bool]:
+        """Return the open flight of *key* and whether the caller founded, and so leads, it.
+
+        Args:
+            key: of the entry.
+            began: a moment of the monotonic clock; flights founded before it are given up.
+        """
         with self._lock:
             flight = self._open.get(key)
-            if flight is not None:
+            if flight is not None and flight.founded >= began:
                 return flight, False
-            flight = self._open[key] = Flight(key, threading.Lock())
+            flight = self._open[key] = Flight(key, self)
             return flight, True
 
-    def seal(self, flight: Flight) -> None:
-        """Close *flight* to joiners: who comes from now on founds the next one."""
+    def forget(self, flight: Flight) -> None:
+        """Have nobody join *flight* any more."""
         with self._lock:
             if self._open.get(flight.key) is flight:
                 del self._open[flight.key]
 
-    def settle(self, flight: Flight, landing: Landing) -> None:
-        """Seal *flight* and hand its landing to those who joined."""
-        self.seal(flight)
-        flight.land(landing)
-
     def after_fork_in_child(self) -> None:
         """Forget the parent's flights, whose leaders do not exist here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._open: dict[bytes, Flight] = {}
 
 

@@ -11,6 +11,8 @@ from mysql_redis_cache.store import Exhausted
 from .breaker import Breaker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mysql_redis_cache.errors import CacheUnavailable
     from mysql_redis_cache.store import Refused
 
@@ -24,33 +26,33 @@ class Guard:
 
     A server that is full, or a replica, answers reads and refuses leases and fills: what it has goes on being
     served. Moments are seconds of ``time.monotonic``.
+
+    Args:
+        probe_behind: has Redis asked by a thread in the background, and returns whether there is one; where
+            there is none, a reader has to ask.
+
+    Attributes:
+        breaker: that of Redis as a whole.
     """
 
-    def __init__(self) -> None:
-        self._breaker = Breaker()
+    def __init__(self, probe_behind: Callable[[], bool]) -> None:
+        self.breaker = Breaker()
         self._writes = Breaker()
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether Redis is asked as usual."""
-        return self._breaker.is_closed
-
-    @property
-    def is_shut(self) -> bool:
-        """Whether Redis is not to be asked just now; looking at this uses up no probe."""
-        return not self._breaker.is_closed and self._breaker.is_shut(time.monotonic())
+        self._probe_behind = probe_behind
 
     def allows(self, now: float) -> bool:
         """Return whether to ask Redis at all."""
-        return self._breaker.allows(now)
+        if self.breaker.is_closed:
+            return True
+        return self.breaker.allows(now) and not self._probe_behind()
 
     def allows_claims(self, now: float) -> bool:
         """Return whether to ask it for leases."""
-        return self._breaker.allows(now) and self._writes.allows(now)
+        return self.allows(now) and self._writes.allows(now)
 
     def answered(self, began: float) -> None:
         """Note that Redis answered what was asked at *began*."""
-        if self._breaker.succeeded(began):
+        if self.breaker.succeeded(began):
             logger.warning("Redis is back; reads are cached again")
 
     def took_write(self, began: float) -> None:
@@ -61,7 +63,7 @@ class Guard:
     def failed(self, error: CacheUnavailable, began: float) -> None:
         """Note that it did not answer what was asked at *began*."""
         # A crowd on our own connections says nothing of Redis.
-        if not isinstance(error, Exhausted) and self._breaker.failed(began, time.monotonic()):
+        if not isinstance(error, Exhausted) and self.breaker.failed(began, time.monotonic()):
             logger.warning("Redis is failing; reads go to MySQL until it is back: %s", error)
 
     def refused(self, error: Refused, began: float) -> None:

@@ -10,11 +10,13 @@ which order, and what is cached or shared, is decided here alone.
     miss   Get → None, Join → LEADER, Acquire → WON, Load, Seal, Fill → True, Settle(shared)
     lost   Acquire → LOST, Wait, Acquire, … → entry, or WON, or at the deadline: Seal, Load, Settle
     joined Join → Shared | AGAIN (start over) | the leader's failure
+    late   Join → LATE, JoinLate → LEADER, Load, Settle | Shared | …
 
 Why this keeps a drop's promise: the lease is taken before the load, so a drop that follows the commit either
 finds the lease (and the fill is refused) or precedes it (and the load sees the commit). A flight is sealed
 before the fill is sent, and its rows are shared only if the fill was accepted; rows loaded without a lease
-are shared only with those who joined before the load began.
+are shared only with those who joined before the load began, or, among those who gave a flight up, who began
+to read before it did.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ __all__ = [
     "Fill",
     "Get",
     "Join",
+    "JoinLate",
     "Load",
     "Loaded",
     "Put",
@@ -110,6 +113,21 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinLate:
+    """Join those who gave the flight of this key up, if they began no earlier, or found their flight anew.
+
+    Outcome: as of Join.
+
+    Attributes:
+        began: a moment, not before this read began; a flight founded earlier is not to be joined.
+        until: how long to wait for it.
+    """
+
+    began: float = 0.0
+    until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Acquire:
     """Take the lease, unless an entry with more than *newer_than* seconds left is there.
 
@@ -169,6 +187,11 @@ class Refresh:
     left: float
 
 
+# How often those who gave a flight up wait for one of them, and for how many times ``wait_timeout``: a load
+# that took longer than that will do so again.
+LATE_FLIGHTS = 2
+LATE_PATIENCE = 4
+
 GET = Get()
 JOIN = Join()
 LOAD = Load()
@@ -177,7 +200,9 @@ RELEASE = Release()
 # Any entry will do: Redis says -2 ms of one that does not exist.
 ACQUIRE_ANY = Acquire(-1.0)
 
-Step: TypeAlias = Get | Join | Acquire | Wait | Load | Seal | Fill | Put | Release | Settle | Refresh
+Step: TypeAlias = (
+    Get | Join | JoinLate | Acquire | Wait | Load | Seal | Fill | Put | Release | Settle | Refresh
+)
 Steps: TypeAlias = Generator[Step, Any, Any]
 Clock: TypeAlias = Callable[[], float]
 
@@ -250,13 +275,14 @@ def _judge(entry: Any, policy: Policy, load_time: float, random: Clock) -> Fresh
 
 def _read_cold(policy: Policy, clock: Clock, random: Clock, entry: Any) -> Steps:
     """Load, or get what somebody else loads. *entry* is what Get gave: nothing, too old, or no answer."""
-    until = clock() + policy.wait_timeout
+    began = clock()
+    until = began + policy.wait_timeout
     while True:
         seat = yield Join(until)
         if seat is Seat.LEADER:
-            return (yield from _lead(policy, clock, random, entry, until))
+            return (yield from _settled(_lead(policy, clock, random, entry, until)))
         if seat is Seat.LATE:
-            return (yield from bypass())
+            return (yield from _read_late(policy, clock, began))
         if seat is not Seat.AGAIN:
             return seat.value
         entry = yield GET
@@ -264,18 +290,37 @@ def _read_cold(policy: Policy, clock: Clock, random: Clock, entry: Any) -> Steps
             return entry.value
 
 
+def _read_late(policy: Policy, clock: Clock, began: float) -> Steps:
+    """Load after all, once for all who gave the same flight up: their own loads would take as long.
+
+    All of them began before that load is sent, so its rows are not too old for anybody.
+    """
+    for _ in range(LATE_FLIGHTS):
+        seat = yield JoinLate(began, clock() + LATE_PATIENCE * policy.wait_timeout)
+        if seat is Seat.LEADER:
+            return (yield from _settled(_load_alone()))
+        if isinstance(seat, Shared):
+            return seat.value
+    return (yield from bypass())
+
+
 def _lead(policy: Policy, clock: Clock, random: Clock, entry: Any, until: float) -> Steps:
-    """Load as the leader of the flight; whatever happens, the flight is settled."""
+    """Load as the leader of the flight."""
+    if entry is Claim.UNAVAILABLE:
+        return (yield from _load_alone())
+    acquire = ACQUIRE_ANY if entry is None else Acquire(entry.left)
+    claim = yield from _claim(policy, clock, random, acquire, until)
+    if isinstance(claim, Entry):
+        # Who joined after this entry was read may have started after a drop of it: they look again.
+        yield Settle(None)
+        return claim.value
+    return (yield from (_load_and_fill() if claim is Claim.WON else _load_alone()))
+
+
+def _settled(leading: Steps) -> Steps:
+    """Lead a flight; whatever happens, it is settled."""
     try:
-        if entry is Claim.UNAVAILABLE:
-            return (yield from _load_alone())
-        acquire = ACQUIRE_ANY if entry is None else Acquire(entry.left)
-        claim = yield from _claim(policy, clock, random, acquire, until)
-        if isinstance(claim, Entry):
-            # Who joined after this entry was read may have started after a drop of it: they look again.
-            yield Settle(None)
-            return claim.value
-        return (yield from (_load_and_fill() if claim is Claim.WON else _load_alone()))
+        return (yield from leading)
     except GeneratorExit:
         raise
     except BaseException:  # a failed load has settled the flight; this is the leader's own trouble

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import weakref
 from queue import Empty, SimpleQueue
-from threading import Lock
+from threading import RLock
 
 from .waiters import WaitQueue
 
@@ -47,7 +47,7 @@ class Slots:
         self._free: SimpleQueue[Slot | weakref.ref[Slot]] = SimpleQueue()
         self.queue: WaitQueue[Slot] = WaitQueue(self._pop_free, self._free.put)
         self._closed = False
-        self._mending = Lock()
+        self._mending = RLock()  # a signal handler may take a slot, too, and strike where it is held
         self._known: list[weakref.ref[Slot]] = []
         for _ in range(size):
             self._add(len(self._known))

@@ -70,7 +70,7 @@ class Connections:
         """Leave the parent's connections alone: dropping them closes descriptors and sends nothing."""
         self._idle: deque[Any] = deque()
         self._alive: WeakSet[Any] = WeakSet()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may read, too, and strike where it is held
         self._queue: WaitQueue[Any] = WaitQueue(self._find, self._close)
 
     def lend(self) -> Any:

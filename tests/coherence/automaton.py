@@ -120,5 +120,5 @@ def _place(steps: Any) -> Hashable:
 
 def _value(value: Any) -> Hashable:
     if isinstance(value, GeneratorType):
-        return _place(value)
+        return _place(value) if value.gi_frame is not None else "ended"
     return value if not callable(value) or isinstance(value, type) else getattr(value, "__name__", "")

@@ -25,6 +25,7 @@ from mysql_redis_cache.readthrough.steps import (
     Fill,
     Get,
     Join,
+    JoinLate,
     Load,
     Loaded,
     Refresh,
@@ -140,6 +141,7 @@ class Model:
         self._performers: dict[type, Callable[[State, int, Any], Iterator[Move]]] = {
             Get: self._get,
             Join: self._join,
+            JoinLate: self._join_late,
             Acquire: self._acquire,
             Load: self._load,
             Fill: self._fill,
@@ -156,7 +158,8 @@ class Model:
         minds += [Mind(IDLE, 0)] * len(self._behind)
         open_ = (NOBODY,) * (1 + max(reader.process for reader in readers))
         places = (Place(),) * len(self.scenario.programs)
-        return State(World(open=open_, faults=self.scenario.faults), tuple(minds), places)
+        late = (None,) * len(open_)
+        return State(World(open=open_, late=late, faults=self.scenario.faults), tuple(minds), places)
 
     def has_ended(self, state: State) -> bool:
         """Return whether everybody is at the end."""
@@ -212,7 +215,7 @@ class Model:
             step = self.automaton.stands[mind.stand].step
             yield from self._performers[type(step)](state, me, step)
         elif self.scenario.deadlines:
-            world = _sealed(state.world, mind.waits)
+            world = _given_up(state.world, mind.waits)
             yield self._advance(f"{me} waits no longer", state, me, world, Seat.LATE)
         if self.scenario.cancels:
             yield from self._cancel(state, me)
@@ -243,8 +246,8 @@ class Model:
         step = self.automaton.stands[stand].step
         if isinstance(step, Wait):
             return True
-        if isinstance(step, (Join, Seal, Settle)) and not self._is_shared(me):
-            return Seat.LEADER if isinstance(step, Join) else True
+        if isinstance(step, (Join, JoinLate, Seal, Settle)) and not self._is_shared(me):
+            return Seat.LEADER if isinstance(step, (Join, JoinLate)) else True
         return None
 
     def _is_shared(self, me: int) -> bool:
@@ -272,6 +275,17 @@ class Model:
         else:
             minds = _put(state.minds, me, state.minds[me]._replace(waits=leader))
             yield f"{me} joins {leader}", state._replace(minds=minds)
+
+    def _join_late(self, state: State, me: int, step: JoinLate) -> Iterator[Move]:
+        process, world = self.scenario.readers[me].process, state.world
+        flight = world.late[process]
+        if flight is not None and (me in flight[1] or not self.scenario.rules.late_flights_ask):
+            minds = _put(state.minds, me, state.minds[me]._replace(waits=flight[0]))
+            yield f"{me} joins {flight[0]} late", state._replace(minds=minds)
+        else:
+            begun = frozenset(number for number, mind in enumerate(state.minds) if mind.promised >= 0)
+            world = world._replace(late=_put(world.late, process, (me, begun)))
+            yield self._advance(f"{me} leads late", state, me, world, Seat.LEADER)
 
     def _acquire(self, state: State, me: int, step: Acquire) -> Iterator[Move]:
         world, claim = redis.acquire(state.world, me, step.newer_than, self.scenario.rules)
@@ -337,7 +351,7 @@ class Model:
     def _settled(self, label: str, state: State, me: int, step: Settle) -> Move:
         """Land the flight of *me*, which goes on, as do those who joined it."""
         said = f"{label}; {me} settles {_named(step.outcome)}".removeprefix("; ")
-        return self._land(self._advance(said, state, me, _sealed(state.world, me), None), me, step.outcome)
+        return self._land(self._advance(said, state, me, _given_up(state.world, me), None), me, step.outcome)
 
     def _land(self, move: Move, leader: int, outcome: Any) -> Move:
         landing: Any = Seat.AGAIN if outcome is None else outcome
@@ -361,7 +375,7 @@ class Model:
 
     def _cancel(self, state: State, me: int) -> Iterator[Move]:
         """Cancel a reader, as ``Core.end`` does; what it had sent arrives late or never."""
-        world, mind = _sealed(state.world, me), state.minds[me]
+        world, mind = _given_up(state.world, me), state.minds[me]
         gone = State(world, _put(state.minds, me, Mind(ENDED, 0)), state.places)
         yield self._land((f"{me} is cancelled", gone), me, None)
         step = None if mind.waits != NOBODY else self.automaton.stands[mind.stand].step
@@ -386,7 +400,7 @@ class Model:
         )
         world, minds = state.world, state.minds
         for number in dead:
-            world, minds = _sealed(world, number), _put(minds, number, Mind(ENDED, 0))
+            world, minds = _given_up(world, number), _put(minds, number, Mind(ENDED, 0))
         return f"the process of {me} is killed", State(world, minds, state.places)
 
     # Everybody else
@@ -434,13 +448,19 @@ def _arrived(world: World, command: tuple[Any, ...], rules: Rules) -> World:
 
 
 def _leads_open(world: World, me: int) -> bool:
-    return me in world.open
+    return me in world.open or any(flight is not None and flight[0] == me for flight in world.late)
 
 
 def _sealed(world: World, leader: int) -> World:
     if leader not in world.open:
         return world
     return world._replace(open=tuple([NOBODY if each == leader else each for each in world.open]))
+
+
+def _given_up(world: World, leader: int) -> World:
+    """Let nobody join a flight of *leader*, of whichever kind."""
+    late = tuple([None if each is not None and each[0] == leader else each for each in world.late])
+    return _sealed(world, leader)._replace(late=late)
 
 
 def _faulty(world: World) -> World:
@@ -487,6 +507,7 @@ def _order(state: State, group: list[int]) -> list[int]:
             minds[number][2] != NOBODY,
             number == owner,
             number in world.open,
+            *(flight is not None and number in flight[1] for flight in world.late),
         )
         for number in group
     ]
@@ -508,5 +529,9 @@ def _renumbered(state: State, numbers: dict[int, int]) -> State:
     if world.sent:
         sent = [(name, renumber(owner), *rest) for name, owner, *rest in world.sent]
         world = world._replace(sent=tuple(sorted(sent, key=repr)))
-    world = world._replace(open=tuple([renumber(leader) for leader in world.open]))
+    late = [
+        flight and (renumber(flight[0]), frozenset(renumber(number) for number in flight[1]))
+        for flight in world.late
+    ]
+    world = world._replace(open=tuple([renumber(leader) for leader in world.open]), late=tuple(late))
     return State(world, tuple([mind._replace(waits=renumber(mind.waits)) for mind in minds]), state.places)

@@ -62,6 +62,7 @@ SAFE = {
     "two drops share a sweep": Scenario((ALONE, ALONE, ALONE), (SWEEP, RIDE)),
     "time runs, index pruned and leases renewed": Scenario((ALONE, ALONE, ALONE), (INDEX,), ticks=True),
     "waiting takes too long": Scenario(THREE, (SWEEP,), deadlines=True),
+    "waiting takes too long, three of one process": Scenario((SHARED,) * 3, (SWEEP,), deadlines=True),
     "waiting takes too long, late seals": Scenario(THREE, (SWEEP,), deadlines=True, late_seals=True),
     "Redis does not answer once": Scenario(THREE, (SWEEP,), faults=1),
     "Redis does not answer once, late seals": Scenario((SHARED,) * 3, (SWEEP,), faults=1, late_seals=True),
@@ -97,6 +98,7 @@ LONG = {
     "stale_while_revalidate, unanswered": Scenario(
         (SHARED, SHARED), (INDEX,), SERVE_STALE, ticks=True, faults=1
     ),
+    "waiting takes too long, four of one process": Scenario((SHARED,) * 4, (SWEEP,), deadlines=True),
     "npm reads, three readers": Scenario(THREE, (SWEEP, NPM_READ)),
 }
 
@@ -224,6 +226,9 @@ SPOILED = {
     ),
     "lone load shared with late joiners": Scenario(
         (SHARED,) * 3, (SWEEP,), deadlines=True, alter=spoil(_not_before_a_lone_load)
+    ),
+    "late load shared with who began after it": Scenario(
+        (SHARED,) * 4, (SWEEP,), deadlines=True, rules=Rules(late_flights_ask=False)
     ),
     "Acquire sent twice, one copy late": Scenario(TWO, (SWEEP,), resends=True),
 }

@@ -24,6 +24,7 @@ from mysql_redis_cache.readthrough.steps import (
     Fill,
     Get,
     Join,
+    JoinLate,
     Load,
     Loaded,
     Release,
@@ -105,6 +106,7 @@ AUTOMATA: dict[object, Automaton] = {}
 OUTCOMES: dict[type, list[Any]] = {
     Get: [None, Claim.UNAVAILABLE, *ENTRIES],
     Join: [Seat.LEADER, Seat.AGAIN, Seat.LATE, Shared(Row(1)), Failed()],
+    JoinLate: [Seat.LEADER, Seat.AGAIN, Seat.LATE, Shared(Row(1)), Failed()],
     Acquire: [*Claim, *ENTRIES, Interrupted()],
     Load: [Failed(), Interrupted(), *LOADED],
     Fill: [True, False],

@@ -69,6 +69,8 @@ class World(NamedTuple):
         listed: ticks until the index may forget the entry; ``None`` if it does not list it.
         promised: the version that a read starting now must not fall below.
         open: for each process that readers share, who leads its open flight (-1: nobody).
+        late: for each such process, who leads the flight of those who gave another up, and which readers had
+            begun when it was founded; ``None`` if there is none.
         sent: commands on the way that nobody waits for any more.
         faults: how many more times Redis may fail to answer.
         loads: how many loads there have been.
@@ -80,6 +82,7 @@ class World(NamedTuple):
     listed: int | None = None
     promised: int = 0
     open: tuple[int, ...] = ()
+    late: tuple[tuple[int, frozenset[int]] | None, ...] = ()
     sent: tuple[tuple[Any, ...], ...] = ()
     faults: int = 0
     loads: int = 0
@@ -92,6 +95,7 @@ class Rules(NamedTuple):
     robs: bool = False
     renewal_registers: bool = True
     early_by: int = 0  # ticks by which the clock of whoever prunes is fast
+    late_flights_ask: bool = True  # whether who joins began before the flight of the late ones
 
 
 SOUND = Rules()

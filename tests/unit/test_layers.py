@@ -21,7 +21,7 @@ HOUSE = """
                   | threads workers    [anyio asyncio]
     calls/        blocking | reading statements dropping instant lasting
     readthrough/  blocking | core | cache | reads
-                  | guard many* | background breaker* flight functions* steps*
+                  | guard many* | background breaker* flight functions* interruptions steps*
     transaction
     drops/        dropping | sharing sweep | finder* budget
     store/        entries | config | cluster | single sentinel bounds

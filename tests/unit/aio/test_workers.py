@@ -42,7 +42,7 @@ def test_a_thread_that_is_done_takes_the_next_job() -> None:
     threads = set()
     for _ in range(50):
         threads.add(run(workers, threading.get_ident))
-        until(lambda: len(workers._idle) == 1)
+        until(lambda: len(workers.idle) == 1)
 
     assert len(threads) == 1
 
@@ -64,7 +64,7 @@ def test_idle_threads_end() -> None:
     assert isinstance(thread, threading.Thread)
     thread.join(10)
     assert not thread.is_alive()
-    assert not workers._idle
+    assert not workers.idle
 
 
 def test_no_job_is_lost_when_a_thread_is_about_to_end() -> None:
@@ -81,7 +81,7 @@ def test_a_thread_without_work_keeps_nothing_alive() -> None:
     known = weakref.ref(what)
     run(workers, partial(id, what))
     del what
-    until(lambda: len(workers._idle) == 1)
+    until(lambda: len(workers.idle) == 1)
 
     assert known() is None
 
@@ -98,7 +98,7 @@ def test_there_are_no_more_threads_than_allowed() -> None:
         workers.run(job)
     for _ in range(50):
         held.release()
-    until(lambda: len(workers._idle) == len(workers._alive) and not workers._jobs)
+    until(lambda: len(workers.idle) == len(workers.alive) and not workers.jobs)
 
     assert len(threads) <= 3
 
@@ -117,11 +117,11 @@ def test_idle_threads_end_with_the_last_user() -> None:
     workers.enrol(one)
     workers.enrol(other)
     thread = run(workers, threading.current_thread)
-    until(lambda: len(workers._idle) == 1)
+    until(lambda: len(workers.idle) == 1)
 
     workers.leave(one)
     assert run(workers, threading.current_thread) is thread
-    until(lambda: len(workers._idle) == 1)
+    until(lambda: len(workers.idle) == 1)
     workers.leave(other)
 
     assert isinstance(thread, threading.Thread)
@@ -134,7 +134,7 @@ def test_a_child_has_threads_of_its_own() -> None:
     """The parent's are not there after a fork."""
     workers = Workers()
     run(workers, lambda: None)
-    until(lambda: len(workers._idle) == 1)
+    until(lambda: len(workers.idle) == 1)
 
     assert in_child(lambda: run(workers, lambda: "done")) == "done"
 

@@ -44,7 +44,7 @@ def test_the_first_to_come_leads(flights: Flights) -> None:
 def test_whoever_comes_after_the_seal_founds_another(flights: Flights) -> None:
     """Those who joined stay; nobody joins a sealed flight."""
     flight, _ = flights.join(KEY)
-    flights.seal(flight)
+    flight.seal()
     second, leads = flights.join(KEY)
 
     assert leads
@@ -54,10 +54,10 @@ def test_whoever_comes_after_the_seal_founds_another(flights: Flights) -> None:
 def test_sealing_an_old_flight_leaves_the_new_one_open(flights: Flights) -> None:
     """A slow leader, sealing or settling late, closes only its own flight."""
     old, _ = flights.join(KEY)
-    flights.seal(old)
+    old.seal()
     new, _ = flights.join(KEY)
-    flights.seal(old)
-    flights.settle(old, LANDED)
+    old.seal()
+    old.settle(LANDED)
 
     assert flights.join(KEY) == (new, False)
 
@@ -69,7 +69,7 @@ def test_all_who_joined_get_the_landing(flights: Flights, landing: Landing) -> N
     """Threads that wait and threads that come to wait too late alike."""
     flight, _ = flights.join(KEY)
     followers = [following(flight) for _ in range(20)]
-    flights.settle(flight, landing)
+    flight.settle(landing)
     for thread, _ in followers:
         thread.join(10)
 
@@ -93,8 +93,8 @@ def test_the_first_landing_stands(flights: Flights) -> None:
     flight, _ = flights.join(KEY)
     woken: list[int] = []
     flight.wake(lambda: woken.append(1))
-    flights.settle(flight, LANDED)
-    flights.settle(flight, AGAIN)
+    flight.settle(LANDED)
+    flight.settle(AGAIN)
 
     assert flight.landing is LANDED
     assert woken == [1]
@@ -104,7 +104,7 @@ def test_a_waker_that_comes_too_late_is_told_so(flights: Flights) -> None:
     """It would never be called, so its owner must not wait."""
     flight, _ = flights.join(KEY)
     assert flight.wake(lambda: None)
-    flights.settle(flight, LANDED)
+    flight.settle(LANDED)
 
     assert not flight.wake(lambda: pytest.fail("called"))
 
@@ -114,7 +114,7 @@ def test_no_landing_slips_between_the_question_and_the_wait(flights: Flights) ->
     for _ in range(300):
         flight, _ = flights.join(KEY)
         thread, outcomes = following(flight)
-        flights.settle(flight, LANDED)
+        flight.settle(LANDED)
         thread.join(10)
         assert outcomes == [LANDED]
 
@@ -153,7 +153,7 @@ def test_an_interrupted_follower_does_not_hold_up_the_leader(flights: Flights) -
     def lead() -> None:
         while (flight := joined.pop() if joined else None) is not STOP:
             if flight is not None:
-                flights.settle(flight, LANDED)
+                flight.settle(LANDED)
 
     leader = threading.Thread(target=lead, daemon=True)
     leader.start()
