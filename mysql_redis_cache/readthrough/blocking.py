@@ -12,6 +12,7 @@ from mysql_redis_cache.runtime import apart
 
 from .functions import check_function
 from .many import AcquireMany, GetMany, JoinNow, Perform
+from .reads import Batch
 from .steps import (
     Acquire,
     Claim,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from .core import Core
     from .flight import Flight
     from .many import Task, Tasks
-    from .reads import Asked, Batch, Read
+    from .reads import Asked, Read
     from .steps import Loaded, Shared, Step, Steps
 
 __all__ = ["BlockingDriver"]
@@ -56,6 +57,7 @@ class BlockingDriver:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._leases = _Leases()
         cache: Any = core.cache  # None without Redis, and then only Get and Put ask for it
         self._performers: dict[type[Step | Task], Callable[[Any, Any], Any]] = {
             Join: self._join,
@@ -73,7 +75,7 @@ class BlockingDriver:
         if core.cache is not None:
             self._performers |= {
                 Get: cache.get,
-                Acquire: cache.acquire,
+                Acquire: self._acquire,
                 Fill: cache.fill,
                 Release: cache.release,
                 Put: cache.put,
@@ -96,6 +98,7 @@ class BlockingDriver:
             return done.value
         finally:
             self._core.end(read)
+            self._leases.let_go(read)
 
     def check_function(self, fn: object) -> None:
         """Raise ``TypeError`` unless *fn* can be called and gives its result, not something to await."""
@@ -141,6 +144,10 @@ class BlockingDriver:
         flight.wait(until - time.monotonic())
         return self._core.landed(flight)
 
+    def _acquire(self, read: Read, step: Acquire) -> Any:
+        claim = self._core.cache.acquire(read, step)  # type: ignore[union-attr]  # there is one where it is asked
+        return self._leases.note(read, claim)
+
     def _wait(self, read: Read, step: Wait) -> None:  # noqa: ARG002 - a step's performer
         time.sleep(step.seconds)
 
@@ -153,13 +160,37 @@ class BlockingDriver:
     # The tasks of a batch
 
     def _get_many(self, batch: Batch, task: GetMany) -> Any:  # noqa: ARG002 - a task's performer
-        return self._core.cache.get_many(task.reads)  # type: ignore[union-attr]  # there is one where it is asked
+        return self._core.cache.get_many(task.reads)  # type: ignore[union-attr]  # as above
 
     def _acquire_many(self, batch: Batch, task: AcquireMany) -> Any:  # noqa: ARG002 - a task's performer
-        return self._core.cache.acquire_many(task.reads, task.steps)  # type: ignore[union-attr]  # as above
+        claims = self._core.cache.acquire_many(task.reads, task.steps)  # type: ignore[union-attr]  # as above
+        return [self._leases.note(read, claim) for read, claim in zip(task.reads, claims, strict=True)]
 
     def _join_now(self, batch: Batch, task: JoinNow) -> bool:  # noqa: ARG002 - a task's performer
         return self._core.join(task.read) is None
 
     def _perform(self, batch: Batch, task: Perform) -> Any:  # noqa: ARG002 - a task's performer
         return self._performers[type(task.step)](task.read, task.step)
+
+
+class _Leases(threading.local):
+    """The keys whose leases reads of this thread hold.
+
+    A signal handler that wants one of these keys runs on the thread that would have to go on for its lease to
+    be given back, so it does not wait for it.
+    """
+
+    def __init__(self) -> None:
+        self._holders: dict[bytes, Read] = {}
+
+    def note(self, read: Read, claim: Any) -> Any:
+        """Return what *claim* means on this thread."""
+        if claim is Claim.WON:
+            self._holders[read.raw] = read
+        return Claim.UNAVAILABLE if claim is Claim.LOST and read.raw in self._holders else claim
+
+    def let_go(self, asked: Asked) -> None:
+        """Note that *asked* holds nothing any more."""
+        for read in asked.reads if isinstance(asked, Batch) else (asked,):
+            if read.token and self._holders.get(read.raw) is read:
+                del self._holders[read.raw]

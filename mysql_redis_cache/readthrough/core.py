@@ -143,7 +143,7 @@ class Core:
         """
         landing = flight.landing
         if landing is None:
-            flight.seal()  # it hangs: whoever comes next need not wait for it too
+            flight.home.seal(flight)  # it hangs: whoever comes next need not wait for it too
             return Seat.LATE
         if landing.failure is not None:
             raise fresh(landing.failure) from landing.failure
@@ -172,7 +172,7 @@ class Core:
             landing = AGAIN  # what else is raised in a query is the leader's own as well
         else:
             landing = Landing(failure=outcome)
-        read.flight.settle(landing)
+        read.flight.home.settle(read.flight, landing)
         read.flight = None
 
     def end(self, asked: Asked) -> None:
@@ -183,7 +183,7 @@ class Core:
     def _end(self, read: Read) -> None:
         read.is_over = True
         if read.flight is not None:
-            read.flight.settle(AGAIN)
+            read.flight.home.settle(read.flight, AGAIN)
             read.flight = None
         if read.holds_lease and self.cache is not None:
             self.cache.release_behind(read)
@@ -228,7 +228,7 @@ class Core:
 
     def _close_flight(self, read: Read) -> None:
         if read.flight is not None:
-            self.flights.forget(read.flight)  # one of the late ones may be joined until it lands
+            self.flights.seal(read.flight)  # one of the late ones may be joined until it lands
 
     def _transaction(self) -> Transaction | None:
         """Return this client's open transaction in this thread or task.

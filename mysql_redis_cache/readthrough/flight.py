@@ -32,18 +32,19 @@ class Flight:
     """One load in progress. Made by ``Flights.join``.
 
     Attributes:
+        home: the flights of which it is one.
         founded: when, on the monotonic clock.
         thread: that of a leader who blocks: what interrupts it there cannot wait for it.
     """
 
-    __slots__ = ("_home", "_lock", "_wakers", "founded", "key", "landing", "thread")
+    __slots__ = ("_lock", "_wakers", "founded", "home", "key", "landing", "thread")
 
     def __init__(self, key: bytes, home: Flights) -> None:
         self.key = key
         self.landing: Landing | None = None
         self.founded = time.monotonic()
         self.thread = 0
-        self._home = home
+        self.home = home
         self._lock = threading.RLock()
         self._wakers: list[Callable[[], Any]] = []
 
@@ -66,13 +67,8 @@ class Flight:
             self._wakers.append(waker)
             return True
 
-    def seal(self) -> None:
-        """Close it to joiners: who comes from now on founds the next one."""
-        self._home.forget(self)
-
-    def settle(self, landing: Landing) -> None:
-        """Seal it, and hand its landing to those who joined; the first landing stands."""
-        self.seal()
+    def land(self, landing: Landing) -> None:
+        """Set the landing and wake everybody; the first landing stands."""
         with self._lock:
             if self.landing is not None:
                 return
@@ -108,11 +104,16 @@ class Flights:
             flight = self._open[key] = Flight(key, self)
             return flight, True
 
-    def forget(self, flight: Flight) -> None:
-        """Have nobody join *flight* any more."""
+    def seal(self, flight: Flight) -> None:
+        """Close *flight* to joiners, if it is one of these: who comes from now on founds the next one."""
         with self._lock:
             if self._open.get(flight.key) is flight:
                 del self._open[flight.key]
+
+    def settle(self, flight: Flight, landing: Landing) -> None:
+        """Seal *flight* and hand its landing to those who joined."""
+        self.seal(flight)
+        flight.land(landing)
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's flights, whose leaders do not exist here."""

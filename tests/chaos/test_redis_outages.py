@@ -228,7 +228,7 @@ def test_no_lease_outlives_an_outage(
     leave: Callable[[MRCClient, PrivateRedis], None],
 ) -> None:
     """A lease nobody knows of is given back when Redis answers again, or others would wait for its end."""
-    monkeypatch.setattr(Breaker.__init__, "__defaults__", (3, 0.2))
+    monkeypatch.setattr(Breaker.__init__, "__defaults__", (2, 0.05, 0.2))
     with MRCClient(mysql_url, server.url) as client, redis.Redis.from_url(server.url) as admin:
         leave(client, server)
         server.resume()

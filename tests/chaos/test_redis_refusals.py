@@ -30,7 +30,7 @@ READERS = 12
 @pytest.fixture(autouse=True)
 def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests of recovery need not wait for the two seconds between probes."""
-    monkeypatch.setattr(Breaker.__init__, "__defaults__", (3, 0.2))
+    monkeypatch.setattr(Breaker.__init__, "__defaults__", (2, 0.05, 0.2))
 
 
 def admin_of(server: PrivateRedis) -> Redis:

@@ -11,6 +11,7 @@ import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from mysql_redis_cache.policy import Policy
 from mysql_redis_cache.readthrough.flight import Flight
@@ -105,6 +106,31 @@ def gate_client(client: MRCClient, *, in_loop: bool) -> None:
     if in_loop:
         core.flights.seal = _before("seal", core.flights.seal)
         core.flights.settle = _before("settle", core.flights.settle)
+    else:
+        _gate_gathered(core)
+
+
+def _gate_gathered(core: Any) -> None:
+    """Put gates before what a facade gathers: that is done in threads that inherit no mark."""
+    gates: WeakKeyDictionary[Any, Gate | None] = WeakKeyDictionary()
+    steps = core.steps
+
+    def noting_steps(read: Any, **options: Any) -> Any:
+        gates[read] = _current.get()
+        return steps(read, **options)
+
+    def before_each(step: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def gated_call(reads: Sequence[Any], *more: Any) -> Any:
+            for read in reads:
+                gate = gates.get(read)
+                if gate is not None:
+                    gate.come_to(step)
+            return call(reads, *more)
+
+        return gated_call
+
+    core.steps = noting_steps
+    core.cache.acquire_many = before_each("acquire", core.cache.acquire_many)
 
 
 class _GatedPinned:

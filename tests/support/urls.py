@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-__all__ = ["mysql_arguments", "patient", "with_database"]
+__all__ = ["mysql_arguments", "patient", "with_database", "with_options"]
 
 
 def mysql_arguments(url: str) -> dict[str, Any]:
@@ -30,6 +30,11 @@ def with_database(url: str, database: str | int) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
 
 
+def with_options(url: str, **options: object) -> str:
+    """The URL with further options."""
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(options)}"
+
+
 def patient(url: str) -> str:
     """A Redis URL whose client waits as long as a busy machine needs: where time is not what is tested."""
-    return f"{url}{'&' if '?' in url else '?'}socket_timeout=10&socket_connect_timeout=10"
+    return with_options(url, socket_timeout=10, socket_connect_timeout=10)

@@ -44,7 +44,7 @@ def test_the_first_to_come_leads(flights: Flights) -> None:
 def test_whoever_comes_after_the_seal_founds_another(flights: Flights) -> None:
     """Those who joined stay; nobody joins a sealed flight."""
     flight, _ = flights.join(KEY)
-    flight.seal()
+    flights.seal(flight)
     second, leads = flights.join(KEY)
 
     assert leads
@@ -54,10 +54,10 @@ def test_whoever_comes_after_the_seal_founds_another(flights: Flights) -> None:
 def test_sealing_an_old_flight_leaves_the_new_one_open(flights: Flights) -> None:
     """A slow leader, sealing or settling late, closes only its own flight."""
     old, _ = flights.join(KEY)
-    old.seal()
+    flights.seal(old)
     new, _ = flights.join(KEY)
-    old.seal()
-    old.settle(LANDED)
+    flights.seal(old)
+    flights.settle(old, LANDED)
 
     assert flights.join(KEY) == (new, False)
 
@@ -69,7 +69,7 @@ def test_all_who_joined_get_the_landing(flights: Flights, landing: Landing) -> N
     """Threads that wait and threads that come to wait too late alike."""
     flight, _ = flights.join(KEY)
     followers = [following(flight) for _ in range(20)]
-    flight.settle(landing)
+    flights.settle(flight, landing)
     for thread, _ in followers:
         thread.join(10)
 
@@ -93,8 +93,8 @@ def test_the_first_landing_stands(flights: Flights) -> None:
     flight, _ = flights.join(KEY)
     woken: list[int] = []
     flight.wake(lambda: woken.append(1))
-    flight.settle(LANDED)
-    flight.settle(AGAIN)
+    flights.settle(flight, LANDED)
+    flights.settle(flight, AGAIN)
 
     assert flight.landing is LANDED
     assert woken == [1]
@@ -104,7 +104,7 @@ def test_a_waker_that_comes_too_late_is_told_so(flights: Flights) -> None:
     """It would never be called, so its owner must not wait."""
     flight, _ = flights.join(KEY)
     assert flight.wake(lambda: None)
-    flight.settle(LANDED)
+    flights.settle(flight, LANDED)
 
     assert not flight.wake(lambda: pytest.fail("called"))
 
@@ -114,7 +114,7 @@ def test_no_landing_slips_between_the_question_and_the_wait(flights: Flights) ->
     for _ in range(300):
         flight, _ = flights.join(KEY)
         thread, outcomes = following(flight)
-        flight.settle(LANDED)
+        flights.settle(flight, LANDED)
         thread.join(10)
         assert outcomes == [LANDED]
 
@@ -153,7 +153,7 @@ def test_an_interrupted_follower_does_not_hold_up_the_leader(flights: Flights) -
     def lead() -> None:
         while (flight := joined.pop() if joined else None) is not STOP:
             if flight is not None:
-                flight.settle(LANDED)
+                flights.settle(flight, LANDED)
 
     leader = threading.Thread(target=lead, daemon=True)
     leader.start()
@@ -173,3 +173,27 @@ def test_an_interrupted_follower_does_not_hold_up_the_leader(flights: Flights) -
 
     assert not leader.is_alive()
     assert interrupted >= 300
+
+
+def test_a_flight_founded_too_early_is_given_up(flights: Flights) -> None:
+    """Whoever began after it was founded leads another; those who joined it stay in it."""
+    old, _ = flights.join(b"key")
+    time.sleep(0.001)
+    began = time.monotonic()
+
+    new, leads = flights.join(b"key", began)
+    assert leads
+    assert new is not old
+    assert flights.join(b"key", old.founded) == (new, False)
+    flights.settle(old, LANDED)
+    assert (old.landing, flights.join(b"key")) == (LANDED, (new, False))
+
+
+def test_who_interrupts_a_leader_does_not_wait_for_it(flights: Flights) -> None:
+    """A signal handler runs on the leader's thread, which cannot go on meanwhile."""
+    flight, _ = flights.join(b"key")
+    flight.thread = threading.get_ident()
+    began = time.monotonic()
+
+    assert flight.wait(10) is None
+    assert time.monotonic() - began < 5
