@@ -27,7 +27,8 @@ class MRCClient(BlockingClient):
             refreshed behind the reader's back.
         stale_if_error: seconds (or timedelta) past its ttl for which an entry is served if the load fails.
         early_refresh: β of the XFetch early refresh; 0 is off, 1 is usual.
-        wait_timeout: seconds to wait for somebody else's load of the same key before loading oneself.
+        wait_timeout: seconds to wait for somebody else's load of the same key, before one of those who wait
+            loads it once more for all of them.
         max_entry_bytes: larger results are returned but not cached.
         wait_replicas: how many Redis replicas must have a deletion before a drop returns.
 

@@ -8,7 +8,7 @@
     ├── DropTimeout          + TimeoutError     a drop ran out of its time; repeating it is safe
     ├── InvalidationFailed                      committed, but the drop that must follow failed
     ├── DatabaseUnavailable  + ConnectionError  MySQL could not be reached or the connection was lost
-    ├── PoolTimeout          + TimeoutError     no connection became free in time
+    ├── PoolTimeout          + TimeoutError     no connection (or thread) became free in time
     ├── QueryTimeout         + TimeoutError     a statement ran longer than query_timeout
     └── LoadFailed                              another caller's load of the same key failed
 
