@@ -76,8 +76,8 @@ class BlockingDriver:
             self._performers |= {
                 Get: cache.get,
                 Acquire: self._acquire,
-                Fill: cache.fill,
-                Release: cache.release,
+                Fill: partial(self._give_up_lease, cache.fill),
+                Release: partial(self._give_up_lease, cache.release),
                 Put: cache.put,
                 GetMany: self._get_many,
                 AcquireMany: self._acquire_many,
@@ -96,9 +96,10 @@ class BlockingDriver:
                     step = steps.send(outcome)
         except StopIteration as done:
             return done.value
-        finally:
+        except BaseException:
             self._core.end(read)
-            self._leases.let_go(read)
+            self._leases.let_go_all(read)
+            raise
 
     def check_function(self, fn: object) -> None:
         """Raise ``TypeError`` unless *fn* can be called and gives its result, not something to await."""
@@ -148,6 +149,12 @@ class BlockingDriver:
         claim = self._core.cache.acquire(read, step)  # type: ignore[union-attr]  # there is one where it is asked
         return self._leases.note(read, claim)
 
+    def _give_up_lease(self, perform: Callable[[Read, Any], bool], read: Read, step: Step) -> bool:
+        try:
+            return perform(read, step)
+        finally:
+            self._leases.let_go(read)
+
     def _wait(self, read: Read, step: Wait) -> None:  # noqa: ARG002 - a step's performer
         time.sleep(step.seconds)
 
@@ -189,8 +196,12 @@ class _Leases(threading.local):
             self._holders[read.raw] = read
         return Claim.UNAVAILABLE if claim is Claim.LOST and read.raw in self._holders else claim
 
-    def let_go(self, asked: Asked) -> None:
-        """Note that *asked* holds nothing any more."""
+    def let_go(self, read: Read) -> None:
+        """Note that *read* holds no lease any more."""
+        if self._holders.get(read.raw) is read:
+            del self._holders[read.raw]
+
+    def let_go_all(self, asked: Asked) -> None:
+        """Note that of what was *asked* nothing holds a lease any more."""
         for read in asked.reads if isinstance(asked, Batch) else (asked,):
-            if read.token and self._holders.get(read.raw) is read:
-                del self._holders[read.raw]
+            self.let_go(read)
