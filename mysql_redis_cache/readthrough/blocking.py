@@ -7,6 +7,7 @@ import threading
 import time
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 from mysql_redis_cache.runtime import apart
 
@@ -188,7 +189,8 @@ class _Leases(threading.local):
     """
 
     def __init__(self) -> None:
-        self._holders: dict[bytes, Read] = {}
+        # Weakly: a read that got lost, struck once more while it was ending, gives its lease up.
+        self._holders: WeakValueDictionary[bytes, Read] = WeakValueDictionary()
 
     def note(self, read: Read, claim: Any) -> Any:
         """Return what *claim* means on this thread."""

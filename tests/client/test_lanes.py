@@ -289,12 +289,12 @@ def test_a_facade_for_each_request_piles_up_no_threads(mysql_url: str, redis_url
             if closed:
                 await facade.aclose()
 
-        most = 0
+        before, most = len(our_threads()), 0
         for _ in range(60):
             asyncio.run(view())
             most = max(most, len(our_threads()))
 
-    assert most <= 3
+    assert most <= max(before, 3)  # there may be idle ones of others
 
 
 async def test_the_last_facade_to_close_ends_the_threads(mysql_url: str, redis_url: str) -> None:
