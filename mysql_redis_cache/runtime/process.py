@@ -51,4 +51,5 @@ def _start_afresh() -> None:
         _pid = pid
 
 
-os.register_at_fork(after_in_child=_start_afresh)
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_start_afresh)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -91,3 +93,22 @@ def test_what_is_gone_is_forgotten() -> None:
     gc.collect()
 
     assert gone() is None
+
+
+def test_it_can_be_imported_where_there_is_no_fork() -> None:
+    """Windows' Python has neither fork nor its hooks, nor ``select.poll``."""
+    code = """
+import os, select
+import asyncio, concurrent.futures.thread, logging, random, socket, ssl, subprocess, threading
+import anyio, pymysql, redis
+del os.register_at_fork, os.fork, select.poll
+import mysql_redis_cache
+client = mysql_redis_cache.MRCClient("mysql://localhost/", "redis://localhost")
+print(client.get_key_from_query("SELECT 1"))
+client.close()
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
