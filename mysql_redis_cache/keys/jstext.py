@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from time import struct_time
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
@@ -75,11 +76,12 @@ def plain(value: object) -> Plain:
     """Reduce a value to one of the types that have a text.
 
     Args:
-        value: str, int, float, bool, None, Decimal, date, naive datetime or time, UUID, bytes, bytearray,
-            memoryview, list, tuple, dict with str keys; a subclass of those, or an Enum of them.
+        value: str, int, float, bool, None, Decimal, date, naive datetime or time, struct_time, UUID, bytes,
+            bytearray, memoryview, list, tuple, dict with str keys; a subclass of those, or an Enum of them.
 
     Returns:
-        The value as an exact built-in type (or Decimal); date, datetime, time and UUID as their ISO text.
+        The value as an exact built-in type (or Decimal); date, datetime, time, struct_time and UUID as their
+        ISO text.
 
     Raises:
         TypeError: for any other type, an aware datetime or time, a dict key that is no str. The message
@@ -138,6 +140,7 @@ _CONVERTERS: dict[type, Callable[[Any], Plain]] = {
     datetime: lambda value: _naive(value, datetime.isoformat(value)),
     date: date.isoformat,
     time: lambda value: _naive(value, time.isoformat(value)),
+    struct_time: lambda value: datetime(*value[:6]).isoformat(),
     UUID: UUID.__str__,
     bytes: lambda value: memoryview(value).tobytes(),
     bytearray: lambda value: memoryview(value).tobytes(),
@@ -161,6 +164,13 @@ def text(value: Plain) -> str:
     return _TEXTS[type(value)](value)
 
 
+def _int_text(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError:
+        raise ValueError("a param is an int of more digits than Python writes out; pass it as text") from None
+
+
 def _list_text(value: list[Plain]) -> str:
     return ",".join(["" if item is None else text(item) for item in value])
 
@@ -168,7 +178,7 @@ def _list_text(value: list[Plain]) -> str:
 _TEXTS: dict[type, Callable[[Any], str]] = {
     NoneType: lambda _: "null",
     bool: lambda value: "true" if value else "false",
-    int: str,
+    int: _int_text,
     float: number_text,
     str: str,
     Decimal: lambda value: format(value, "f"),

@@ -17,7 +17,7 @@ HOUSE = """
     __init__
     aio/          client | server gather | transaction threads workers                       [anyio asyncio]
     client
-    readthrough/  core | cache | reads | guard many* | background breaker* flight functions* steps*
+    readthrough/  core | cache | reads | guard many* params* | background breaker* flight functions* steps*
     server transaction
     drops/        dropping | sharing sweep | finder* budget
     store/        entries | config | cluster | single sentinel bounds
@@ -26,10 +26,10 @@ HOUSE = """
     options*
     observe/      counters
     keys/         naming | folding matching | pairs | jstext                                 [pure]
-    sql/          statements | literals scanner                                              [pure]
+    sql/          statements | binding verdicts | places | literals named scanner            [pure]
     values/       rows | cells | codec | buffers                                             [pure]
     policy* errors*
-    runtime/      process tls waiters
+    runtime/      process tls waiters kept*
 """
 
 DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio"}
