@@ -45,10 +45,13 @@ class Read:
     flight: Flight | None = None
     is_over: bool = False
     is_corrupt: bool = False
+    is_query: bool = False  # what it finds are rows
 
     def again(self) -> Read:
         """Return a read of the same that holds nothing yet."""
-        return Read(self.key, self.query, self.params, self.names, self.ttl, self.policy, self.load, self.raw)
+        same = Read(self.key, self.query, self.params, self.names, self.ttl, self.policy, self.load, self.raw)
+        same.is_query = self.is_query
+        return same
 
 
 class Write(NamedTuple):
@@ -128,7 +131,7 @@ class Reads:
         lifetime = ttl_seconds(ttl)
         policy = self._windowed(windows) if windows else self._policy
         key = keys.make_key(query, own, names, self.prefix)
-        return Read(key, query, own, names, lifetime, policy, None, key.encode())
+        return Read(key, query, own, names, lifetime, policy, None, key.encode(), is_query=True)
 
     def of_function(
         self,

@@ -257,6 +257,42 @@ async def test_a_corrupt_entry_is_a_miss_and_healed(
     assert "hunter2" not in caplog.text
 
 
+LOOKALIKES = "SELECT 'Buffer' AS type, ST_GeomFromText('GEOMETRYCOLLECTION EMPTY') AS data"
+
+
+@pytest.mark.real
+async def test_a_row_that_looks_like_bytes_is_a_row(
+    client: Any, redis_client: redis.Redis, users: Connection
+) -> None:
+    """Loaded, hit, and written by npm, which leaves the columns in the order of the query."""
+    rows = [{"type": "Buffer", "data": []}]
+    key = client.get_key_from_query(LOOKALIKES)
+
+    assert await client.query_with_cache(LOOKALIKES) == await client.query_with_cache(LOOKALIKES) == rows
+    redis_client.set(key, b'[{"type":"Buffer","data":[]}]')
+    assert await client.query_with_cache(LOOKALIKES) == rows
+    assert await client.query_many_with_cache([(LOOKALIKES,)]) == [rows]
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ({"type": "Buffer", "data": [1]}, b"\1"),
+        ([{"type": "Buffer", "data": [1]}, [b"\2"]], [b"\1", [b"\2"]]),
+        ({"data": [1], "type": "Buffer"}, {"data": [1], "type": "Buffer"}),
+        ({"type": "Buffer", "data": {"type": "Buffer", "data": (1,)}}, {"type": "Buffer", "data": b"\1"}),
+        ([{"type": "Buffer", "data": b"\1"}], [{"type": "Buffer", "data": b"\1"}]),
+        ({"type": "Buffer", "data": [1, True]}, {"type": "Buffer", "data": [1, True]}),
+    ],
+)
+async def test_a_function_s_value_that_looks_like_bytes(client: Any, value: Any, read: Any) -> None:
+    """Is bytes, on the miss as on the hit, and whoever wrote it."""
+    assert await client.with_cache(lambda: value, "v1") == read
+    assert await client.with_cache(lambda: None, "v1") == read
+    await client.write_to_cache("v2", value)
+    assert await client.read_from_cache("v2") == read
+
+
 async def test_a_corrupt_entry_is_no_entry_to_read_from_cache(client: Any, redis_client: redis.Redis) -> None:
     """``read_from_cache`` gives its default."""
     redis_client.set(client.get_key_from_query("v1"), b"oops")
