@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,16 @@ class Opaque:
 
     async def fetch(self) -> int:
         return 42
+
+
+class HugeInt(int):
+    """An int that is none by its type."""
+
+
+class Half(Enum):
+    """Text that UTF-8 cannot carry."""
+
+    PAIR = "hunter2-secret\ud83d"
 
 
 async def perform(call: Callable[[Any], Any], client: Any) -> None:
@@ -109,6 +121,63 @@ BAD_READS: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
         ValueError,
         "surrogate",
     ),
+    "a huge int": (lambda c: c.query_with_cache(QUERY, [10**81]), ValueError, "81"),
+    "a huge negative int": (lambda c: c.query_with_cache(QUERY, [-(10**81)], ["UserId"]), ValueError, "81"),
+    "an int longer than Python prints": (lambda c: c.query_with_cache(QUERY, [10**5000]), ValueError, "81"),
+    "a huge int of a subclass": (lambda c: c.query_with_cache(QUERY, [HugeInt(10**81)]), ValueError, "81"),
+    "a huge int in a list": (lambda c: c.query_with_cache(QUERY, [[1, 10**81]]), ValueError, "81"),
+    "a huge int in a list of others": (
+        lambda c: c.query_with_cache(QUERY, [[1, "a", 10**81]]),
+        ValueError,
+        r"params\[0\]\[2\] has more digits",
+    ),
+    "a huge int in a tuple in a list": (
+        lambda c: c.query_with_cache("SELECT * FROM users WHERE (id, 1) IN (?)", [[(1, 10**81)]]),
+        ValueError,
+        "81",
+    ),
+    "a huge int by name": (
+        lambda c: c.query_with_cache("SELECT * FROM users WHERE id = %(a)s", {"a": 10**81}),
+        ValueError,
+        "81",
+    ),
+    "a huge Decimal": (lambda c: c.query_with_cache(QUERY, [Decimal("1E+82")]), ValueError, "81"),
+    "a Decimal that is not finite": (
+        lambda c: c.query_with_cache(QUERY, [Decimal("NaN")]),
+        ValueError,
+        "NaN",
+    ),
+    "NaN in a list": (lambda c: c.query_with_cache(QUERY, [[1.0, math.nan]]), ValueError, "(?i)nan"),
+    "an aware datetime in a list": (
+        lambda c: c.query_with_cache(QUERY, [[datetime(2026, 1, 1, tzinfo=UTC)]]),
+        TypeError,
+        "aware datetime",
+    ),
+    "an aware time": (lambda c: c.query_with_cache(QUERY, [time(1, tzinfo=UTC)]), TypeError, "aware time"),
+    "half a surrogate pair in a list": (
+        lambda c: c.query_with_cache(QUERY, [["a", SECRET + "\ud83d"]]),
+        ValueError,
+        "surrogate",
+    ),
+    "half a surrogate pair in an Enum": (
+        lambda c: c.query_with_cache(QUERY, [Half.PAIR]),
+        ValueError,
+        "surrogate",
+    ),
+    "an empty list in a list": (lambda c: c.query_with_cache(QUERY, [[[1], []]]), ValueError, "empty"),
+    "a set in a list": (lambda c: c.query_with_cache(QUERY, [[{SECRET}]]), TypeError, "set"),
+    "a generator": (lambda c: c.query_with_cache(QUERY, [(n for n in SECRET)]), TypeError, "generator"),
+    "a generator as params": (
+        lambda c: c.query_with_cache(QUERY, (n for n in SECRET)),
+        TypeError,
+        "list or tuple, not generator",
+    ),
+    "the end of a comment": (
+        lambda c: c.query_with_cache("SELECT /*! ? */ 1", [SECRET + "*/"]),
+        ValueError,
+        r"holds /\* or \*/",
+    ),
+    "no identifier": (lambda c: c.query_with_cache("SELECT ?? FROM t", [""]), ValueError, "identifier"),
     "zero ttl": (lambda c: c.query_with_cache(QUERY, [1], ttl=0), ValueError, "positive"),
     "negative ttl": (lambda c: c.query_with_cache(QUERY, [1], ttl=-1), ValueError, "positive"),
     "NaN ttl": (lambda c: c.query_with_cache(QUERY, [1], ttl=math.nan), ValueError, "positive"),
@@ -179,6 +248,16 @@ BAD_ENTRIES: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "write: a huge int": (lambda c: c.write_to_cache("q", [2**64]), TypeError, r"\$\[0\] .*64 bits"),
     "write: an int as key": (lambda c: c.write_to_cache("q", {1: SECRET}), TypeError, "keys .*strings"),
     "key: empty": (lambda c: c.get_key_from_query(""), ValueError, "empty"),
+    "key: an int longer than Python prints": (
+        lambda c: c.get_key_from_query("q", [10**5000], ["a"]),
+        ValueError,
+        "digits",
+    ),
+    "read: an int longer than Python prints": (
+        lambda c: c.read_from_cache("q", [[10**5000]]),
+        ValueError,
+        "digits",
+    ),
     "key: more names": (lambda c: c.get_key_from_query("q", [], ["a"]), ValueError, "more names"),
 }
 BAD_DROPS: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
