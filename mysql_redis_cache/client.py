@@ -8,13 +8,19 @@ from contextlib import contextmanager
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
+from mysql_redis_cache import sql
 from mysql_redis_cache.drops import DROP_TIMEOUT
 from mysql_redis_cache.keys import Matcher
 from mysql_redis_cache.options import Options
 from mysql_redis_cache.policy import DEFAULT_TTL, Policy, seconds
 from mysql_redis_cache.readthrough import steps as readthrough
 from mysql_redis_cache.readthrough.core import Core, loading
-from mysql_redis_cache.readthrough.functions import check_function, positional_arguments
+from mysql_redis_cache.readthrough.functions import (
+    Stopped,
+    check_function,
+    passable,
+    positional_arguments,
+)
 from mysql_redis_cache.readthrough.many import AcquireMany, GetMany, JoinNow, Perform, read_many
 from mysql_redis_cache.readthrough.steps import (
     Acquire,
@@ -323,13 +329,23 @@ class MRCClient:
     # Straight to MySQL
 
     def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
-        """Run a statement that reads, uncached, and return its rows."""
+        """Run a statement that reads, uncached, and return its rows.
+
+        Raises:
+            ValueError: it gives no rows; also what cannot be sent.
+        """
         self.core.check_open()
+        sql.statement(query).check_rows()
         return self.core.database.query(query, params)
 
     def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
-        """Run a statement that writes; it is committed when this returns."""
+        """Run a statement that writes; it is committed when this returns.
+
+        Raises:
+            ValueError: it gives rows and does nothing else; also what cannot be sent.
+        """
         self.core.check_open()
+        sql.statement(query).check_effect()
         return self.core.database.execute(query, params)
 
     def query_to_promise(self, query: str, params: Sequence[object] | None = None) -> list[Row] | WriteResult:
@@ -440,14 +456,17 @@ class MRCClient:
                 try:
                     outcome = self._performers[type(step)](read, step)
                 except BaseException as error:  # noqa: BLE001 - the steps decide what follows, and raise it again
-                    step = steps.throw(error)
+                    step = steps.throw(passable(error))
                 else:
                     step = steps.send(outcome)
         except StopIteration as done:
             return done.value
+        except Stopped as stopped:
+            failure = stopped.error
         finally:
             if read.token or read.flight is not None:
                 self.core.end(read)
+        raise failure
 
     def _run_many(self, jobs: Sequence[Job]) -> None:
         """Drive the steps of several reads together."""

@@ -447,8 +447,10 @@ class AsyncMRCClient:
             loading.reset(mark)
 
     async def _call_in_thread(self, fn: Callable[[], Any]) -> Any:
-        # In a tuple, since trio refuses to bring an awaitable back from a thread.
-        (value,) = await hop(lambda: (fn(),), self._here().limiter)
+        # In a tuple: trio brings no awaitable back from a thread, asyncio not every error unharmed.
+        value, error = await hop(partial(_outcome, fn), self._here().limiter)
+        if error is not None:
+            raise error
         return value
 
     async def _wait(self, read: Read, step: Wait) -> None:  # noqa: ARG002 - a step's performer
@@ -489,6 +491,14 @@ class _Awaited:
     def __init__(self, fn: Callable[[], Any]) -> None:
         self.fn = fn
         self.is_async = inspect.iscoroutinefunction(fn)
+
+
+def _outcome(fn: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """Return what *fn* gives, and what it raises."""
+    try:
+        return fn(), None
+    except BaseException as error:  # noqa: BLE001 - the caller raises it
+        return None, error
 
 
 async def _unavailable() -> Claim:

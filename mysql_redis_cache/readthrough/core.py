@@ -25,6 +25,7 @@ from . import steps as readthrough
 from .background import Background
 from .cache import Cache
 from .flight import AGAIN, Flight, Flights, Landing, fresh
+from .functions import Stopped
 from .reads import Reads
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
 
@@ -178,7 +179,7 @@ class Core:
         elif outcome is None or (read.load is None and not is_failure(outcome)):
             landing = AGAIN  # what else is raised in a query, as by a signal handler, is the leader's own
         else:
-            landing = Landing(failure=outcome)
+            landing = Landing(failure=outcome.error if isinstance(outcome, Stopped) else outcome)
         self.flights.settle(read.flight, landing)
         read.flight = None
 

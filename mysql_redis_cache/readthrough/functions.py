@@ -10,7 +10,24 @@ from mysql_redis_cache.keys.jstext import plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["check_function", "positional_arguments"]
+__all__ = ["Stopped", "check_function", "passable", "positional_arguments"]
+
+
+class Stopped(Exception):
+    """A ``StopIteration`` on its way through a generator, which would take it for an end of its own.
+
+    Attributes:
+        error: it.
+    """
+
+    def __init__(self, error: StopIteration) -> None:
+        super().__init__()
+        self.error = error
+
+
+def passable(error: BaseException) -> BaseException:
+    """Return *error* in a form that can be thrown into a generator and comes out again."""
+    return Stopped(error) if isinstance(error, StopIteration) else error
 
 
 def check_function(fn: object) -> None:

@@ -145,6 +145,7 @@ _NAMES = re.compile(r"[A-Z_]+|[;@]")
 # Searched for in the words of a statement with one space between them. What has a function's name may be a
 # derived table's alias, `) user (id)`, or a common table expression, `user (id) AS (`: no call looks so.
 _CALLED = rf"(?<!\) )(?<!\bAS )(?<!\S)(?:{_SESSION_FUNCTIONS}) (?!\([^()]*\) AS \()\("
+_EXPLAINED = "(?:EXPLAIN|DESCRIBE|DESC) (?!ANALYZE )"  # and not run
 _REFUSALS = tuple(
     (re.compile(pattern), reason)
     for pattern, reason in (
@@ -153,7 +154,7 @@ _REFUSALS = tuple(
             r"\bFOR (?:UPDATE|SHARE)\b|\bLOCK IN SHARE MODE\b",
             "it locks rows; use query() inside transaction()",
         ),
-        (r"\bINTO\b", "it writes what it selects (INTO); use execute()"),
+        (rf"^(?!{_EXPLAINED}).*(?<!\S)INTO(?!\S)", "it writes what it selects (INTO); use execute()"),
         (_CALLED, f"it calls a function {_OF_ONE_SESSION}"),
         (r"(?<!\bAS )(?<!\S)CURRENT_(?:USER|ROLE)(?!\S)", f"it asks for the account, {_OF_ONE_SESSION}"),
         (r"\b(?:NEXT|PREVIOUS) VALUE FOR\b", f"it draws from a sequence, {_OF_ONE_SESSION}"),
