@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mysql_redis_cache import AsyncMRCClient, MRCClient, MRCServer
+from mysql_redis_cache.policy import LONGEST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -369,6 +370,14 @@ OPTIONS = {
     "NaN window": ({"stale_while_revalidate": math.nan}, ValueError, "stale_while_revalidate"),
     "window of another type": ({"early_refresh": "1"}, TypeError, "early_refresh"),
     "no wait": ({"wait_timeout": 0}, ValueError, "wait_timeout"),
+    "a wait longer than locks take": ({"wait_timeout": 1e10}, ValueError, "wait_timeout .* at most 2e"),
+    "an endless wait": ({"wait_timeout": math.inf}, ValueError, "wait_timeout"),
+    "a wait in Decimal": ({"wait_timeout": Decimal(5)}, TypeError, "wait_timeout"),
+    "an endless window": ({"stale_if_error": math.inf}, ValueError, "stale_if_error"),
+    "a huge window": ({"stale_while_revalidate": 10**400}, ValueError, "stale_while_revalidate"),
+    "negative replicas": ({"wait_replicas": -1}, ValueError, "wait_replicas"),
+    "half a replica": ({"wait_replicas": 0.5}, TypeError, "wait_replicas"),
+    "size true": ({"max_entry_bytes": True}, TypeError, "max_entry_bytes"),
     "negative size": ({"max_entry_bytes": -1}, ValueError, "max_entry_bytes"),
     "size of another type": ({"max_entry_bytes": "1 MB"}, TypeError, "max_entry_bytes"),
     "unknown dates": ({"dates": "us"}, ValueError, "dates"),
@@ -384,6 +393,41 @@ def test_bad_options_are_refused_at_construction(
     for cls in (MRCClient, AsyncMRCClient):
         with pytest.raises(error, match=says):
             cls(mysql_url, redis_url, **options)
+
+
+@pytest.mark.parametrize("name", ["wait_replicas", "max_entry_bytes", "wait_timeout"])
+def test_options_are_checked_without_redis_too(name: str, mysql_url: str) -> None:
+    """Else the mistake would show only where there is one."""
+    with pytest.raises((TypeError, ValueError), match=name):
+        MRCClient(mysql_url, None, **{name: -1})
+
+
+@pytest.mark.parametrize("timeout", [1e10, math.inf, math.nan, -1, 10**400, True, "5", Decimal(5)], ids=str)
+def test_a_wait_for_a_connection_is_a_number_of_seconds(mysql_url: str, timeout: Any) -> None:
+    """What a lock cannot wait for is said at once."""
+    with MRCClient(mysql_url) as client, pytest.raises((TypeError, ValueError), match="timeout must be"):
+        client.get_mysql_pool().connection(timeout)
+
+
+async def test_the_longest_waits_can_be_waited(
+    make_client: Callable[..., Any], mysql_url: str, redis_url: str
+) -> None:
+    """Wherever there is somebody to wait for: a load, a place in the pool, a drop under way."""
+    names = ["connect_timeout", "read_timeout", "write_timeout", "pool_timeout", "query_timeout"]
+    patient = "&".join(f"{name}={LONGEST_WAIT:.0f}" for name in names)
+    client = make_client(
+        mysql=f"{mysql_url}?maxsize=1&{patient}",
+        redis=f"{redis_url}?socket_timeout={LONGEST_WAIT}&socket_connect_timeout={LONGEST_WAIT}",
+        wait_timeout=LONGEST_WAIT,
+    )
+    slowly = [lambda: client.query_with_cache("SELECT SLEEP(0.2) AS n", (), (), 1e11)] * 2
+    answers = await client.together([*slowly, lambda: client.query("SELECT 1 AS n")])
+    assert answers == [[{"n": 0}], [{"n": 0}], [{"n": 1}]]
+
+    drops = [lambda: client.drop_outdated_cache(["Id"], [1], timeout=LONGEST_WAIT)] * 3
+    assert await client.together(drops) == [0, 0, 0]
+    with client.get_mysql_pool().connection(LONGEST_WAIT) as connection:
+        assert connection.open
 
 
 def test_unknown_configuration_options_are_named(mysql_url: str, redis_url: str) -> None:
