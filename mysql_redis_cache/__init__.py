@@ -3,6 +3,9 @@
 ``MRCClient`` reads, ``MRCServer`` drops; ``AsyncMRCClient`` and ``AsyncMRCServer`` do so from an event loop.
 """
 
+from importlib import metadata
+from typing import TYPE_CHECKING
+
 from mysql_redis_cache.aio import AsyncMRCClient, AsyncMRCServer
 from mysql_redis_cache.client import MRCClient
 from mysql_redis_cache.database import WriteResult
@@ -35,3 +38,16 @@ __all__ = [
     "QueryTimeout",
     "WriteResult",
 ]
+
+if TYPE_CHECKING:
+    __version__: str
+else:
+
+    def __getattr__(name: str) -> str:
+        """Look ``__version__`` up when it is asked for: it stands in the package's metadata alone."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            return metadata.version("mysql-redis-cache")
+        except metadata.PackageNotFoundError:
+            raise AttributeError(f"{__name__} is not installed, and so has no __version__") from None

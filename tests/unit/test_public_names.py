@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,26 @@ def test_public_names_are_described(name: str) -> None:
     assert [
         title for title, member in {name: thing, **methods}.items() if not (member.__doc__ or "").strip()
     ] == []
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    """It stands in one place, pyproject.toml."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+
+    assert mysql_redis_cache.__version__ == project["version"]
+
+
+def test_other_names_are_not_there() -> None:
+    """As in any module."""
+    with pytest.raises(AttributeError, match="'mysql_redis_cache' has no attribute 'version'"):
+        _ = mysql_redis_cache.version  # type: ignore[attr-defined]
+
+
+def test_a_copy_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``getattr`` with a default works there too."""
+
+    def not_found(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", not_found)
+    assert getattr(mysql_redis_cache, "__version__", None) is None
