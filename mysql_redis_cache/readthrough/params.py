@@ -62,7 +62,9 @@ def _copied(value: Any) -> Any:
     if isinstance(value, (bytearray, memoryview)):
         return memoryview(value).tobytes()
     if is_list(value):
-        return list(value) if _UNCHANGING.issuperset(map(type, value)) else list(map(_copied, value))
+        if _UNCHANGING.issuperset(map(type, value)):
+            return value if type(value) is tuple else list(value)
+        return list(map(_copied, value))
     if isinstance(value, dict):
         return {key: _copied(item) for key, item in value.items()}
     return value

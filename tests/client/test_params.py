@@ -354,8 +354,10 @@ async def test_a_bad_mapping_is_refused(
 def test_copies_are_made_of_what_can_change_only(mysql_url: str) -> None:
     """A tuple of plain values costs no copies; objects are handed on as they are."""
     with MRCClient(mysql_url) as client:
-        noisy, words = Id("u", 1), ("a", "b")
-        read = client.core.reads.of_function("v1", [noisy, words, 7], (), 60)
+        given = [Id("u", 1), ("a", "b"), ["a", "b"], (Id("u", 1), [2]), memoryview(b"a"), 7]
+        read = client.core.reads.of_function("v1", given, (), 60)
 
-        assert read.params[0] is noisy
-        assert read.params[1] == ["a", "b"]
+        taken = read.params
+        assert (taken[0] is given[0], taken[1] is given[1], taken[2] is given[2]) == (True, True, False)
+        assert taken[3][0] is given[3][0]
+        assert taken[1:] == (("a", "b"), ["a", "b"], [Id("u", 1), [2]], b"a", 7)

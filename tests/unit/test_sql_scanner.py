@@ -101,6 +101,28 @@ def test_finds_the_placeholders_that_were_put_in(mode: Mode, data: st.DataObject
     assert places == [(slot.start, slot.end) for slot in positional(text, mode).slots]
 
 
+@every_mode
+@unhurried
+@given(data=st.data())
+def test_finds_the_placeholders_of_pymysql_that_were_put_in(mode: Mode, data: st.DataObject) -> None:
+    """``%s`` and ``%(name)s`` count where a question mark would, each for a plan of its own."""
+    signs = st.sampled_from(["%s", "%(a)s", "%(b c)s"])
+    parts = [(data.draw(signs) if length else text, length) for text, length in data.draw(pieces(mode))]
+    text, _ = assemble(parts)
+    starts = [len(assemble(parts[:place])[0]) for place in range(len(parts))]
+    spans = [
+        (start, start + len(sign)) for (sign, length), start in zip(parts, starts, strict=True) if length
+    ]
+    scan = scans(text)[mode]
+
+    assert [span for span in spans if text[slice(*span)] == "%s"] == [
+        (slot.start, slot.end) for slot in scan.positional.slots
+    ]
+    named = [(slot.start, slot.end) for slot in scan.named.slots]
+    assert [span for span in spans if text[slice(*span)] != "%s"] == named
+    assert [text[start + 2 : end - 2] for start, end in named] == list(scan.named.names)
+
+
 def expected_marks(text: str, mode: Mode) -> list[tuple[int, int]]:
     """Runs of question marks outside quotes and comments, by a loop over the characters."""
     marks, position, depth = [], 0, 0
