@@ -78,7 +78,7 @@ def _param(value: Plain) -> str:
     if type(value) is str:
         return quoted(value)
     if type(value) is int:
-        return f'"{text(value)}"'
+        return f'"{value}"'
     if isinstance(value, list) and len(value) == 1 and _is_number_list(value):
         return _param(value[0])  # IN (1) asks what = 1 asks, and has the same text
     if type(value) not in _NUMBERS or _is_large(value):

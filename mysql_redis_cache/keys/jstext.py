@@ -164,13 +164,6 @@ def text(value: Plain) -> str:
     return _TEXTS[type(value)](value)
 
 
-def _int_text(value: int) -> str:
-    try:
-        return str(value)
-    except ValueError:
-        raise ValueError("a param is an int of more digits than Python writes out; pass it as text") from None
-
-
 def _list_text(value: list[Plain]) -> str:
     return ",".join(["" if item is None else text(item) for item in value])
 
@@ -178,7 +171,7 @@ def _list_text(value: list[Plain]) -> str:
 _TEXTS: dict[type, Callable[[Any], str]] = {
     NoneType: lambda _: "null",
     bool: lambda value: "true" if value else "false",
-    int: _int_text,
+    int: str,
     float: number_text,
     str: str,
     Decimal: lambda value: format(value, "f"),

@@ -113,13 +113,15 @@ def _plan(query: str, names: Sequence[str] | None, prefix: str) -> _Plan:
 def _new_plan(query: str, names: tuple[str, ...], prefix: str) -> _Plan:
     if not query:
         raise ValueError("the query is empty; pass the SQL text, or a signature of your function")
-    if SURROGATE.search(query):
-        raise ValueError("the query contains a lone surrogate, which cannot be encoded as UTF-8")
+    try:
+        encoded = query.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the query contains a lone surrogate, which cannot be encoded as UTF-8") from None
     texts = checked_names(names)
     if len(set(texts)) < len(texts):
         raise ValueError(f"a name is repeated in {texts}; give each param a name of its own")
     pairs = "".join([f"{name}=".replace("%", "%%") + "%s_" for name in texts])
-    hasher = sha1(query.encode(), usedforsecurity=False)
+    hasher = sha1(encoded, usedforsecurity=False)
     folding = hasher.copy()
     folding.update(b"\0")
     marks = tuple([f"_{name}=" for name in texts])
@@ -138,8 +140,17 @@ def _careful_key(params: Sequence[object], names: Sequence[str], plan: _Plan) ->
     if len(names) > len(params):
         raise ValueError(f"more names ({len(names)}) than params ({len(params)}); name only what is passed")
     values = _plain_params(params, names)
-    visible = plan.visible % tuple(map(shown_text, values[: len(names)]))
-    if len(values) == len(names) and not any(map(folds, values, repeat(plan.marks))):
+    try:
+        return _key_of(values, len(names), plan)
+    except ValueError:
+        raise ValueError("a param is an int of more digits than Python writes out; pass it as text") from None
+    except RecursionError:
+        raise ValueError("a param is nested too deeply, or contains itself") from None
+
+
+def _key_of(values: list[Plain], named: int, plan: _Plan) -> str:
+    visible = plan.visible % tuple(map(shown_text, values[:named]))
+    if len(values) == named and not any(map(folds, values, repeat(plan.marks))):
         return visible + plan.digest
     hasher = plan.folding.copy()
     # "surrogatepass": a param may hold what UTF-8 does not allow, and two such params must stay two.

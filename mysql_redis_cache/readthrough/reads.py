@@ -39,19 +39,18 @@ class Read:
     policy: Policy
     load: Any  # a callable that gives ``Loaded`` (the facade has a form of its own), or None: run the query
     raw: bytes
+    is_query: bool = False  # so that what it finds are rows
     where: Name | None = None
     token: bytes = b""
     holds_lease: bool = False
     flight: Flight | None = None
     is_over: bool = False
     is_corrupt: bool = False
-    is_query: bool = False  # what it finds are rows
 
     def again(self) -> Read:
         """Return a read of the same that holds nothing yet."""
-        same = Read(self.key, self.query, self.params, self.names, self.ttl, self.policy, self.load, self.raw)
-        same.is_query = self.is_query
-        return same
+        about = (self.key, self.query, self.params, self.names, self.ttl, self.policy, self.load, self.raw)
+        return Read(*about, self.is_query)
 
 
 class Write(NamedTuple):
@@ -131,7 +130,7 @@ class Reads:
         lifetime = ttl_seconds(ttl)
         policy = self._windowed(windows) if windows else self._policy
         key = keys.make_key(query, own, names, self.prefix)
-        return Read(key, query, own, names, lifetime, policy, None, key.encode(), is_query=True)
+        return Read(key, query, own, names, lifetime, policy, None, key.encode(), True)
 
     def of_function(
         self,
