@@ -69,7 +69,7 @@ class Plan(NamedTuple):
     @property
     def is_plain(self) -> bool:
         """Whether they all stand for values, outside ``/*! … */`` and hints."""
-        return not any(self.kinds)
+        return not self.is_malformed and not any(self.kinds)
 
     @property
     def slots(self) -> list[Slot]:

@@ -178,6 +178,7 @@ BAD_READS: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
         ValueError,
         r"holds /\* or \*/",
     ),
+    "three question marks": (lambda c: c.query_with_cache("SELECT ???", [1]), ValueError, r"\?\?\? in it"),
     "no identifier": (lambda c: c.query_with_cache("SELECT ?? FROM t", [""]), ValueError, "identifier"),
     "zero ttl": (lambda c: c.query_with_cache(QUERY, [1], ttl=0), ValueError, "positive"),
     "negative ttl": (lambda c: c.query_with_cache(QUERY, [1], ttl=-1), ValueError, "positive"),
