@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.database import Database, Session, WriteResult
     from mysql_redis_cache.drops import Drops
+    from mysql_redis_cache.sql import Statement
     from mysql_redis_cache.values import Row
 
 __all__ = ["Transaction", "transaction"]
@@ -61,13 +62,13 @@ class Transaction:
 
     def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
         """Run a statement that reads, in the transaction, and return its rows."""
-        self._look_at(query)
+        self._look_at(query).check_rows()
         with self._turn:
             return self._session.query(query, params)
 
     def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
         """Run a statement that writes, in the transaction."""
-        self._look_at(query)
+        self._look_at(query).check_effect()
         with self._turn:
             return self._session.execute(query, params)
 
@@ -121,10 +122,12 @@ class Transaction:
             ) from failure
         return dropped
 
-    def _look_at(self, query: str) -> None:
+    def _look_at(self, query: str) -> Statement:
         """Note a statement that may commit by itself."""
-        if sql.statement(query).verb not in _PLAIN_VERBS:
+        statement = sql.statement(query)
+        if statement.verb not in _PLAIN_VERBS:
             self._may_have_committed = True
+        return statement
 
     def _drop(self, wanted: _Drop) -> int:
         if self._drops is None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mysql_redis_cache import sql
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,13 +22,23 @@ class Statements:
     _core: Core
 
     def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
-        """Run a statement that reads, uncached, and return its rows."""
+        """Run a statement that reads, uncached, and return its rows.
+
+        Raises:
+            ValueError: it gives no rows; also what cannot be sent.
+        """
         self._core.check_open()
+        sql.statement(query).check_rows()
         return self._core.database.query(query, params)
 
     def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
-        """Run a statement that writes; it is committed when this returns."""
+        """Run a statement that writes; it is committed when this returns.
+
+        Raises:
+            ValueError: it gives rows and does nothing else; also what cannot be sent.
+        """
         self._core.check_open()
+        sql.statement(query).check_effect()
         return self._core.database.execute(query, params)
 
     def query_to_promise(self, query: str, params: Sequence[object] | None = None) -> list[Row] | WriteResult:

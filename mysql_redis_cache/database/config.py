@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from mysql_redis_cache.keys.pairs import SURROGATE
+from mysql_redis_cache.policy import LONGEST_WAIT, shown
 
 __all__ = ["MySQLConfig", "parse_mysql_config"]
 
@@ -184,7 +185,7 @@ def _whole(low: int, high: int) -> Callable[[str, object], int]:
         number = int(value) if isinstance(value, str) and value.isdecimal() else value
         if not isinstance(number, int) or isinstance(number, bool) or not low <= number <= high:
             raise ValueError(
-                f"mysql_config {name} must be a whole number from {low} to {high}, not {value!r}"
+                f"mysql_config {name} must be a whole number from {low} to {high}, not {shown(value)}"
             )
         return number
 
@@ -194,10 +195,13 @@ def _whole(low: int, high: int) -> Callable[[str, object], int]:
 def _seconds(name: str, value: object) -> float:
     try:
         seconds = float(value) if isinstance(value, (str, int, float)) and value is not True else math.nan
-    except ValueError:
+    except (ValueError, OverflowError):
         seconds = math.nan
-    if not 0 < seconds <= 31_536_000:
-        raise ValueError(f"mysql_config {name} must be a number of seconds above 0, not {value!r}")
+    if not 0 < seconds <= LONGEST_WAIT:
+        raise ValueError(
+            f"mysql_config {name} must be a number of seconds above 0, at most {LONGEST_WAIT:g}, "
+            f"not {shown(value)}"
+        )
     return seconds
 
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import ClosedError, DatabaseUnavailable, PoolTimeout
+from mysql_redis_cache.policy import wait_seconds
 from mysql_redis_cache.runtime import SharedContext, Slot, Slots, SlotsClosed, advice, process, reserved_slot
 
 from .connection import Connection
@@ -100,8 +101,11 @@ class Pool:
         Returns:
             To be used in ``with``, which raises ``PoolTimeout`` if none became free in time,
             ``DatabaseUnavailable`` if MySQL cannot be reached, ``ClosedError`` after ``close``.
+
+        Raises:
+            TypeError, ValueError: *timeout* is no number of seconds that can be waited.
         """
-        return Lease(self, self.timeout if timeout is None else timeout)
+        return Lease(self, self.timeout if timeout is None else wait_seconds("timeout", timeout))
 
     def close(self) -> None:
         """Close idle connections now, those in use when they come back. Final; never waits for long."""

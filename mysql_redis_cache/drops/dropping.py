@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.keys import Matcher, lease_name
-from mysql_redis_cache.policy import seconds
+from mysql_redis_cache.policy import check_count, wait_seconds
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store.entries import REGISTRY, UNINDEXED, index_key
 
@@ -42,14 +42,10 @@ class Drops:
     def __init__(
         self, link: Link, prefix: str = "", *, indexed: bool = False, wait_replicas: int = 0
     ) -> None:
-        if isinstance(wait_replicas, bool) or not isinstance(wait_replicas, int):
-            raise TypeError(f"wait_replicas must be an int, not {type(wait_replicas).__name__}")
-        if wait_replicas < 0:
-            raise ValueError(f"wait_replicas must not be negative, and is {wait_replicas}")
         self._link = link
         self._prefix = prefix
         self._indexed = indexed and not link.clustered
-        self._replicas = wait_replicas
+        self._replicas = check_count("wait_replicas", wait_replicas)
         self._sweeps = Sweeps(self._sweep)
         process.register(self)
 
@@ -69,7 +65,7 @@ class Drops:
     ) -> int:
         """Delete the entries that carry the pairs; as ``MRCServer.drop_outdated_cache``, which see."""
         matcher = Matcher(names, values, require_all, self._prefix)
-        timeout, retry_for = seconds("timeout", timeout), seconds("retry_for", retry_for)
+        timeout, retry_for = wait_seconds("timeout", timeout), wait_seconds("retry_for", retry_for)
         perform = self._count if dry_run else self._delete
         until = time.monotonic() + retry_for
         while True:

@@ -23,6 +23,7 @@ from . import steps as readthrough
 from .background import Background
 from .cache import Cache
 from .flight import AGAIN, Flight, Flights, Landing, fresh
+from .functions import Stopped
 from .interruptions import is_interruption
 from .reads import Batch, Reads
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
@@ -68,7 +69,7 @@ class Core:
         self._links: tuple[Link, ...] = ()
         if redis_config is not None:
             self._connect(redis_config)
-        self._load_times: dict[str, float] = {}
+        self._load_times: dict[int, float] = {}  # by the hash of the query, which may be long
         self._closed = False
         process.register(self)
 
@@ -115,7 +116,7 @@ class Core:
             return readthrough.bypass()
         if refresh:
             return readthrough.refresh(read.policy, time.monotonic, random.random)
-        load_time = self._load_times.get(read.query, 0.0) if read.policy.early_refresh else 0.0
+        load_time = self._load_times.get(hash(read.query), 0.0) if read.policy.early_refresh else 0.0
         return readthrough.read(read.policy, time.monotonic, random.random, load_time)
 
     @property
@@ -171,7 +172,7 @@ class Core:
         elif outcome is None or is_interruption(outcome) or (read.load is None and not is_failure(outcome)):
             landing = AGAIN  # what else is raised in a query is the leader's own as well
         else:
-            landing = Landing(failure=outcome)
+            landing = Landing(failure=outcome.error if isinstance(outcome, Stopped) else outcome)
         read.flight.home.settle(read.flight, landing)
         read.flight = None
 
@@ -202,11 +203,11 @@ class Core:
 
     def note_load_time(self, read: Read, took: float) -> None:
         """Blend *took* seconds into the moving average of the query's loads."""
-        times = self._load_times
-        if len(times) >= LOAD_TIMES_KEPT and read.query not in times:
+        times, query = self._load_times, hash(read.query)
+        if len(times) >= LOAD_TIMES_KEPT and query not in times:
             times.clear()
-        before = times.get(read.query, took)
-        times[read.query] = before + 0.3 * (took - before)
+        before = times.get(query, took)
+        times[query] = before + 0.3 * (took - before)
 
     def loaded(self, value: object, between: Between = None) -> Loaded:
         """Return what a function gave in the form that a later hit has; *between* as for ``codec.decode``."""

@@ -11,6 +11,7 @@ from redis.connection import AbstractConnection
 from redis.retry import Retry
 
 from mysql_redis_cache.keys.pairs import SURROGATE
+from mysql_redis_cache.policy import LONGEST_WAIT, shown
 
 from .replies import Parser
 from .sharing import sharing
@@ -42,9 +43,12 @@ def bounded(options: Mapping[str, Any], timeout: float = TIMEOUT) -> dict[str, A
         timeout: that default, seconds.
 
     Raises:
-        ValueError: a timeout that is not positive.
+        ValueError: a timeout that is not positive or cannot be waited, a port or database that cannot be.
     """
     taken = {name: value for name, value in options.items() if value is not None}
+    for name, least, most in (("port", 1, 65_535), ("db", 0, 2**31 - 1)):
+        if name in taken:
+            taken[name] = _whole(name, taken[name], least, most)
     if taken.get("db"):
         taken["db"] = str(taken["db"])  # for SELECT: hiredis must not be given numbers (see single.py)
     if taken.get("ssl_keyfile") or taken.get("ssl_certfile"):
@@ -54,8 +58,9 @@ def bounded(options: Mapping[str, Any], timeout: float = TIMEOUT) -> dict[str, A
             raise ValueError(f"redis_config: {name} must be a str without half surrogate pairs, or bytes")
     for name in ("socket_timeout", "socket_connect_timeout"):
         taken.setdefault(name, timeout)
-        if not isinstance(taken[name], (int, float)) or not taken[name] > 0:
-            raise ValueError(f"redis_config: {name} must be positive seconds, not {taken[name]!r}")
+        value = taken[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= LONGEST_WAIT:
+            raise ValueError(f"redis_config: {name} must be positive seconds, not {shown(value)}")
     return {
         **taken,
         **_NAMELESS,
@@ -64,6 +69,13 @@ def bounded(options: Mapping[str, Any], timeout: float = TIMEOUT) -> dict[str, A
         "parser_class": Parser,
         "redis_connect_func": _connect_whole,
     }
+
+
+def _whole(name: str, value: object, least: int, most: int) -> int:
+    number = int(value) if isinstance(value, (str, bytes)) and value.isdigit() and len(value) < 20 else value
+    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+        raise ValueError(f"redis_config: {name} must be a whole number from {least} to {most}")
+    return number
 
 
 def _is_cut(text: str | bytes) -> bool:

@@ -135,9 +135,11 @@ def _order(columns: Sequence[Column]) -> list[int]:
     A row ``{"type": "Buffer", "data": [1]}`` would read back as bytes. With its keys the other way round, the
     order MySQL gives them inside JSON columns, it is left alone.
     """
-    if [column.name for column in columns] == ["type", "data"] and columns[1].type_code == _JSON:
-        return [1, 0]
-    return list(range(len(columns)))
+    order = list(range(len(columns)))
+    if list(dict.fromkeys(column.name for column in columns)) != ["type", "data"]:
+        return order
+    may_be_lists = any(column.type_code in _AS_LISTS for column in columns if column.name == "data")
+    return sorted(order, key=lambda i: columns[i].name) if may_be_lists else order
 
 
 def _converter(column: Column, dates: codec.Dates) -> convert.Converter:
@@ -160,6 +162,7 @@ def _date_converter(column: Column) -> convert.Converter:
 
 
 _AS_JSON = {**dict.fromkeys(_INTEGERS, convert.integers), _DECIMAL: convert.decimals}
+_AS_LISTS = {_VECTOR, _JSON, _GEOMETRY}
 _OTHERS: dict[int, Callable[[bytes], Any]] = {
     **dict.fromkeys(_INTEGERS | {_YEAR}, int),
     **dict.fromkeys(_FLOATS | {_DECIMAL}, float),

@@ -188,6 +188,8 @@ def test_nothing_to_drop(server: MRCServer, redis_client: redis.Redis) -> None:
         (["UserId"], [[]], {}, ValueError, "is an empty list"),
         (["UserId"], [object()], {}, TypeError, r"value 1 \(UserId\)"),
         (["UserId"], [1], {"timeout": -1}, ValueError, "timeout must be at least 0"),
+        (["UserId"], [1], {"timeout": 1e10}, ValueError, "timeout must be at least 0 and at most 2e"),
+        (["UserId"], [1], {"retry_for": 10**400}, ValueError, "retry_for must be at least 0 and at most 2e"),
         (["UserId"], [1], {"timeout": None}, TypeError, "timeout must be a number, not NoneType"),
         (["UserId"], [1], {"retry_for": float("nan")}, ValueError, "retry_for must be at least 0"),
     ],
@@ -689,7 +691,9 @@ def test_fewer_replicas_than_wanted_are_not_enough(replicated: tuple[PrivateRedi
 
 
 @pytest.mark.parametrize(
-    ("bad", "error"), [(-1, ValueError), (True, TypeError), ("1", TypeError), (1.0, TypeError)], ids=repr
+    ("bad", "error"),
+    [(-1, ValueError), (2**31, ValueError), (True, TypeError), ("1", TypeError), (1.0, TypeError)],
+    ids=repr,
 )
 def test_replicas_are_counted_in_whole_numbers(bad: Any, error: type[Exception]) -> None:
     """Anything else is refused at once."""

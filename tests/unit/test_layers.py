@@ -20,8 +20,8 @@ HOUSE = """
     aio/          client server | borrowing facade transaction driver | gather lanes
                   | threads workers    [anyio asyncio]
     calls/        blocking | reading statements dropping instant lasting
-    readthrough/  blocking | core | cache | reads
-                  | guard many* | background breaker* flight functions* interruptions steps*
+    readthrough/  blocking | core | cache | reads | guard many* params*
+                  | background breaker* flight functions* interruptions steps*
     transaction
     drops/        dropping | sharing sweep | finder* budget
     store/        entries | config | cluster | single sentinel bounds
@@ -30,10 +30,10 @@ HOUSE = """
     options*
     observe/      counters
     keys/         naming | folding matching | pairs | jstext    [pure]
-    sql/          statements | literals scanner    [pure]
+    sql/          statements | binding verdicts | places | literals named scanner    [pure]
     values/       rows | cells | codec | buffers    [pure]
     policy* errors*
-    runtime/      context | slots | process tls waiters
+    runtime/      context | slots | process tls waiters kept*
 """
 
 DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from datetime import date, datetime
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -250,14 +250,33 @@ def test_of_columns_with_one_name_the_last_counts() -> None:
     assert [("a", 3), ("b", 2)] == list(row.items())
 
 
-def test_a_row_that_looks_like_a_buffer_is_no_buffer() -> None:
-    """On a hit it is the row it was on the miss."""
-    columns = [col(VARCHAR, UTF8, name="type"), col(JSON, name="data")]
+TYPE_CELLS = [(col(VARCHAR, UTF8, name="type"), b"Buffer"), (col(JSON, name="type"), b'"Buffer"')]
+DATA_CELLS = [
+    (col(JSON, name="data"), b"[1, 2]"),
+    (col(GEOMETRY, name="data"), bytes(4) + struct.pack("<BII", 1, 7, 0)),  # an empty collection
+    (col(TINY, name="data"), b"0"),
+    (col(BLOB, name="data"), b"[1, 2]"),
+]
 
-    rows = RowBuilder(columns).build([b"Buffer", b"[1, 2]"])
 
-    assert [{"type": "Buffer", "data": [1, 2]}] == rows
-    assert rows == codec.decode(codec.encode_rows(rows))
+@pytest.mark.parametrize("width", [2, 3, 4])
+def test_a_row_that_looks_like_a_buffer_is_no_buffer(width: int) -> None:
+    """On a hit it is what it was on the miss: with columns ``type`` and ``data`` in any order and number."""
+    for cells in product([*TYPE_CELLS, *DATA_CELLS], repeat=width):
+        columns = [column for column, _ in cells]
+        rows = RowBuilder(columns).build([cell for _, cell in cells])
+
+        expected = {c.name: RowBuilder([c]).build([cell])[0][c.name] for c, cell in cells}
+        assert rows == [expected]
+        for are_rows in (False, True):
+            assert rows == codec.decode(codec.encode_rows(rows), are_rows=are_rows)
+
+
+def test_ordinary_rows_of_type_and_data_stay_in_order() -> None:
+    """Where no list can be in them, nothing is to be told apart."""
+    columns = [TYPE_CELLS[0][0], DATA_CELLS[3][0]]
+
+    assert [list(row) for row in RowBuilder(columns).build([b"Buffer", b"a"])] == [["type", "data"]]
 
 
 @pytest.mark.parametrize("name", ["__class__", "a b", "'", "ж", "", "lambda", "n0"])
