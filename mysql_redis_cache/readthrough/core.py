@@ -166,13 +166,13 @@ class Core:
         """Perform Settle."""
         if read.flight is None:
             return
-        outcome = step.outcome
+        outcome = step.outcome.error if isinstance(step.outcome, Stopped) else step.outcome
         if isinstance(outcome, Loaded):
             landing = Landing(payload=outcome.payload)
         elif outcome is None or is_interruption(outcome) or (read.load is None and not is_failure(outcome)):
             landing = AGAIN  # what else is raised in a query is the leader's own as well
         else:
-            landing = Landing(failure=outcome.error if isinstance(outcome, Stopped) else outcome)
+            landing = Landing(failure=outcome)
         read.flight.home.settle(read.flight, landing)
         read.flight = None
 

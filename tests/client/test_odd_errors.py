@@ -80,7 +80,7 @@ async def test_what_a_function_raises_is_raised(
     check(client, await outcome_of(client, "decorated"), error)
 
     await until(lambda: lease_of(client, redis_client) is None, "the end of the lease")
-    assert len(client.core.flights) == 0
+    assert len(client._core.flights) == 0
     assert await client.with_cache(lambda: "good", "v1") == "good"
 
 
@@ -104,8 +104,8 @@ async def test_who_waits_for_the_function_gets_a_copy(client: Any, error: Except
 async def test_a_stale_answer_is_served_instead(client: Any, error: Exception) -> None:
     """As after any failure."""
     await client.with_cache(lambda: "old", "v1", ttl=1, stale_if_error=600)
-    read = client.core.reads.of_function("v1", None, (), 1)
-    client.core.cache.entries.put(client.core.cache.name(read), b'"old"', 500)
+    read = client._core.reads.of_function("v1", None, (), 1)
+    client._core.cache.entries.put(client._core.cache.name(read), b'"old"', 500)
 
     assert await client.with_cache(raising(error), "v1", ttl=1, stale_if_error=600) == "old"
 
@@ -118,9 +118,9 @@ async def test_a_refresh_behind_the_back_may_fail_so(
     client = make_client()
     if isinstance(error, GeneratorExit) and not client.is_blocking:
         return  # there the reader's own task refreshes, and this ends a task
-    read = client.core.reads.of_function("v1", None, (), 1)
+    read = client._core.reads.of_function("v1", None, (), 1)
     windows = {"ttl": 1, "stale_while_revalidate": 600}
-    client.core.cache.entries.put(client.core.cache.name(read), b'"old"', 500)
+    client._core.cache.entries.put(client._core.cache.name(read), b'"old"', 500)
     called = threading.Event()
 
     def fails() -> Any:

@@ -194,14 +194,14 @@ async def test_params_changed_during_the_load_change_nothing(
 async def test_a_buffer_changed_while_mysql_answers(client: Any, users: Connection) -> None:
     """The statement is sent with what was passed, and cached under that."""
     buffer, asked = bytearray(b"a"), threading.Event()
-    original = client.core.database.pool.connection
+    original = client._core.database.pool.connection
 
     def connection(*args: Any, **kwargs: Any) -> Any:
         buffer[0] = ord("b")
         asked.set()
         return original(*args, **kwargs)
 
-    client.core.database.pool.connection = connection
+    client._core.database.pool.connection = connection
     assert await client.query_with_cache(SELECT, [buffer], ["A"]) == [{"x": b"a"}]
     assert asked.is_set()
     assert await client.read_from_cache(SELECT, [b"a"], ["A"]) == [{"x": b"a"}]
@@ -355,7 +355,7 @@ def test_copies_are_made_of_what_can_change_only(mysql_url: str) -> None:
     """A tuple of plain values costs no copies; objects are handed on as they are."""
     with MRCClient(mysql_url) as client:
         given = [Id("u", 1), ("a", "b"), ["a", "b"], (Id("u", 1), [2]), memoryview(b"a"), 7]
-        read = client.core.reads.of_function("v1", given, (), 60)
+        read = client._core.reads.of_function("v1", given, (), 60)
 
         taken = read.params
         assert (taken[0] is given[0], taken[1] is given[1], taken[2] is given[2]) == (True, True, False)
