@@ -16,6 +16,7 @@ from mysql_redis_cache.errors import (
     MRCError,
     PoolTimeout,
     QueryTimeout,
+    TransactionEnded,
 )
 from mysql_redis_cache.server import MRCServer
 
@@ -33,5 +34,6 @@ __all__ = [
     "MRCServer",
     "PoolTimeout",
     "QueryTimeout",
+    "TransactionEnded",
     "WriteResult",
 ]

@@ -2,7 +2,7 @@
 
 Dropping before the COMMIT would let another reader cache the old rows again. Not dropping after a COMMIT
 whose reply was lost, or after a statement that committed by itself, would leave the old rows cached. So the
-drops run once, after the end, unless that was certainly a ROLLBACK.
+drops run once, after the end, unless that was certainly a ROLLBACK. What the end was the server says.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
-from mysql_redis_cache import sql
 from mysql_redis_cache.errors import CacheUnavailable, DropTimeout, InvalidationFailed
 from mysql_redis_cache.keys import Matcher
 from mysql_redis_cache.runtime import process
@@ -28,11 +27,6 @@ __all__ = ["Transaction", "current", "inside", "transaction"]
 
 # The open transaction of this thread or task: cached reads inside it go to its connection, past the cache.
 current: ContextVar[Transaction | None] = ContextVar("mysql_redis_cache_transaction", default=None)
-
-# What does not commit by itself: https://dev.mysql.com/doc/refman/9.0/en/implicit-commit.html
-_PLAIN_VERBS = frozenset(
-    {"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH", "SHOW", "DESCRIBE", "EXPLAIN"}
-)
 
 
 class _Drop(NamedTuple):
@@ -50,7 +44,6 @@ class Transaction:
         self._drops = drops
         self._prefix = prefix
         self._wanted: list[_Drop] = []
-        self._may_have_committed = False
         self.is_over = False
         self._let_statements_in()
         process.register(self)
@@ -65,14 +58,20 @@ class Transaction:
         self._turn = threading.Lock()
 
     def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
-        """Run a statement that reads, in the transaction, and return its rows."""
-        self._look_at(query)
+        """Run a statement that reads, in the transaction, and return its rows.
+
+        Raises:
+            TransactionEnded: the server has ended the transaction before.
+        """
         with self._turn:
             return self._session.query(query, params)
 
     def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
-        """Run a statement that writes, in the transaction."""
-        self._look_at(query)
+        """Run a statement that writes, in the transaction.
+
+        Raises:
+            TransactionEnded: the server has ended the transaction before.
+        """
         with self._turn:
             return self._session.execute(query, params)
 
@@ -95,15 +94,19 @@ class Transaction:
         with self._turn:
             self._session.commit()
 
-    def roll_back(self) -> bool:
-        """Roll back; return whether it is certain that nothing was committed.
+    def roll_back(self) -> None:
+        """Roll back.
 
         Where the ROLLBACK fails the connection is dropped, and without a COMMIT the server rolls back by
         itself.
         """
         with self._turn, suppress(Exception):  # the exception of the block matters more
             self._session.rollback()
-        return not self._may_have_committed
+
+    @property
+    def committed(self) -> bool | None:
+        """Whether what was done in it is committed; None if that is unknown."""
+        return self._session.committed
 
     def run_drops(self, *, committed: bool | None) -> int:
         """Run the drops that have not happened yet.
@@ -126,11 +129,6 @@ class Transaction:
             ) from failure
         return dropped
 
-    def _look_at(self, query: str) -> None:
-        """Note a statement that may commit by itself."""
-        if sql.statement(query).verb not in _PLAIN_VERBS:
-            self._may_have_committed = True
-
     def _drop(self, wanted: _Drop) -> int:
         if self._drops is None:
             return 0
@@ -145,16 +143,13 @@ def transaction(database: Database, drops: Drops | None, prefix: str) -> Iterato
         tx = Transaction(database, session, drops, prefix)
         try:
             yield tx
-        except BaseException:
             tx.is_over = True
-            if not tx.roll_back():
-                tx.run_drops(committed=None)
-            raise
-        tx.is_over = True
-        try:
             tx.commit()
         except BaseException:
-            tx.run_drops(committed=None)
+            tx.is_over = True
+            tx.roll_back()
+            if tx.committed is not False:
+                tx.run_drops(committed=tx.committed)
             raise
     tx.run_drops(committed=True)
 

@@ -1,43 +1,38 @@
-"""One connection to MySQL: PyMySQL's, with bounded connecting and a fast way to read rows."""
+"""One connection to MySQL: bounded connecting, a session that can start over, and rest between its users."""
 
 from __future__ import annotations
 
 import os
 import select
-import struct
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pymysql.connections import Connection as PyMySQLConnection
-from pymysql.constants import COMMAND, CR, SERVER_STATUS
+from pymysql.constants import COMMAND, CR
 
 from .failures import err
-from .wire import ErrorPacket, GarbledReply, Packets, Reply, read_reply
+from .state import LOOK
+from .talk import Talk
 
 if TYPE_CHECKING:
-    import socket
     import ssl
-    from collections.abc import Iterator, Mapping
-    from io import BufferedReader
+    from collections.abc import Mapping, Sequence
 
     from mysql_redis_cache.runtime import SharedContext
-    from mysql_redis_cache.values import Dates
 
-__all__ = ["Connection", "LostUnanswered", "Overdue"]
+    from .effects import Effects
+    from .talk import Command
+    from .wire import Reply
 
-_PIECE = 1 << 17
+__all__ = ["Connection"]
 
-
-class LostUnanswered(err.OperationalError):
-    """The connection was lost before anything of the reply came."""
-
-
-class Overdue(Exception):
-    """A statement's time was over before its reply was read; the connection is of no more use."""
+_RESET_CONNECTION = 0x1F
+_START_OVER_TIMEOUT = 2.0
+_SET_UP = "SET NAMES utf8mb4{collation}, autocommit = 1{sql_mode}{tracking}"
+_TRACKING = ", session_track_schema = 1, session_track_state_change = 1"
 
 
-class Connection(PyMySQLConnection):
+class Connection(Talk):
     """A PyMySQL connection: cursors behave as there; the rest is for this package.
 
     Args:
@@ -46,22 +41,20 @@ class Connection(PyMySQLConnection):
 
     Attributes:
         idle_since: when it was last used, on the monotonic clock.
+
+    Raises:
+        ValueError: ``init_command`` leaves a session in which values would not be safe.
     """
-
-    if TYPE_CHECKING:  # private to PyMySQL, so its stubs do not have them
-        _sock: socket.socket | None
-        _rfile: BufferedReader
-        _result: Any
-        _read_timeout: float
-        _write_timeout: float
-        _current_timeout: float
-
-        def _force_close(self) -> None: ...
 
     def __init__(self, tls: SharedContext, arguments: Mapping[str, Any]) -> None:
         self._tls = tls
-        self._pid = os.getpid()
+        self._is_set_up = False
+        self._greets_with_command: bool | None = None
         self.idle_since = time.monotonic()
+        arguments = dict(arguments, autocommit=None)  # part of the set-up, as are these
+        self._init_command = arguments.pop("init_command", None)
+        self._sql_mode = arguments.pop("sql_mode", None)
+        self._schema = arguments.get("database")
         super().__init__(**arguments)
 
     def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
@@ -79,133 +72,133 @@ class Connection(PyMySQLConnection):
 
     def connect(self, sock: Any = None) -> None:
         """Connect; ``connect_timeout`` bounds each wait, for the greeting and the login too."""
+        self._is_set_up = False
         with self._waiting_at_most(self.connect_timeout or self._read_timeout):
             super().connect(sock)
 
-    @contextmanager
-    def _waiting_at_most(self, seconds: float) -> Iterator[None]:
-        read_timeout, write_timeout = self._read_timeout, self._write_timeout
-        self._read_timeout = self._write_timeout = seconds
-        try:
-            yield
-        finally:
-            self._read_timeout, self._write_timeout = read_timeout, write_timeout
+    # The session's beginning
 
-    def ask(self, statement: str, dates: Dates = "iso", limit: float | None = None) -> Reply:
-        """Send a statement and read the whole reply.
+    def set_character_set(self, charset: str, collation: str | None = None) -> None:
+        """Send SET NAMES; while connecting, all that a session of ours begins with."""
+        if self._is_set_up:
+            super().set_character_set(charset, collation)
+            return
+        outcomes = self._exchange(self._beginning())
+        if isinstance(outcomes[0], err.Error) and self.state.tracks:
+            self.state.tracks = False  # it said so in the handshake, and does not know how to
+            outcomes = self._exchange(self._beginning())
+        self._begin(outcomes)
+        self._is_set_up = True
+
+    def _beginning(self) -> list[Command]:
+        """The commands that make a session what it is to be."""
+        set_up = _SET_UP.format(
+            collation=f" COLLATE {self.collation}" if self.collation else "",
+            sql_mode="" if self._sql_mode is None else f", sql_mode = '{self._sql_mode}'",
+            tracking=_TRACKING if self.state.tracks else "",
+        )
+        init_command = [] if self._init_command is None else [self._init_command, LOOK]
+        return [(COMMAND.COM_QUERY, statement) for statement in (set_up, *init_command)]
+
+    def _begin(self, outcomes: Sequence[Reply | err.Error]) -> None:
+        """Take the answers to ``_beginning``."""
+        replies = [_successful(outcome) for outcome in outcomes]
+        self.state.begin(replies[0].status)
+        if self._init_command is not None:
+            self.state.seen(replies[-1].result_sets[0][0])
+        if self.state.narrow:
+            raise ValueError(
+                f"mysql_config init_command leaves the session with {self.state.narrow}: values are escaped for "
+                "utf8mb4, and only that carries every text"
+            )
+        if not self.state.is_at_rest:
+            raise ValueError("mysql_config init_command leaves a transaction open, or autocommit off")
+
+    def start_over(self) -> bool:
+        """Make the session what it was at its beginning; return whether that is so.
+
+        What a new connection begins with by the server's ``init_connect``, or another role, no reset brings back.
+        """
+        state = self.state
+        if not state.tracks or state.is_beyond_reset or (state.has_moved and not self._schema):
+            return False
+        back = [(COMMAND.COM_INIT_DB, self._schema)] if state.has_moved else []
+        ask = (
+            [(COMMAND.COM_QUERY, "SELECT @@init_connect AS command")]
+            if self._greets_with_command is None
+            else []
+        )
+        try:
+            with self._waiting_at_most(_START_OVER_TIMEOUT):
+                outcomes = self._exchange([(_RESET_CONNECTION, ""), *back, *ask, *self._beginning()])
+            done = list(map(_successful, outcomes))
+            if ask:
+                self._greets_with_command = bool(done[1 + len(back)].result_sets[0][0]["command"])
+            if not self._greets_with_command:
+                self._begin(outcomes[1 + len(back) + len(ask) :])
+        except (err.Error, ValueError):
+            return False
+        return not self._greets_with_command
+
+    # Statements
+
+    def make_ready(self, effects: Effects, *, for_quotes: bool) -> None:
+        """Have ``state`` tell how a statement with these *effects* must be written.
 
         Args:
-            statement: the SQL, complete.
-            dates: ``"iso"`` or ``"npm"``, see ``codec.encode``.
-            limit: how many seconds that may take.
-
-        Returns:
-            The reply, rows as dicts.
+            effects: the statement's.
+            for_quotes: whether it takes to know what double quotes hold.
 
         Raises:
-            Overdue: *limit* has passed.
-            LostUnanswered: the connection was lost, with nothing of the reply read.
-            pymysql.err.Error: the server's error, or the connection was lost; then it is closed.
+            ValueError: no value is safe in this session.
+            pymysql.err.Error: the server's error, or the connection was lost.
         """
-        try:
-            if limit is None:
-                return self._read_reply(self._send(statement), dates)
-            return self._read_reply(self._send_within(limit, statement), dates)
-        except ErrorPacket as packet:
-            if packet.is_notice:
-                raise self._lost(LostUnanswered, "the server closed the connection") from None
-            raise _server_error(packet.payload) from None
-        except Overdue:
-            raise  # who asked for the limit ends the connection
-        except GarbledReply as error:
-            raise self._lost(err.OperationalError, str(error), CR.CR_MALFORMED_PACKET) from error
-        except err.Error:
-            raise
-        except BaseException:
-            self._force_close()  # the rest of the reply may still be on its way
-            raise
+        state = self.state
+        if effects.asks_back and state.is_used and state.is_lent_afresh:
+            self.start_over()  # what ran before was somebody else's
+        if state.is_unsure or (for_quotes and state.sql_mode is None):
+            self.look()
+        if state.narrow:
+            raise ValueError(
+                f"a statement has set {state.narrow} in this session: values are escaped for utf8mb4, and only that "
+                "carries every text"
+            )
 
-    def _send(self, statement: str) -> Packets:
-        try:
-            self._execute_command(COMMAND.COM_QUERY, statement)
-        except err.OperationalError as error:
-            if isinstance(error.__context__, TimeoutError):
-                raise
-            raise LostUnanswered(*error.args) from error
-        if self._sock is not None:
-            self._sock.settimeout(self._read_timeout)
-            self._current_timeout = self._read_timeout  # so PyMySQL knows, from 1.2.1 on
-        return Packets(self._rfile.read, self._rfile.read1)
+    def look(self) -> None:
+        """Ask the server what the session is."""
+        self.state.seen(self.ask(LOOK).result_sets[0][0])
 
-    def _send_within(self, limit: float, statement: str) -> Packets:
-        until = time.monotonic() + limit
-        try:
-            with self._waiting_at_most(limit):
-                self._send(statement)
-        except err.OperationalError as error:
-            if isinstance(error.__context__, TimeoutError):
-                raise Overdue from error
-            raise
-
-        def read(size: int) -> bytes:
-            """Read what has come, up to *size* bytes; what comes later than *until* is not looked at."""
-            left = until - time.monotonic()
-            if left <= 0 or self._sock is None:
-                raise Overdue
-            self._current_timeout = left
-            self._sock.settimeout(left)
-            try:
-                data = self._rfile.read1(min(size, _PIECE))
-            except TimeoutError:
-                raise Overdue from None
-            if time.monotonic() > until:
-                raise Overdue
-            return data
-
-        return Packets(read, read)
-
-    def _read_reply(self, packets: Packets, dates: Dates) -> Reply:
-        try:
-            reply = read_reply(packets, dates)
-        except TimeoutError as error:
-            text = f"no reply within read_timeout={self._read_timeout:g} s"
-            raise self._lost(err.OperationalError, text) from error
-        except (EOFError, OSError) as error:
-            kind = err.OperationalError if packets.has_begun else LostUnanswered
-            raise self._lost(kind, f"Lost connection to MySQL server during query ({error})") from error
-        except (IndexError, KeyError, struct.error) as error:
-            raise self._lost(err.OperationalError, "malformed packet", CR.CR_MALFORMED_PACKET) from error
-        self.server_status = reply.status
-        return reply
-
-    def _lost(
-        self, kind: type[err.OperationalError], text: str, errno: int = CR.CR_SERVER_LOST
-    ) -> err.OperationalError:
-        self._force_close()
-        return kind(errno, text)
-
-    def _execute_command(self, command: int, sql: str | bytes) -> None:
-        if os.getpid() != self._pid:
-            self._force_close()  # it is the parent's: closed here without a word, it goes on working there
-        super()._execute_command(command, sql)  # type: ignore[misc]  # not in the stubs
+    # Between its users
 
     @property
     def is_silent(self) -> bool:
         """Whether nothing came since the last reply: neither the server's farewell nor a late answer."""
         if self._sock is None:
             return False
+        if not hasattr(select, "poll"):  # on Windows, and where eventlet has taken it away
+            return not select.select([self._sock], [], [], 0)[0]
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
         return not poll.poll(0)
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether it is fit for the next user: open, all replies read, no transaction, autocommit on."""
-        flags = self.server_status & (
-            SERVER_STATUS.SERVER_STATUS_IN_TRANS | SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
-        )
+        """Whether it is open, all replies are read, no transaction is open and autocommit is on."""
         unread = self._result is not None and (self._result.has_next or self._result.unbuffered_active)
-        return self.open and not unread and flags == SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
+        return self.open and not unread and self.state.is_at_rest
+
+    def begins_use(self) -> bool:
+        """Be lent; return whether that can be: after an error of the server the session may be another."""
+        self.state.is_lent_afresh = True
+        if not self.state.is_unsure:
+            return True
+        return (
+            self.start_over() if self.state.tracks else self.answers(_START_OVER_TIMEOUT) and self.is_at_rest
+        )
+
+    def ends_use(self) -> bool:
+        """Come back; return whether anybody else may have it: at rest, and its session as at the beginning."""
+        return self.is_at_rest and (not self.state.is_changed or self.start_over())
 
     def answers(self, seconds: float) -> bool:
         """Whether the server answers a ping within *seconds*."""
@@ -238,8 +231,7 @@ class Connection(PyMySQLConnection):
         self._force_close()
 
 
-def _server_error(payload: bytes) -> err.Error:
-    try:
-        err.raise_mysql_exception(payload)
-    except err.Error as error:
-        return error
+def _successful(outcome: Reply | err.Error) -> Reply:
+    if isinstance(outcome, err.Error):
+        raise outcome
+    return outcome

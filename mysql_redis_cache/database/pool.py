@@ -135,7 +135,9 @@ class Pool:
             if not raw(steady).is_silent:
                 raw(steady).drop()
             elif rest < _CHECK_AFTER or raw(steady).answers(_PING_TIMEOUT):
-                return steady
+                if raw(steady).begins_use():
+                    return steady
+                raw(steady).drop()
             else:  # those below it have rested longer; one timeout is enough
                 self._idle.drop_all()
         return self.open()
@@ -245,7 +247,7 @@ class Lease:
         """Whether the next user may have it: of this process, after an answer, and at rest."""
         if self._slots is not self._pool._slots:  # noqa: SLF001 - a fork replaces them
             return False
-        return (error is None or is_answer(error)) and raw(steady).is_at_rest
+        return (error is None or is_answer(error)) and raw(steady).ends_use()
 
     def _end(self) -> None:
         """Drop the connection, if it was not put back, and free the slot."""

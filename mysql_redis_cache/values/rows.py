@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from . import codec
 
-__all__ = ["Column", "Row", "RowBuilder", "lenenc_bytes", "lenenc_int", "parse_column"]
+__all__ = ["Column", "Row", "RowBuilder", "lenenc_bytes", "lenenc_int", "parse_column", "row_builder"]
 
 Row = dict[str, Any]
 
@@ -40,6 +40,7 @@ _BIT = 16
 _VECTOR = 242
 _JSON = 245
 _GEOMETRY = 255
+_IS_JSON = b"\x01\x04json"  # of MariaDB's extended metadata: the format, which is json
 
 
 class Column(NamedTuple):
@@ -52,12 +53,15 @@ class Column(NamedTuple):
     decimals: int
 
 
-def parse_column(packet: bytes) -> Column:
+@lru_cache(maxsize=1024)
+def parse_column(packet: bytes, describes_more: bool = False) -> Column:
     """Read a column definition.
 
     Args:
         packet: the payload of a ``Protocol::ColumnDefinition41``
             (https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html).
+        describes_more: whether MariaDB's extended metadata are in it
+            (https://mariadb.com/kb/en/result-set-packets/), which alone tell a JSON column from text.
 
     Returns:
         The column.
@@ -67,7 +71,12 @@ def parse_column(packet: bytes) -> Column:
     for _ in range(6):  # catalog, schema, table, original table, name, original name
         text, position = lenenc_bytes(packet, position)
         texts.append(text)
+    more = b""
+    if describes_more:
+        more, position = lenenc_bytes(packet, position)
     charset, type_code, flags, decimals = struct.unpack_from("<xH4xBHB", packet, position)
+    if more == _IS_JSON:
+        type_code = _JSON
     return Column(texts[4].decode(), type_code, charset, flags, decimals)
 
 
@@ -112,6 +121,12 @@ class RowBuilder:
         """
         columns = [converted(cells[i :: self.width]) for i, converted in self._converters]
         return self._assemble(zip(*columns, strict=False), *self._names)
+
+
+@lru_cache(maxsize=256)
+def row_builder(columns: tuple[Column, ...], dates: codec.Dates) -> RowBuilder:
+    """Return the builder for these columns, made once for as long as they recur."""
+    return RowBuilder(columns, dates)
 
 
 @lru_cache(maxsize=256)

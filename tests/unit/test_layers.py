@@ -22,7 +22,8 @@ HOUSE = """
     drops/        dropping | sharing sweep | finder* budget
     store/        entries | config | cluster | single sentinel bounds
                   | connections sharing replies scripts topology                             [redis]
-    database/     database | pool | idle | connection | config failures slots wire*          [pymysql dbutils]
+    database/     database | session | pool | idle | connection | talk | driver | state*
+                  | effects* wire* | config endings* failures functions* slots               [pymysql dbutils]
     options*
     observe/      counters
     keys/         naming | folding matching | pairs | jstext                                 [pure]
