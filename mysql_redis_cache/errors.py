@@ -154,8 +154,8 @@ class TransactionEnded(MRCError, RuntimeError):
     """The server ended a transaction before its block did, or a statement left one open.
 
     Attributes:
-        committed: whether what the block had done by then is committed: ``True``, ``False`` (rolled back: the block
-            may be repeated), ``None`` if that is unknown.
+        committed: whether what the block had done by then is committed: ``True``, ``False`` (rolled back: the
+            block may be repeated), ``None`` if that is unknown.
     """
 
     def __init__(self, text: str, committed: bool | None) -> None:

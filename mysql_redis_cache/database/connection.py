@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import select
+import struct
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pymysql.constants import COMMAND, CR
 
 from .failures import err
+from .identity import Identity
 from .state import LOOK
 from .talk import Talk
 
@@ -27,9 +28,27 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 _RESET_CONNECTION = 0x1F
+_WHY_UTF8MB4 = "values are escaped for utf8mb4, and only that carries every text"
 _START_OVER_TIMEOUT = 2.0
 _SET_UP = "SET NAMES utf8mb4{collation}, autocommit = 1{sql_mode}{tracking}"
 _TRACKING = ", session_track_schema = 1, session_track_state_change = 1"
+
+
+_TLS_FILES = {"ssl_ca": "ca", "ssl_cert": "cert", "ssl_key": "key", "ssl_key_password": "password"}
+_TLS_OPTIONS = {*_TLS_FILES, "ssl_verify_cert", "ssl_verify_identity"}
+
+
+# What taking a greeting apart raises that is none.
+_NO_GREETING = (struct.error, LookupError, ValueError, TypeError, AttributeError, AssertionError)
+_PORTS = "MySQL's port is 3306 as a rule, and 33060 is that of its X protocol"
+_PACKAGES = (
+    "pip install mysql-redis-cache[rsa] for caching_sha2_password and sha256_password, or connect by TLS; "
+    "pip install mysql-redis-cache[ed25519] for ed25519"
+)
+
+
+class _UnfitSession(Exception):
+    """The session is not what it must be: values would not be safe in it, or writes not committed."""
 
 
 class Connection(Talk):
@@ -41,6 +60,7 @@ class Connection(Talk):
 
     Attributes:
         idle_since: when it was last used, on the monotonic clock.
+        server: the one at the other end, where it was asked for.
 
     Raises:
         ValueError: ``init_command`` leaves a session in which values would not be safe.
@@ -51,11 +71,13 @@ class Connection(Talk):
         self._is_set_up = False
         self._greets_with_command: bool | None = None
         self.idle_since = time.monotonic()
-        arguments = dict(arguments, autocommit=None)  # part of the set-up, as are these
+        self.server: Identity | None = None
+        arguments = dict(_with_tls(arguments), autocommit=None)  # part of the set-up, as are these
         self._init_command = arguments.pop("init_command", None)
         self._sql_mode = arguments.pop("sql_mode", None)
-        self._schema = arguments.get("database")
+        self._schema: str = arguments.get("database") or ""
         super().__init__(**arguments)
+        self.autocommit_mode = True
 
     def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
         context = self._tls.get()
@@ -71,10 +93,25 @@ class Connection(Talk):
         return context
 
     def connect(self, sock: Any = None) -> None:
-        """Connect; ``connect_timeout`` bounds each wait, for the greeting and the login too."""
+        """Connect; ``connect_timeout`` bounds each wait, for the greeting and the login too.
+
+        Raises:
+            ValueError: ``init_command`` leaves a session in which values would not be safe.
+            pymysql.err.Error: anything else.
+        """
         self._is_set_up = False
-        with self._waiting_at_most(self.connect_timeout or self._read_timeout):
-            super().connect(sock)
+        try:
+            with self._waiting_at_most(self.connect_timeout or self._read_timeout):
+                super().connect(sock)
+        except _UnfitSession as error:
+            raise ValueError(str(error)) from None
+        except RuntimeError as error:
+            if "package is required" not in str(error):
+                raise
+            raise err.OperationalError(CR.CR_AUTH_PLUGIN_CANNOT_LOAD, f"{error}: {_PACKAGES}") from error
+        except _NO_GREETING as error:
+            text = f"what answers there does not speak MySQL's protocol ({error!r}): {_PORTS}"
+            raise err.OperationalError(CR.CR_SERVER_HANDSHAKE_ERR, text) from error
 
     # The session's beginning
 
@@ -107,17 +144,16 @@ class Connection(Talk):
         if self._init_command is not None:
             self.state.seen(replies[-1].result_sets[0][0])
         if self.state.narrow:
-            raise ValueError(
-                f"mysql_config init_command leaves the session with {self.state.narrow}: values are escaped for "
-                "utf8mb4, and only that carries every text"
+            raise _UnfitSession(
+                f"mysql_config init_command leaves the session with {self.state.narrow}: {_WHY_UTF8MB4}"
             )
         if not self.state.is_at_rest:
-            raise ValueError("mysql_config init_command leaves a transaction open, or autocommit off")
+            raise _UnfitSession("mysql_config init_command leaves a transaction open, or autocommit off")
 
     def start_over(self) -> bool:
         """Make the session what it was at its beginning; return whether that is so.
 
-        What a new connection begins with by the server's ``init_connect``, or another role, no reset brings back.
+        What a new connection begins with by the server's ``init_connect``, and a role, no reset brings back.
         """
         state = self.state
         if not state.tracks or state.is_beyond_reset or (state.has_moved and not self._schema):
@@ -136,7 +172,7 @@ class Connection(Talk):
                 self._greets_with_command = bool(done[1 + len(back)].result_sets[0][0]["command"])
             if not self._greets_with_command:
                 self._begin(outcomes[1 + len(back) + len(ask) :])
-        except (err.Error, ValueError):
+        except (err.Error, _UnfitSession):
             return False
         return not self._greets_with_command
 
@@ -159,10 +195,7 @@ class Connection(Talk):
         if state.is_unsure or (for_quotes and state.sql_mode is None):
             self.look()
         if state.narrow:
-            raise ValueError(
-                f"a statement has set {state.narrow} in this session: values are escaped for utf8mb4, and only that "
-                "carries every text"
-            )
+            raise ValueError(f"a statement has set {state.narrow} in this session: {_WHY_UTF8MB4}")
 
     def look(self) -> None:
         """Ask the server what the session is."""
@@ -197,7 +230,7 @@ class Connection(Talk):
         )
 
     def ends_use(self) -> bool:
-        """Come back; return whether anybody else may have it: at rest, and its session as at the beginning."""
+        """Come back; return whether others may have it: at rest, and its session as at the beginning."""
         return self.is_at_rest and (not self.state.is_changed or self.start_over())
 
     def answers(self, seconds: float) -> bool:
@@ -217,18 +250,30 @@ class Connection(Talk):
         with self._waiting_at_most(1.0):
             super().close()
 
-    @property
-    def peer(self) -> object:
-        """The address at the other end; ``None`` if there is none any more."""
-        with suppress(OSError):
-            return self._sock and self._sock.getpeername()
-        return None
+    def identify(self) -> Identity | None:
+        """Return which server this is; None if it does not say."""
+        questions = Identity.questions(self.server_version)
+        named, status = self._exchange([(COMMAND.COM_QUERY, question) for question in questions])
+        if isinstance(named, err.Error) or isinstance(status, err.Error):
+            return None
+        return Identity.of(named.result_sets[0][0], status.result_sets[0][0])
 
     def drop(self) -> None:
         """Close at once, without a word; never waits."""
         if self._result is not None:
             self._result.unbuffered_active = False  # its finalizer would go on reading
         self._force_close()
+
+
+def _with_tls(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Say in PyMySQL's older form what is asked of TLS: in the newer one it takes some of it for nothing."""
+    rest = {name: value for name, value in arguments.items() if name not in _TLS_OPTIONS}
+    if len(rest) == len(arguments):
+        return rest
+    identity = bool(arguments.get("ssl_verify_identity"))
+    tls = {key: arguments[name] for name, key in _TLS_FILES.items() if name in arguments}
+    tls["check_hostname"], tls["verify_mode"] = identity, identity or bool(arguments.get("ssl_verify_cert"))
+    return {**rest, "ssl": tls}
 
 
 def _successful(outcome: Reply | err.Error) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import DatabaseUnavailable, TransactionEnded
@@ -110,26 +111,26 @@ class Database:
         is_write: bool = False,
     ) -> Reply:
         statement, effects = checked(text, params, inside=False)
-        lease, limit = self.pool.connection(), self.pool.query_timeout
+        send = partial(ask, dates=self._dates, effects=effects, limit=self.pool.query_timeout)
+        lease = self.pool.connection()
         with lease as connection:
+            used = connection
             if before_sending is not None:
                 before_sending()
             try:
-                reply = ask(self.pool, connection, statement, params, self._dates, effects, limit)
+                reply = send(self.pool, used, statement, params)
             except DatabaseUnavailable as error:
                 if not _may_repeat(statement, error):
                     raise
-                connection = lease.renew()
-                reply = ask(self.pool, connection, statement, params, self._dates, effects, limit)
-            if is_write and not connection.state.is_at_rest:
-                raise TransactionEnded(
-                    "the statement has left a transaction open, which is rolled back", None
-                )
+                used = lease.renew()
+                reply = send(self.pool, used, statement, params)
+            if is_write and not used.state.is_at_rest:
+                raise TransactionEnded("the statement has left a transaction open, now rolled back", None)
             return reply
 
 
 def _may_repeat(statement: Statement, error: DatabaseUnavailable) -> bool:
-    """Whether it is a read, which does no harm twice, and got no answer or one that speaks of the server only."""
+    """Whether it is a read, which does no harm twice, and got no answer, or one that speaks of the server."""
     if not (is_unanswered(error.__cause__) or is_not_now(error.__cause__)):
         return False
     return statement.is_read and not is_call(statement.text)

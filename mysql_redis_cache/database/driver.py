@@ -1,11 +1,11 @@
-"""PyMySQL's connection, every reply of which is heard: to the connect, to its own statements, to its cursors' too.
+"""PyMySQL's connection, every reply of which is heard: to the connect, its own statements, its cursors'.
 
-PyMySQL itself looks at the status of some OK packets and at none of the ends of result sets, so it may believe for ever
-that a session is in autocommit. Here each of them goes to the ``SessionState``; so do the changes of the session that
-servers tell of where they are asked to in the handshake (``CLIENT_SESSION_TRACK``, and ``CLIENT_DEPRECATE_EOF``, without
-which results would say nothing of it).
+PyMySQL itself looks at the status of some OK packets and at no end of a result set, so it may believe for
+ever that a session is in autocommit. Here each of them goes to the ``SessionState``; so do the changes of
+the session that servers tell of where they are asked to in the handshake (``CLIENT_SESSION_TRACK``, and
+``CLIENT_DEPRECATE_EOF``, without which results would say nothing of it).
 
-Handshake: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html,
+Handshake: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html and
 https://mariadb.com/kb/en/connection/
 """
 
@@ -15,8 +15,9 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from pymysql.connections import Connection as PyMySQLConnection
-from pymysql.connections import FieldDescriptorPacket, MysqlPacket, MySQLResult
+from pymysql.connections import MySQLResult
 from pymysql.constants import CLIENT, COMMAND, CR, SERVER_STATUS
+from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 
 from .effects import HARMLESS, effects_of
 from .endings import parse_ok
@@ -36,10 +37,10 @@ __all__ = ["Driver"]
 _SESSION_TRACK = 1 << 23
 _DEPRECATE_EOF = 1 << 24
 _LONGEST_PAYLOAD = 2**24 - 1
-# MariaDB's own flags: in the greeting that far behind the version, in the answer the last four of its first 32 bytes.
+# MariaDB's own flags: in the greeting they start that far behind the version, in the answer they end there.
 _EXTENDED_METADATA = 1 << 3
 _OWN_FLAGS_GREETED = 1 + 4 + 9 + 2 + 6 + 6
-_OWN_FLAGS_ANSWERED = slice(28, 32)
+_OWN_FLAGS_END = 32
 _PROTOCOL = 10
 _EOF_SIZE = 5
 _END_OF_COLUMNS = b"\xfe\0\0\2\0"
@@ -67,14 +68,13 @@ class Driver(PyMySQLConnection):
         server_version: str
 
         def _force_close(self) -> None: ...
-        def _read_packet(self, packet_type: type = ...) -> Any: ...
         def _write_bytes(self, data: bytes) -> None: ...
 
     def __init__(self, **arguments: Any) -> None:
         self.state = SessionState()
         self.dialect = Dialect()
         self._own_flags = 0
-        self._is_answered: bool | int = False
+        self._is_answered = False
         super().__init__(**arguments)
 
     @property
@@ -89,17 +89,17 @@ class Driver(PyMySQLConnection):
     # The handshake
 
     def _get_server_information(self) -> None:
-        packet = self._read_packet()
+        packet = self._read_packet()  # type: ignore[no-untyped-call]  # not in the stubs
         greeting: bytes = packet.get_all_data()
         if greeting[0] != _PROTOCOL:
             raise ValueError(f"it greets with protocol version {greeting[0]}")
-        self._read_packet = lambda: packet  # type: ignore[method-assign]  # the base takes it apart
+        self.__dict__["_read_packet"] = lambda: packet
         try:
-            super()._get_server_information()  # type: ignore[misc]  # not in the stubs
+            super()._get_server_information()  # type: ignore[misc]  # not in the stubs; it reads the packet again
         finally:
-            del self._read_packet
+            del self.__dict__["_read_packet"]
         self.client_flag |= self.server_capabilities & (_SESSION_TRACK | _DEPRECATE_EOF)
-        self._own_flags = self._is_answered = 0
+        self._own_flags, self._is_answered = 0, False
         if not self.server_capabilities & CLIENT.LONG_PASSWORD:  # it is MariaDB, and speaks of itself
             start = greeting.index(b"\0", 1) + _OWN_FLAGS_GREETED
             self._own_flags = int.from_bytes(greeting[start : start + 4], "little") & _EXTENDED_METADATA
@@ -110,15 +110,13 @@ class Driver(PyMySQLConnection):
     def write_packet(self, payload: bytes) -> None:
         """Send a packet; the answer to the greeting with MariaDB's own flags."""
         if not self._is_answered:
-            self._is_answered = (
-                len(payload) > _OWN_FLAGS_ANSWERED.stop
-            )  # before it may come a request for TLS
+            # Before it may come a request for TLS, which is its beginning.
+            self._is_answered = len(payload) > _OWN_FLAGS_END
             if self._own_flags:
                 flags = int.from_bytes(payload[:4], "little") & ~CLIENT.LONG_PASSWORD
-                own = self._own_flags.to_bytes(4, "little")
-                rest = payload[_OWN_FLAGS_ANSWERED.stop :]
-                payload = flags.to_bytes(4, "little") + payload[4 : _OWN_FLAGS_ANSWERED.start] + own + rest
-        super().write_packet(payload)  # type: ignore[misc]  # not in the stubs
+                start = flags.to_bytes(4, "little") + payload[4 : _OWN_FLAGS_END - 4]
+                payload = start + self._own_flags.to_bytes(4, "little") + payload[_OWN_FLAGS_END:]
+        super().write_packet(payload)
 
     # Commands
 
@@ -137,14 +135,9 @@ class Driver(PyMySQLConnection):
 
     # Replies
 
-    def _hear(self, payload: bytes) -> Ok:
-        ok = parse_ok(payload)
-        self.state.hear(ok.status, ok.changes)
-        return ok
-
     def _read_ok_packet(self) -> Ok:
         try:
-            packet = self._read_packet()
+            packet = self._read_packet()  # type: ignore[no-untyped-call]  # not in the stubs
         except err.MySQLError:
             self.state.hear_error()
             raise
@@ -166,7 +159,7 @@ class Driver(PyMySQLConnection):
             self.state.hear_error()
             raise
         self._result = result
-        return result.affected_rows
+        return result.affected_rows or 0
 
     def show_warnings(self) -> Any:
         """Return the rows of SHOW WARNINGS."""
@@ -175,13 +168,17 @@ class Driver(PyMySQLConnection):
         return self._result.rows
 
 
-class _Result(MySQLResult):  # type: ignore[misc]  # PyMySQL is not typed
+class _Result(MySQLResult):
     """A result whose ends are heard, in the dialect of its connection."""
+
+    if TYPE_CHECKING:
+        connection: Any
+        message: Any
+        has_next: Any
 
     def __init__(self, connection: Driver) -> None:
         super().__init__(connection)
         self._state = connection.state
-        self._dialect = connection.dialect
         self._end_below = _LONGEST_PAYLOAD if connection.dialect.ends_with_ok else 9
 
     def _read_ok_packet(self, packet: Any) -> None:
@@ -214,13 +211,13 @@ class _Result(MySQLResult):  # type: ignore[misc]  # PyMySQL is not typed
         connection = self.connection
         self.connection = _Columns(connection)
         try:
-            super()._get_descriptions()
+            super()._get_descriptions()  # type: ignore[misc]  # not in the stubs
         finally:
             self.connection = connection
 
     def _read_rowdata_packet_unbuffered(self) -> Any:
         try:
-            return super()._read_rowdata_packet_unbuffered()
+            return super()._read_rowdata_packet_unbuffered()  # type: ignore[misc]  # not in the stubs
         except err.MySQLError:
             self._state.hear_error()
             raise
@@ -232,7 +229,7 @@ class _Columns:
     def __init__(self, connection: Driver) -> None:
         self.use_unicode, self.encoding = connection.use_unicode, connection.encoding
         self.decoders = connection.decoders
-        self._read = connection._read_packet  # noqa: SLF001 - it stands for it
+        self._read: Any = connection._read_packet  # noqa: SLF001 - it stands for it
         self._dialect = connection.dialect
 
     def _read_packet(self, packet_type: type | None = None) -> Any:
@@ -241,11 +238,11 @@ class _Columns:
         return MysqlPacket(_END_OF_COLUMNS, "ascii") if self._dialect.ends_with_ok else self._read()
 
 
-class _Column(FieldDescriptorPacket):  # type: ignore[misc]  # PyMySQL is not typed
+class _Column(FieldDescriptorPacket):
     """A column definition without MariaDB's extended metadata, which cursors do not show."""
 
     def _parse_field_descriptor(self, encoding: str) -> None:
-        read = self.read_length_coded_string
+        read: Any = self.read_length_coded_string
         self.catalog, self.db = read(), read()
         self.table_name, self.org_table = read().decode(encoding), read().decode(encoding)
         self.name, self.org_name = read().decode(encoding), read().decode(encoding)

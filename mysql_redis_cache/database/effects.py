@@ -1,8 +1,9 @@
 """What a statement may do to the session it runs in, as far as no reply of the server tells.
 
-The server tells whether a transaction is open, and of settings, user variables, temporary tables and schemas that a
-statement changes. It does not tell of locks, of user variables set by a SELECT, or of what a procedure has committed.
-A statement is harmless only if that is certain; a doubt costs one round trip, a mistake somebody else's rows.
+The server tells whether a transaction is open, and of settings, user variables, temporary tables and
+schemas that a statement changes. It does not tell of locks, of user variables set by a SELECT, or of what a
+procedure has committed. A statement is harmless only if that is certain; a doubt costs one round trip, a
+mistake somebody else's rows.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HARMLESS", "Effects", "effects_of"]
 
-# Longer ones are not taken apart, and beyond the second number not even searched: beside sending them, a round
-# trip is nothing.
+# Longer ones are not taken apart, and beyond the second number not even searched: beside sending them, a
+# round trip is nothing.
 _LONGEST = 20_000
 _LONGEST_SEARCHED = 1_000_000
 _CACHED = 512
@@ -84,7 +85,7 @@ _BEFORE_NAMES = _words("INTO WITH RECURSIVE AS")
 _EVIDENT = re.compile(
     r"[\s(]*+(?:select|insert|replace|update|delete|with|table|values|show|desc|describe|explain|do)\b"
 )
-# What is searched for by ``in`` first: most texts hold none of it, and a regular expression takes ten times as long.
+# Searched for by ``in``: most texts hold none of it, and a regular expression takes ten times as long.
 _HIDING = ("/*", "--", "#", ";", "\\", "set_var")
 _HOLDING = ("get_lock", "service_get", "version_tokens", ":=")
 _USER_VARIABLE = re.compile(r"(?<![\w@.])@(?!@)")

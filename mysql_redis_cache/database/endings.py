@@ -1,4 +1,4 @@
-"""The packets that end what a server says: what a statement did, its status flags, and how the session has changed.
+"""The packets that end what a server says: what a statement did, status flags, how the session has changed.
 
 https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_ok_packet.html
 """
@@ -24,7 +24,7 @@ End = tuple[int, bytes]
 
 
 class Ok(NamedTuple):
-    """An OK packet: what a statement without rows did, and in *changes* what in the session is another now."""
+    """An OK packet: what a statement without rows did, and how it has changed the session."""
 
     affected_rows: int
     insert_id: int

@@ -50,7 +50,7 @@ _REFUSALS = frozenset(
         1226,  # this account has used up its resources
     ]
 )
-# Answers that say "not now, and not me": they come from a server that is up and serves nobody, or from what stands before it.
+# Answers that say "not now, and not me", of a server that is up and serves nobody, or of a proxy before it.
 _NOT_NOW = frozenset(
     [
         1037,  # out of memory
@@ -118,7 +118,7 @@ def is_answer(error: BaseException) -> bool:
 
 
 def is_not_now(error: BaseException | None) -> bool:
-    """Whether *error* is an answer that says nothing about the statement: elsewhere or later it may succeed."""
+    """Whether *error* is an answer that says nothing of the statement: elsewhere it may succeed."""
     errno = error and errno_of(error)
     # By the same number MySQL itself answers what is wrong with an XPath.
     return errno in _NOT_NOW and not (errno == _UNSPECIFIC and "xpath" in str(error).lower())
@@ -132,13 +132,12 @@ def is_unavailable(error: err.Error) -> bool:
     return errno in _LOST or errno in _FAREWELLS or errno in _REFUSALS or is_not_now(error)
 
 
-def mark_unanswered(error: err.OperationalError) -> err.OperationalError:
-    """Note that a connection was lost before anything of the reply came; return *error*.
+def mark_unanswered(error: BaseException) -> None:
+    """Note that a connection was lost before anything of the reply came.
 
     An attribute, so that what tracebacks show is PyMySQL's own class.
     """
     error.__dict__["is_unanswered"] = True
-    return error
 
 
 def is_unanswered(error: BaseException | None) -> bool:

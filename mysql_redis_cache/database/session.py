@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from mysql_redis_cache import sql
@@ -44,8 +45,9 @@ class WriteResult(NamedTuple):
 class Session:
     """One connection for several statements. Made by ``Database.session``; not to be shared between threads.
 
-    A transaction that is neither committed nor rolled back at the end of the block is rolled back. One that the server
-    ends (a deadlock, a statement that commits by itself, a lost connection) is over: it takes no more statements.
+    A transaction that is neither committed nor rolled back at the end of the block is rolled back. One that
+    the server ends (a deadlock, a statement that commits by itself, a lost connection) is over: it takes no
+    more statements.
 
     Attributes:
         committed: whether what was done in the transaction is committed; None if that is unknown.
@@ -117,12 +119,13 @@ class Session:
         return self._connection
 
     def _say(self, text: str) -> None:
-        ask(self._pool, self._in_use, sql.statement(text), None, self._dates, effects_of(text), None)
+        statement, effects = sql.statement(text), effects_of(text)
+        ask(self._pool, self._in_use, statement, None, dates=self._dates, effects=effects, limit=None)
 
     def _check_open(self) -> None:
         if self._ending is not None:
             ending, cause = self._ending
-            raise type(ending)(*ending.__reduce__()[1]) from cause
+            raise copy.copy(ending) from cause
 
     def _ask(self, text: str, params: Sequence[object] | None) -> Reply:
         connection = self._in_use
@@ -133,7 +136,13 @@ class Session:
             self._say(f"SAVEPOINT {_MARK}")
         try:
             reply = ask(
-                self._pool, connection, statement, params, self._dates, effects, self._pool.query_timeout
+                self._pool,
+                connection,
+                statement,
+                params,
+                dates=self._dates,
+                effects=effects,
+                limit=self._pool.query_timeout,
             )
         except BaseException as error:
             self._look_after(error, effects, is_marked=is_marked)
@@ -213,6 +222,7 @@ def ask(
     connection: Connection,
     statement: Statement,
     params: Sequence[object] | None,
+    *,
     dates: Dates,
     effects: Effects,
     limit: float | None,

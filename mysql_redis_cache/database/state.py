@@ -1,8 +1,9 @@
-"""What the server has said of one session: its status with every reply, and that something in it has changed.
+"""What the server has said of one session: its status with every reply, and that it has changed.
 
-https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_ok_packet.html, with ``CLIENT_SESSION_TRACK``;
-https://mariadb.com/kb/en/ok_packet/. What no reply tells of (``GET_LOCK``, ``LOCK TABLES``, user variables set by a
-SELECT) is known by the statement, see ``effects``; what cannot be known is taken for changed.
+https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_ok_packet.html, with
+``CLIENT_SESSION_TRACK``; https://mariadb.com/kb/en/ok_packet/. What no reply tells of (``GET_LOCK``, ``LOCK
+TABLES``, user variables set by a SELECT) is known by the statement, see ``effects``; what cannot be known
+is taken for changed.
 """
 
 from __future__ import annotations

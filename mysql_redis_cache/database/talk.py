@@ -63,8 +63,8 @@ class Talk(Driver):
 
         Raises:
             Overdue: *limit* has passed.
-            pymysql.err.Error: the server's error, or the connection was lost; then it is closed, and the error's
-                ``is_unanswered`` says whether nothing of the reply had come.
+            pymysql.err.Error: the server's error, or the connection was lost; then it is closed, and the
+                error marked if nothing of the reply had come.
         """
         data = statement.encode()
         if len(data) >= _SURELY_TAKEN:
@@ -83,13 +83,14 @@ class Talk(Driver):
             raise failure from error
 
     def _check_size(self, size: int) -> None:
-        if self._largest_statement is None:
+        most = self._largest_statement
+        if most is None:
             ((row,),) = self.ask("SELECT @@max_allowed_packet AS most").result_sets
-            self._largest_statement = row["most"] - _OVERHEAD
-        if size > self._largest_statement:
+            most = self._largest_statement = row["most"] - _OVERHEAD
+        if size > most:
             raise err.OperationalError(
                 _TOO_LARGE,
-                f"the statement has {size:,} bytes and the server takes {self._largest_statement:,} at most "
+                f"the statement has {size:,} bytes and the server takes {most:,} at most "
                 "(max_allowed_packet); nothing was sent",
             )
 
@@ -149,26 +150,28 @@ class Talk(Driver):
                 return _server_error(error.payload)
             case err.Error() | Overdue():  # who asked for a limit ends the connection
                 return error
-            case ErrorPacket():
-                return mark_unanswered(self._lost("the server closed the connection"))
-            case FileAsked():
-                self._force_close()
-                return err.NotSupportedError(_LOCAL_FILE)
-            case GarbledReply():
-                return self._lost(str(error), CR.CR_MALFORMED_PACKET)
-            case IndexError() | KeyError() | struct.error():
-                return self._lost("malformed packet", CR.CR_MALFORMED_PACKET)
-            case TimeoutError():
-                return self._lost(f"no reply within read_timeout={self._read_timeout:g} s")
-            case EOFError() | OSError():
-                lost = self._lost(f"Lost connection to MySQL server during query ({error})")
-                return lost if packets is not None and packets.has_begun else mark_unanswered(lost)
         self._force_close()  # the rest of the reply may still be on its way
-        return error
+        failure = self._loss(error)
+        nothing_came = packets is None or not packets.has_begun
+        is_cut = isinstance(error, (EOFError, OSError)) and not isinstance(error, TimeoutError)
+        if isinstance(error, ErrorPacket) or (is_cut and nothing_came):
+            mark_unanswered(failure)
+        return failure
 
-    def _lost(self, text: str, errno: int = CR.CR_SERVER_LOST) -> err.OperationalError:
-        self._force_close()
-        return err.OperationalError(errno, text)
+    def _loss(self, error: BaseException) -> BaseException:
+        """Return what to raise for what has ended a connection."""
+        texts: tuple[tuple[type | tuple[type, ...], str], ...] = (
+            (ErrorPacket, "the server closed the connection"),
+            (TimeoutError, f"no reply within read_timeout={self._read_timeout:g} s"),
+            ((EOFError, OSError), f"Lost connection to MySQL server during query ({error})"),
+        )
+        if isinstance(error, FileAsked):
+            return err.NotSupportedError(_LOCAL_FILE)
+        if isinstance(error, (GarbledReply, IndexError, KeyError, struct.error)):
+            text = str(error) if isinstance(error, GarbledReply) else "malformed packet"
+            return err.OperationalError(CR.CR_MALFORMED_PACKET, text)
+        text = next((text for kind, text in texts if isinstance(error, kind)), "")
+        return err.OperationalError(CR.CR_SERVER_LOST, text) if text else error
 
     def _exchange(self, commands: Sequence[Command]) -> list[Reply | err.Error]:
         """Send several commands at once and read the answers, errors of the server among them."""

@@ -23,7 +23,8 @@ HOUSE = """
     store/        entries | config | cluster | single sentinel bounds
                   | connections sharing replies scripts topology                             [redis]
     database/     database | session | pool | idle | connection | talk | driver | state*
-                  | effects* wire* | config endings* failures functions* slots               [pymysql dbutils]
+                  | config effects* wire* | optionfile options endings* failures functions*
+                  | identity* slots                                                          [pymysql dbutils]
     options*
     observe/      counters
     keys/         naming | folding matching | pairs | jstext                                 [pure]
