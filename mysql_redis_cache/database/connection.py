@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pymysql.constants import COMMAND, CR
+from pymysql.converters import escape_string
 
 from .failures import err
 from .identity import Identity
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
     from .talk import Command
     from .wire import Reply
 
-__all__ = ["Connection"]
+__all__ = ["WHY_UTF8MB4", "Connection"]
 
 _RESET_CONNECTION = 0x1F
-_WHY_UTF8MB4 = "values are escaped for utf8mb4, and only that carries every text"
+WHY_UTF8MB4 = "values are escaped for utf8mb4, and only that carries every text"
 _START_OVER_TIMEOUT = 2.0
 _SET_UP = "SET NAMES utf8mb4{collation}, autocommit = 1{sql_mode}{tracking}"
 _TRACKING = ", session_track_schema = 1, session_track_state_change = 1"
@@ -145,7 +146,7 @@ class Connection(Talk):
             self.state.seen(replies[-1].result_sets[0][0])
         if self.state.narrow:
             raise _UnfitSession(
-                f"mysql_config init_command leaves the session with {self.state.narrow}: {_WHY_UTF8MB4}"
+                f"mysql_config init_command leaves the session with {self.state.narrow}: {WHY_UTF8MB4}"
             )
         if not self.state.is_at_rest:
             raise _UnfitSession("mysql_config init_command leaves a transaction open, or autocommit off")
@@ -186,7 +187,6 @@ class Connection(Talk):
             for_quotes: whether it takes to know what double quotes hold.
 
         Raises:
-            ValueError: no value is safe in this session.
             pymysql.err.Error: the server's error, or the connection was lost.
         """
         state = self.state
@@ -194,8 +194,12 @@ class Connection(Talk):
             self.start_over()  # what ran before was somebody else's
         if state.is_unsure or (for_quotes and state.sql_mode is None):
             self.look()
-        if state.narrow:
-            raise ValueError(f"a statement has set {state.narrow} in this session: {_WHY_UTF8MB4}")
+
+    def _escape_string(self, s: str) -> str:
+        """Escape a string for a cursor, as the session reads it, and not as a reply's flags may have said."""
+        if self.state.is_unsure and not self._is_unread:
+            self.look()
+        return s.replace("'", "''") if self.state.no_backslash_escapes else escape_string(s)
 
     def look(self) -> None:
         """Ask the server what the session is."""
@@ -217,8 +221,12 @@ class Connection(Talk):
     @property
     def is_at_rest(self) -> bool:
         """Whether it is open, all replies are read, no transaction is open and autocommit is on."""
-        unread = self._result is not None and (self._result.has_next or self._result.unbuffered_active)
-        return self.open and not unread and self.state.is_at_rest
+        return self.open and not self._is_unread and self.state.is_at_rest
+
+    @property
+    def _is_unread(self) -> bool:
+        """Whether a cursor has left something of a reply."""
+        return self._result is not None and bool(self._result.has_next or self._result.unbuffered_active)
 
     def begins_use(self) -> bool:
         """Be lent; return whether that can be: after an error of the server the session may be another."""

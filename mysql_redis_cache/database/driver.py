@@ -79,7 +79,7 @@ class Driver(PyMySQLConnection):
 
     @property
     def server_status(self) -> int:
-        """The status flags of the session, by which cursors escape strings."""
+        """The status flags of the session."""
         return self.state.status
 
     @server_status.setter

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from mysql_redis_cache import sql
 from mysql_redis_cache.errors import DatabaseUnavailable, QueryTimeout, TransactionEnded
 
+from .connection import WHY_UTF8MB4
 from .effects import effects_of
 from .failures import err, is_answer
 from .talk import Overdue
@@ -119,8 +120,11 @@ class Session:
         return self._connection
 
     def _say(self, text: str) -> None:
-        statement, effects = sql.statement(text), effects_of(text)
-        ask(self._pool, self._in_use, statement, None, dates=self._dates, effects=effects, limit=None)
+        """Run a statement of our own, which has no values."""
+        try:
+            self._in_use.ask(text)
+        except err.Error as error:
+            _raise_translated(self._pool, self._in_use, error)
 
     def _check_open(self) -> None:
         if self._ending is not None:
@@ -238,6 +242,8 @@ def ask(
     try:
         connection.make_ready(effects, for_quotes=statement.needs_sql_mode)
         state = connection.state
+        if state.narrow and (params or statement.verb != "SET"):
+            raise ValueError(f"a statement before has set {state.narrow} in this session: {WHY_UTF8MB4}")
         bound = statement.bind(
             params, no_backslash_escapes=state.no_backslash_escapes, ansi_quotes=state.ansi_quotes
         )
@@ -246,11 +252,16 @@ def ask(
         pool.stop(connection)
         raise QueryTimeout(limit or 0.0) from None
     except err.Error as error:
-        translated = pool.translated(error, len(bound))
-        if translated is error:
-            raise
-        connection.drop()
-        raise translated from error
+        _raise_translated(pool, connection, error, len(bound))
+
+
+def _raise_translated(pool: Pool, connection: Connection, error: err.Error, sent: int = 0) -> NoReturn:
+    """Raise one of PyMySQL's errors, or what it means; an outage ends the connection."""
+    translated = pool.translated(error, sent)
+    if translated is error:
+        raise error
+    connection.drop()
+    raise translated from error
 
 
 def is_call(text: str) -> bool:

@@ -87,8 +87,14 @@ class SessionState:
 
     @property
     def no_backslash_escapes(self) -> bool:
-        """Whether a backslash in a string is an ordinary character."""
-        return bool(self.status & _NO_BACKSLASH_ESCAPES)
+        """Whether a backslash in a string is an ordinary character.
+
+        The flag is right at a session's beginning. It stays as it was set by a routine that sets sql_mode,
+        though the server takes that back at the routine's end, so that afterwards the mode itself counts.
+        """
+        if self.sql_mode is None:
+            return bool(self.status & _NO_BACKSLASH_ESCAPES)
+        return "NO_BACKSLASH_ESCAPES" in self.sql_mode
 
     @property
     def ansi_quotes(self) -> bool:

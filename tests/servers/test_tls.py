@@ -375,7 +375,7 @@ def test_mysql_wants_a_certificate_of_the_client(
     if name == "locked":
         options["ssl_key_password"] = KEY_PASSWORD
     assert opened(mysql_config(mysql_place, papers, **options)).query("SELECT 1 AS n") == ROWS
-    with pytest.raises(pymysql.OperationalError, match="Access denied"):
+    with pytest.raises(DatabaseUnavailable, match="Access denied"):
         opened(mysql_config(mysql_place, papers, user="known")).query("SELECT 1")
 
 
