@@ -40,6 +40,7 @@ _BIT = 16
 _VECTOR = 242
 _JSON = 245
 _GEOMETRY = 255
+_JSON_AS_WRITTEN = 256 + _JSON  # not a server's: MariaDB's JSON, which it describes as text
 _IS_JSON = b"\x01\x04json"  # of MariaDB's extended metadata: the format, which is json
 
 
@@ -76,7 +77,7 @@ def parse_column(packet: bytes, describes_more: bool = False) -> Column:
         more, position = lenenc_bytes(packet, position)
     charset, type_code, flags, decimals = struct.unpack_from("<xH4xBHB", packet, position)
     if more == _IS_JSON:
-        type_code = _JSON
+        type_code = _JSON_AS_WRITTEN
     return Column(texts[4].decode(), type_code, charset, flags, decimals)
 
 
@@ -150,7 +151,10 @@ def _order(columns: Sequence[Column]) -> list[int]:
     A row ``{"type": "Buffer", "data": [1]}`` would read back as bytes. With its keys the other way round, the
     order MySQL gives them inside JSON columns, it is left alone.
     """
-    if [column.name for column in columns] == ["type", "data"] and columns[1].type_code == _JSON:
+    if [column.name for column in columns] == ["type", "data"] and columns[1].type_code in {
+        _JSON,
+        _JSON_AS_WRITTEN,
+    }:
         return [1, 0]
     return list(range(len(columns)))
 
@@ -180,5 +184,6 @@ _OTHERS: dict[int, Callable[[bytes], Any]] = {
     **dict.fromkeys(_FLOATS | {_DECIMAL}, float),
     _VECTOR: convert.vector,
     _JSON: convert.json_value,
+    _JSON_AS_WRITTEN: convert.json_as_written,
     _GEOMETRY: convert.geometry,
 }

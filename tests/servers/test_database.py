@@ -586,7 +586,7 @@ REJECTIONS = {"password": ({"password": "wrong"}, 1045), "database": ({"database
 def test_wrong_credentials_are_no_way_in(
     options: dict[str, str], errno: int, open_database: Callable[..., Database]
 ) -> None:
-    """For who catches ``DatabaseUnavailable`` it is one; the server's answer stands in it, and is its cause."""
+    """Nobody can be served: ``DatabaseUnavailable``, with the server's answer in it and as its cause."""
     database = open_database()
     database._config.arguments.update(options)  # type: ignore[attr-defined]
 

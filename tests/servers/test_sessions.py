@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import pymysql
 import pytest
 from pymysql.cursors import SSCursor
 
-from mysql_redis_cache import DatabaseUnavailable, MRCClient, TransactionEnded
+from mysql_redis_cache import MRCClient, TransactionEnded
 from tests.support.urls import mysql_arguments
 
 if TYPE_CHECKING:
