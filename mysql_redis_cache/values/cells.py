@@ -134,8 +134,8 @@ def json_value(cell: bytes) -> object:
 def json_as_written(cell: bytes) -> object:
     """Read JSON whose keys are in the order in which they were written, as MariaDB keeps it.
 
-    An object that looks like a Buffer would read back as bytes. MySQL sorts the keys so that it does not; here
-    its two are turned round.
+    An object that looks like a Buffer would read back as bytes. MySQL sorts the keys so that it does not;
+    here its two are turned round.
     """
     try:
         return _data_first(orjson.loads(cell)) if _LIKE_A_BUFFER in cell else codec.decode(cell)
