@@ -11,7 +11,6 @@ https://mariadb.com/kb/en/connection/
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Any
 
 from pymysql.connections import Connection as PyMySQLConnection
@@ -20,7 +19,7 @@ from pymysql.constants import CLIENT, COMMAND, CR, SERVER_STATUS
 from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 
 from .effects import HARMLESS, effects_of
-from .endings import parse_ok
+from .endings import PLAIN_END, parse_ok
 from .failures import err
 from .state import SessionState
 from .wire import Dialect
@@ -42,7 +41,6 @@ _EXTENDED_METADATA = 1 << 3
 _OWN_FLAGS_GREETED = 1 + 4 + 9 + 2 + 6 + 6
 _OWN_FLAGS_END = 32
 _PROTOCOL = 10
-_EOF_SIZE = 5
 _END_OF_COLUMNS = b"\xfe\0\0\2\0"
 
 
@@ -123,7 +121,8 @@ class Driver(PyMySQLConnection):
     def _execute_command(self, command: int, sql: str | bytes) -> None:
         effects = HARMLESS
         if command == COMMAND.COM_QUERY:
-            effects = effects_of(sql if isinstance(sql, str) else sql.decode("utf-8", "surrogateescape"))
+            text = sql if isinstance(sql, str) else sql.decode("utf-8", "surrogateescape")
+            effects = effects_of(text, has_values=True)
         elif command == COMMAND.COM_INIT_DB:
             self.state.move()
         self._run(effects, command, sql)
@@ -189,9 +188,11 @@ class _Result(MySQLResult):
         payload: bytes = packet.get_all_data()
         if payload[0] != 0xFE or len(payload) >= self._end_below:
             return False
-        if len(payload) == _EOF_SIZE:
-            self.warning_count, status = struct.unpack_from("<HH", payload, 1)
-            self._take(status, b"")
+        if len(payload) <= PLAIN_END:  # by far the most
+            self.warning_count = int.from_bytes(
+                payload[1:3] if len(payload) < PLAIN_END else payload[5:7], "little"
+            )
+            self._take(payload[3] | payload[4] << 8, b"")
         else:
             self._hear(packet)
         return True

@@ -85,13 +85,9 @@ _BEFORE_NAMES = _words("INTO WITH RECURSIVE AS")
 _EVIDENT = re.compile(
     r"[\s(]*+(?:select|insert|replace|update|delete|with|table|values|show|desc|describe|explain|do)\b"
 )
-# Searched for by ``in``: most texts hold none of it, and a regular expression takes ten times as long.
-_HIDING = ("/*", "--", "#", ";", "\\", "set_var")
-_HOLDING = ("get_lock", "service_get", "version_tokens", ":=")
 _USER_VARIABLE = re.compile(r"(?<![\w@.])@(?!@)")
 _SIGNS = re.compile(r"[^\w$.`\"]+")
 _ROLE = re.compile(r"\brole\b|\bauthorization\b")
-_ASKING = ("last", "found_rows", "row_count", "previous", "diagnostics", "show", "@@")
 _ASKS_BACK = re.compile(
     r"last_insert_id\s*\(\s*\)|found_rows|row_count|lastval|\bprevious\s+value\b|\bdiagnostics\b"
     r"|\bshow\b.*\b(?:warnings|errors|profiles?)\b"
@@ -106,9 +102,14 @@ _LOCAL_FILE = (
 )
 
 
-def effects_of(text: str) -> Effects:
-    """Return what the statement with this *text* may do to its session."""
-    return _effects(text) if len(text) > _LONGEST else _cached_effects(text)
+def effects_of(text: str, *, has_values: bool = False) -> Effects:
+    """Return what a statement may do to its session.
+
+    Args:
+        text: the statement.
+        has_values: whether values were put into it, so that it will not recur, and is nothing to keep.
+    """
+    return _effects(text) if has_values or len(text) > _LONGEST else _cached_effects(text)
 
 
 def _effects(text: str) -> Effects:
@@ -124,21 +125,30 @@ def _effects(text: str) -> Effects:
 _cached_effects = lru_cache(maxsize=_CACHED)(_effects)
 
 
-def _may_hold(lowered: str) -> bool:
+# In these a chain of ``in``: most texts hold none of it, and anything else takes ten times as long.
+
+
+def _may_hold(text: str) -> bool:
     """Whether it may take a lock or set a user variable, which a SELECT does unnoticed."""
-    if any(name in lowered for name in _HOLDING):
+    if "get_lock" in text or "service_get" in text or "version_tokens" in text or ":=" in text:
         return True
-    return "@" in lowered and _USER_VARIABLE.search(lowered) is not None
+    return "@" in text and _USER_VARIABLE.search(text) is not None
 
 
-def _may_hide(lowered: str) -> bool:
+def _may_hide(text: str) -> bool:
     """Whether there may be another statement, or a setting, behind its beginning."""
-    return any(sign in lowered for sign in _HIDING)
+    if "/*" in text or "--" in text or "#" in text:
+        return True
+    return ";" in text or "\\" in text or "set_var" in text
 
 
-def _asks_back(lowered: str) -> bool:
+def _asks_back(text: str) -> bool:
     """Whether its answer depends on what ran in the session before."""
-    return any(word in lowered for word in _ASKING) and _ASKS_BACK.search(lowered) is not None
+    if "last" in text or "found_rows" in text or "row_count" in text or "@@" in text:
+        return _ASKS_BACK.search(text) is not None
+    if "show" in text or "previous" in text or "diagnostics" in text:
+        return _ASKS_BACK.search(text) is not None
+    return False
 
 
 def _may_call(lowered: str) -> bool:

@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 from mysql_redis_cache.values.rows import lenenc_bytes, lenenc_int
 
-__all__ = ["MORE_RESULTS", "End", "Ok", "parse_end", "parse_ok"]
+__all__ = ["MORE_RESULTS", "PLAIN_END", "End", "Ok", "parse_end", "parse_ok"]
 
 MORE_RESULTS = 8
 """The flag that says that another result set follows."""
 
 _STATE_CHANGED = 1 << 14
-_PLAIN_END = 7
+PLAIN_END = 7
+"""The size up to which the end of a result set has its status at the same place in both forms."""
 
 End = tuple[int, bytes]
 """Status flags, and changes of the session."""
@@ -65,7 +66,7 @@ def parse_ok(payload: bytes) -> Ok:
 
 def parse_end(payload: bytes) -> End:
     """Read the end of a result set: an EOF packet, or an OK packet with another first byte."""
-    if len(payload) <= _PLAIN_END:  # either way the status stands there
+    if len(payload) <= PLAIN_END:  # either way the status stands there
         return payload[3] | payload[4] << 8, b""
     ok = parse_ok(payload)
     return ok.status, ok.changes
