@@ -31,8 +31,7 @@ __all__ = ["WHY_UTF8MB4", "Connection"]
 _RESET_CONNECTION = 0x1F
 WHY_UTF8MB4 = "values are escaped for utf8mb4, and only that carries every text"
 _START_OVER_TIMEOUT = 2.0
-_SET_UP = "SET NAMES utf8mb4{collation}, autocommit = 1{sql_mode}{tracking}"
-_TRACKING = ", session_track_schema = 1, session_track_state_change = 1"
+_TRACKING = ("session_track_schema = 1", "session_track_state_change = 1")
 
 
 _TLS_FILES = {"ssl_ca": "ca", "ssl_cert": "cert", "ssl_key": "key", "ssl_key_password": "password"}
@@ -70,7 +69,7 @@ class Connection(Talk):
     def __init__(self, tls: SharedContext, arguments: Mapping[str, Any]) -> None:
         self._tls = tls
         self._is_set_up = False
-        self._greets_with_command: bool | None = None
+        self._is_greeted = False  # by the server, with a command of its own
         self.idle_since = time.monotonic()
         self.server: Identity | None = None
         arguments = dict(_with_tls(arguments), autocommit=None)  # part of the set-up, as are these
@@ -121,7 +120,7 @@ class Connection(Talk):
         if self._is_set_up:
             super().set_character_set(charset, collation)
             return
-        outcomes = self._exchange(self._beginning())
+        outcomes = self._exchange([*self._beginning(), *self._questions()])
         if isinstance(outcomes[0], err.Error) and self.state.tracks:
             self.state.tracks = False  # it said so in the handshake, and does not know how to
             outcomes = self._exchange(self._beginning())
@@ -130,25 +129,35 @@ class Connection(Talk):
 
     def _beginning(self) -> list[Command]:
         """The commands that make a session what it is to be."""
-        set_up = _SET_UP.format(
-            collation=f" COLLATE {self.collation}" if self.collation else "",
-            sql_mode="" if self._sql_mode is None else f", sql_mode = '{self._sql_mode}'",
-            tracking=_TRACKING if self.state.tracks else "",
-        )
-        init_command = [] if self._init_command is None else [self._init_command, LOOK]
-        return [(COMMAND.COM_QUERY, statement) for statement in (set_up, *init_command)]
+        names = f"NAMES utf8mb4 COLLATE {self.collation}" if self.collation else "NAMES utf8mb4"
+        mode = [] if self._sql_mode is None else [f"sql_mode = '{self._sql_mode}'"]
+        if self.state.tracks:
+            settings = [", ".join([names, "autocommit = 1", *mode, *_TRACKING])]
+        else:  # it may be a proxy, and those know the simplest forms best
+            settings = ["autocommit = 1", names, *mode]
+        statements = [f"SET {setting}" for setting in settings]
+        if self._init_command is not None:
+            statements += [self._init_command, LOOK]
+        return [(COMMAND.COM_QUERY, statement) for statement in statements]
+
+    def _questions(self) -> list[Command]:
+        """What must be known for `start_over`."""
+        return [(COMMAND.COM_QUERY, "SELECT @@init_connect AS command")] if self.state.tracks else []
 
     def _begin(self, outcomes: Sequence[Reply | err.Error]) -> None:
-        """Take the answers to ``_beginning``."""
+        """Take the answers to ``_beginning``, and to ``_questions`` if they were asked."""
         replies = [_successful(outcome) for outcome in outcomes]
-        self.state.begin(replies[0].status)
+        state, beginning = self.state, len(self._beginning())
+        state.begin(replies[0].status)
+        for reply in replies[beginning:]:
+            self._is_greeted = bool(reply.result_sets[0][0]["command"])
         if self._init_command is not None:
-            self.state.seen(replies[-1].result_sets[0][0])
-        if self.state.narrow:
+            state.seen(replies[beginning - 1].result_sets[0][0])
+        if state.narrow:
             raise _UnfitSession(
-                f"mysql_config init_command leaves the session with {self.state.narrow}: {WHY_UTF8MB4}"
+                f"mysql_config init_command leaves the session with {state.narrow}: {WHY_UTF8MB4}"
             )
-        if not self.state.is_at_rest:
+        if not state.is_at_rest:
             raise _UnfitSession("mysql_config init_command leaves a transaction open, or autocommit off")
 
     def start_over(self) -> bool:
@@ -157,25 +166,21 @@ class Connection(Talk):
         What a new connection begins with by the server's ``init_connect``, and a role, no reset brings back.
         """
         state = self.state
-        if not state.tracks or state.is_beyond_reset or (state.has_moved and not self._schema):
+        if self._is_greeted or not state.tracks or state.is_beyond_reset:
+            return False
+        if state.has_moved and not self._schema:
             return False
         back = [(COMMAND.COM_INIT_DB, self._schema)] if state.has_moved else []
-        ask = (
-            [(COMMAND.COM_QUERY, "SELECT @@init_connect AS command")]
-            if self._greets_with_command is None
-            else []
-        )
         try:
             with self._waiting_at_most(_START_OVER_TIMEOUT):
-                outcomes = self._exchange([(_RESET_CONNECTION, ""), *back, *ask, *self._beginning()])
-            done = list(map(_successful, outcomes))
-            if ask:
-                self._greets_with_command = bool(done[1 + len(back)].result_sets[0][0]["command"])
-            if not self._greets_with_command:
-                self._begin(outcomes[1 + len(back) + len(ask) :])
+                outcomes = self._exchange([(_RESET_CONNECTION, ""), *back, *self._beginning()])
+            for outcome in outcomes:
+                _successful(outcome)
+            self._begin(outcomes[1 + len(back) :])
         except (err.Error, _UnfitSession):
+            self._force_close()  # between two states
             return False
-        return not self._greets_with_command
+        return True
 
     # Statements
 
@@ -190,10 +195,23 @@ class Connection(Talk):
             pymysql.err.Error: the server's error, or the connection was lost.
         """
         state = self.state
-        if effects.asks_back and state.is_used and state.is_lent_afresh:
-            self.start_over()  # what ran before was somebody else's
+        if effects.asks_back and state.is_used:
+            self._forget_others()
         if state.is_unsure or (for_quotes and state.sql_mode is None):
             self.look()
+
+    def _forget_others(self) -> None:
+        """Have nothing left of the statements that ran for others."""
+        if self.state.is_lent_afresh:
+            self.start_over()
+            self.ask("SELECT LAST_INSERT_ID(0)")  # a reset leaves FOUND_ROWS()
+        elif self.state.has_others_id:
+            self.ask("DO LAST_INSERT_ID(0)")
+        self.state.has_others_id = False
+
+    def _prepare(self, effects: Effects) -> None:
+        if effects.asks_back and self.state.is_used and not self._is_unread:
+            self._forget_others()
 
     def _escape_string(self, s: str) -> str:
         """Escape a string for a cursor, as the session reads it, and not as a reply's flags may have said."""
@@ -230,12 +248,12 @@ class Connection(Talk):
 
     def begins_use(self) -> bool:
         """Be lent; return whether that can be: after an error of the server the session may be another."""
-        self.state.is_lent_afresh = True
+        self.state.lend()
         if not self.state.is_unsure:
             return True
-        return (
-            self.start_over() if self.state.tracks else self.answers(_START_OVER_TIMEOUT) and self.is_at_rest
-        )
+        if self.state.tracks and not self._is_greeted:
+            return self.start_over()
+        return self.answers(_START_OVER_TIMEOUT) and self.is_at_rest  # the flags of its answer are certain
 
     def ends_use(self) -> bool:
         """Come back; return whether others may have it: at rest, and its session as at the beginning."""

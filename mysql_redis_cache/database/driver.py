@@ -123,9 +123,13 @@ class Driver(PyMySQLConnection):
         if command == COMMAND.COM_QUERY:
             text = sql if isinstance(sql, str) else sql.decode("utf-8", "surrogateescape")
             effects = effects_of(text, has_values=True)
+            self._prepare(effects)
         elif command == COMMAND.COM_INIT_DB:
             self.state.move()
         self._run(effects, command, sql)
+
+    def _prepare(self, effects: Effects) -> None:
+        """Make the session ready for a statement of a cursor."""
 
     def _run(self, effects: Effects, command: int, sql: str | bytes) -> None:
         """Send a command of which it is known what it may do."""
@@ -183,6 +187,7 @@ class _Result(MySQLResult):
     def _read_ok_packet(self, packet: Any) -> None:
         ok = self._hear(packet)
         self.affected_rows, self.insert_id, self.message = ok.affected_rows, ok.insert_id, ok.info.encode()
+        self._state.note_id(ok.insert_id)
 
     def _check_packet_is_eof(self, packet: Any) -> bool:
         payload: bytes = packet.get_all_data()

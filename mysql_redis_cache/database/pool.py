@@ -152,10 +152,16 @@ class Pool:
             elif rest < _CHECK_AFTER or raw(steady).answers(_PING_TIMEOUT):
                 if raw(steady).begins_use():
                     return steady
-                raw(steady).drop()
+                self._leave(raw(steady))
             else:  # those below it have rested longer; one timeout is enough
                 self._idle.drop_all()
         return self.open()
+
+    def _leave(self, connection: Connection) -> None:
+        """Drop a connection whose session cannot be had as new; all the idle ones if it did not answer."""
+        if not connection.open:
+            self._idle.drop_all()
+        connection.drop()
 
     def open(self) -> SteadyDBConnection:
         """Open a connection, outside the lock.

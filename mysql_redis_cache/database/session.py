@@ -10,7 +10,7 @@ from mysql_redis_cache.errors import DatabaseUnavailable, QueryTimeout, Transact
 
 from .connection import WHY_UTF8MB4
 from .effects import effects_of
-from .failures import err, is_answer
+from .failures import err, errno_of, is_answer
 from .talk import Overdue
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Session", "WriteResult", "ask", "checked", "is_call", "rows_of", "write_result_of"]
 
 _MARK = "mrc_same_transaction"
-_NO_SAVEPOINT = 1305
+# Answers to COMMIT that are certain: on another node or member the same rows had been changed.
+_ROLLED_BACK = frozenset([1213, 3101])
 
 
 class WriteResult(NamedTuple):
@@ -104,8 +105,13 @@ class Session:
             DatabaseUnavailable: the connection was lost: it may be committed or not.
         """
         self._check_open()
-        self.committed = None
-        self._say("COMMIT")  # without limit: its outcome must be known
+        before, self.committed = self.committed, None
+        try:
+            self._say("COMMIT")  # without limit: its outcome must be known
+        except err.Error as error:
+            if errno_of(error) in _ROLLED_BACK:
+                self.committed = before
+            raise
         self.committed = True
 
     def rollback(self) -> None:

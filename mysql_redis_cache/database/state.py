@@ -45,11 +45,14 @@ class SessionState:
         is_beyond_reset: something in it is changed that only a new connection sets right.
         is_used: statements have run in it since its beginning.
         is_lent_afresh: none has run in it since it was last lent.
+        has_others_id: ``LAST_INSERT_ID()`` would give one that was made before it was last lent.
     """
 
     __slots__ = (
+        "_has_id",
         "_running",
         "has_moved",
+        "has_others_id",
         "is_beyond_reset",
         "is_changed",
         "is_lent_afresh",
@@ -78,7 +81,19 @@ class SessionState:
         self.narrow = ""
         self.is_changed = self.is_unsure = self.has_moved = self.is_beyond_reset = self.is_used = False
         self.is_lent_afresh = True
+        self._has_id = self.has_others_id = False
         self._running = HARMLESS
+
+    def lend(self) -> None:
+        """Be lent to somebody else."""
+        self.is_lent_afresh = True
+        self.has_others_id = self.has_others_id or self._has_id
+        self._has_id = False
+
+    def note_id(self, insert_id: int) -> None:
+        """Take the AUTO_INCREMENT value of a reply, if there is one."""
+        if insert_id:
+            self._has_id, self.has_others_id = True, False
 
     @property
     def in_transaction(self) -> bool:

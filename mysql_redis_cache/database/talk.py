@@ -73,7 +73,10 @@ class Talk(Driver):
         packets = None
         try:
             packets = self._send(data, effects) if limit is None else self._send_within(limit, data, effects)
-            return read_reply(packets, dates, self.state.hear)
+            reply = read_reply(packets, dates, self.state.hear)
+            if reply.ok is not None:
+                self.state.note_id(reply.ok.insert_id)
+            return reply  # noqa: TRY300 - the hottest way, kept short
         except ErrorPacket as packet:
             raise self._failure(packet, packets) from None
         except BaseException as error:
@@ -102,7 +105,7 @@ class Talk(Driver):
     def _send(self, statement: bytes, effects: Effects) -> Packets:
         try:
             self._run(effects, COMMAND.COM_QUERY, statement)
-        except err.OperationalError as error:
+        except err.Error as error:
             if not isinstance(error.__context__, TimeoutError):
                 mark_unanswered(error)
             raise

@@ -260,27 +260,51 @@ def test_one_transaction_s_isolation_is_not_the_next_ones(
     mysql_admin.rollback()
 
 
+INSERT = "INSERT INTO numbered (v) VALUES (1)"
+
+
+@pytest.mark.parametrize("look", ["SELECT LAST_INSERT_ID() AS v", "SELECT @@identity AS v"])
+def test_the_last_insert_id_is_nobody_elses(client: MRCClient, look: str) -> None:
+    """Whoever asks for it asks for one's own, and has it until the end of the block."""
+    for way in WAYS:
+        way(client, INSERT)
+        assert client.query(look) == [{"v": 0}]
+        way(client, INSERT)
+        with client.transaction() as tx:
+            assert tx.query(look) == [{"v": 0}]
+            made = tx.execute(INSERT).insert_id
+            assert tx.query(look) == [{"v": made}]
+            tx.query("SELECT 1")
+            assert tx.query(look) == [{"v": made}]
+        way(client, INSERT)
+        with client.get_mysql_pool().connection() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            cursor.execute(look)
+            assert cursor.fetchall() == ((0,),)
+            cursor.execute(INSERT)
+            cursor.execute(look)
+            assert cursor.fetchall() == ((cursor.lastrowid or made + 2,),)
+
+
 @pytest.mark.parametrize(
-    ("before", "look", "nothing"),
+    ("before", "look", "others"),
     [
-        pytest.param(
-            "INSERT INTO numbered (v) VALUES (1)", "SELECT LAST_INSERT_ID() AS v", 0, id="insert id"
-        ),
-        pytest.param("INSERT INTO numbered (v) VALUES (1)", "SELECT @@identity AS v", 0, id="identity"),
-        pytest.param("SELECT 1 UNION SELECT 2", "SELECT FOUND_ROWS() AS v", None, id="found rows"),
+        ("SELECT 1 UNION SELECT 2 UNION SELECT 3", "SELECT FOUND_ROWS() AS v", 3),
+        ("INSERT INTO numbered (v) VALUES (1), (2), (3)", "SELECT ROW_COUNT() AS v", 3),
     ],
 )
-def test_what_ran_before_is_nobody_elses(
-    client: MRCClient, before: str, look: str, nothing: int | None
-) -> None:
-    """Whoever asks for the last insert id asks for one's own."""
-    with MRCClient(client.core.database._config.arguments | {"maxsize": 1}) as fresh:
-        as_new = fresh.query(look)
+def test_nor_is_what_ran_before(client: MRCClient, before: str, look: str, others: int) -> None:
+    """How many rows somebody else's statement had."""
+    for way in (by_query, by_cursor):
+        way(client, before)
+        assert client.query(look)[0]["v"] != others
 
-    client.query(before)
 
-    ((row,),) = [client.query(look)]
-    assert row["v"] in (as_new[0]["v"], 1 if nothing is None else nothing)
+def test_nor_are_warnings(client: MRCClient) -> None:
+    """They tell of other people's values."""
+    client.query("SELECT CAST('secret' AS SIGNED) AS v")
+
+    assert client.query("SHOW WARNINGS") == []
 
 
 def test_within_a_lease_the_session_is_one_s_own(client: MRCClient) -> None:
