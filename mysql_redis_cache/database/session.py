@@ -144,64 +144,62 @@ class Session:
         is_marked = self._is_told and effects.is_opaque
         if is_marked:
             self._say(f"SAVEPOINT {_MARK}")
+        before = self.committed
+        if effects.may_commit:
+            self.committed = None  # until it is known, whatever strikes meanwhile
         try:
+            limit = self._pool.query_timeout
             reply = ask(
-                self._pool,
-                connection,
-                statement,
-                params,
-                dates=self._dates,
-                effects=effects,
-                limit=self._pool.query_timeout,
+                self._pool, connection, statement, params, dates=self._dates, effects=effects, limit=limit
             )
         except BaseException as error:
-            self._look_after(error, effects, is_marked=is_marked)
+            self._look_after(error, before, is_marked=is_marked)
             raise
-        self._look_at(effects, is_marked=is_marked)
+        self._look_at(effects, before, is_marked=is_marked)
         return reply
 
-    def _look_at(self, effects: Effects, *, is_marked: bool) -> None:
+    def _look_at(self, effects: Effects, before: bool | None, *, is_marked: bool) -> None:
         """See whether a statement that succeeded has ended the transaction."""
         if not self._is_told:
-            self.committed = None if effects.may_commit else self.committed
-        elif not self._in_use.state.in_transaction:
-            self._end("a statement has ended the transaction", None if effects.is_opaque else True)
-        elif is_marked and not self._finds_mark():
-            self._end("a statement has ended the transaction and begun another", None)
+            return
+        if self._is_open(is_marked=is_marked):
+            self.committed = before
+        elif effects.is_opaque:
+            self._end("a statement has ended the transaction", None)
+        else:
+            self._end("a statement has ended the transaction", True)
 
-    def _look_after(self, error: BaseException, effects: Effects, *, is_marked: bool) -> None:
+    def _look_after(self, error: BaseException, before: bool | None, *, is_marked: bool) -> None:
         """See whether a statement that failed has ended the transaction."""
-        outcome = None if effects.may_commit else self.committed
-        if not self._in_use.open:
-            self._lose(error, outcome)
-            return
-        if not is_answer(error):
-            return  # nothing was sent
         try:
-            self._in_use.look()
-        except err.Error as lost:
-            self._lose(lost, outcome)
-            return
-        if not self._is_told:
-            self.committed = outcome
-        elif not self._in_use.state.in_transaction or (is_marked and not self._finds_mark()):
-            self._end("the server has ended the transaction", outcome, error)
-
-    def _finds_mark(self) -> bool:
-        """Whether the savepoint is still there, and with it the transaction."""
-        try:
-            self._say(f"RELEASE SAVEPOINT {_MARK}")
+            if is_answer(error):
+                self._in_use.look()
         except err.Error:
+            self._in_use.drop()
+        if not self._in_use.open:
+            self._lose(error)
+        elif self._is_told and self._is_open(is_marked=is_marked):
+            self.committed = before
+        elif self._is_told:
+            self._end("the server has ended the transaction", self.committed, error)
+
+    def _is_open(self, *, is_marked: bool) -> bool:
+        """Whether the transaction is still open, and not another one: that has no savepoint of ours."""
+        if not self._in_use.state.in_transaction:
             return False
+        if is_marked:
+            try:
+                self._say(f"RELEASE SAVEPOINT {_MARK}")
+            except (err.Error, DatabaseUnavailable):
+                return False
         return True
 
     def _end(self, text: str, committed: bool | None, cause: BaseException | None = None) -> None:
         self.committed = committed
         self._ending = TransactionEnded(text, committed), cause
 
-    def _lose(self, cause: BaseException, committed: bool | None) -> None:
-        self.committed = committed
-        outcome = "is rolled back" if committed is False else "may be committed or not"
+    def _lose(self, cause: BaseException) -> None:
+        outcome = "is rolled back" if self.committed is False else "may be committed or not"
         text = f"the transaction {outcome}: its connection to MySQL was lost"
         self._ending = DatabaseUnavailable(text), cause
 

@@ -10,6 +10,7 @@ import pymysql
 import pytest
 
 from mysql_redis_cache import DatabaseUnavailable, MRCClient, QueryTimeout, TransactionEnded
+from mysql_redis_cache.database import session
 from tests.support.urls import mysql_arguments
 from tests.support.waiting import wait_until
 
@@ -339,6 +340,35 @@ def test_a_connection_lost_in_the_middle_is_a_rollback(
                     tx.execute(statement)
             cached = client.read_from_cache(READ, [1], ["Id"])
             assert cached == ([{"v": 0}] if is_certain else None)
+
+
+class Struck(BaseException):
+    """What a signal handler raises."""
+
+
+def test_what_strikes_right_after_the_answer_hides_nothing(
+    client: MRCClient, admin: Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal's exception between the reply and whoever looks at it: the transaction is over all the same."""
+    real = session.ask
+
+    def struck(*args: Any, **kwargs: Any) -> Any:
+        reply = real(*args, **kwargs)
+        if "CREATE" in args[2].text:
+            raise Struck
+        return reply
+
+    monkeypatch.setattr(session, "ask", struck)
+    client.query_with_cache(READ, [1], ["Id"])
+    with suppress(TransactionEnded), client.transaction() as tx:
+        tx.drop_outdated_cache(["Id"], [1])
+        tx.execute(SET, [1, 1])
+        with pytest.raises(Struck):
+            tx.execute("CREATE TABLE made (a INT)")
+        tx.execute(SET, [7, 2])
+
+    assert accounts(admin) == {1: 1, 2: 0, 3: 0}
+    assert client.query_with_cache(READ, [1], ["Id"]) == [{"v": 1}]
 
 
 def test_without_a_transaction_flag_the_verbs_decide(
