@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mysql_redis_cache import CacheUnavailable, DatabaseUnavailable, InvalidationFailed
+from mysql_redis_cache import CacheUnavailable, DatabaseUnavailable, InvalidationFailed, TransactionEnded
 from tests.client.drivers import until
 
 if TYPE_CHECKING:
@@ -125,6 +125,25 @@ async def test_after_an_implicit_commit_an_exception_still_drops(
         cursor.execute("DROP TABLE IF EXISTS made_in_tx")
     assert name_in(users) == "Eve"
     assert await name_of(client) == "Eve"
+
+
+@pytest.mark.real
+async def test_after_an_implicit_commit_the_block_is_over(
+    client: Any, users: Connection, redis_client: redis.Redis
+) -> None:
+    """It cannot end well, nothing runs alone behind it, and the drops are performed."""
+    await name_of(client)
+
+    with pytest.raises(TransactionEnded) as caught:
+        await rename_in_transaction(client, "Eve", then=lambda tx: tx.execute(DDL))
+    with users.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS made_in_tx")
+
+    assert caught.value.committed is True
+    assert await name_of(client) == name_in(users) == "Eve"
+    with pytest.raises(ValueError, match=r"the statement is refused: it holds COMMIT"):
+        await rename_in_transaction(client, "Flo", then=lambda tx: tx.execute("COMMIT"))
+    assert name_in(users) == "Eve"
 
 
 @pytest.mark.real

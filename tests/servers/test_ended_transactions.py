@@ -349,7 +349,7 @@ class Struck(BaseException):
 def test_what_strikes_right_after_the_answer_hides_nothing(
     client: MRCClient, admin: Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A signal's exception between the reply and whoever looks at it: the transaction is over all the same."""
+    """A signal between the reply and whoever looks at it: the transaction is over all the same."""
     real = session.ask
 
     def struck(*args: Any, **kwargs: Any) -> Any:
