@@ -19,6 +19,7 @@ from mysql_redis_cache.errors import (
     MRCError,
     PoolTimeout,
     QueryTimeout,
+    TransactionEnded,
 )
 from mysql_redis_cache.server import MRCServer
 
@@ -36,6 +37,7 @@ __all__ = [
     "MRCServer",
     "PoolTimeout",
     "QueryTimeout",
+    "TransactionEnded",
     "WriteResult",
 ]
 

@@ -10,6 +10,7 @@
     ├── DatabaseUnavailable  + ConnectionError  MySQL could not be reached or the connection was lost
     ├── PoolTimeout          + TimeoutError     no connection (or thread) became free in time
     ├── QueryTimeout         + TimeoutError     a statement ran longer than query_timeout
+    ├── TransactionEnded     + RuntimeError     the server ended a transaction before its block ended
     └── LoadFailed                              another caller's load of the same key failed
 
 Bad input raises ``TypeError`` or ``ValueError``; what the server answers to a statement (a syntax error,
@@ -37,6 +38,7 @@ __all__ = [
     "MRCError",
     "PoolTimeout",
     "QueryTimeout",
+    "TransactionEnded",
 ]
 
 _PACKAGE = __name__.partition(".")[0]
@@ -172,6 +174,28 @@ class InvalidationFailed(MRCError):
             InvalidationFailed: they failed again.
         """
         return self._retry()
+
+
+class TransactionEnded(MRCError, RuntimeError):
+    """The server ended a transaction before its block did, or a statement left one open.
+
+    Attributes:
+        committed: whether what the block had done by then is committed: ``True``, ``False`` (rolled back: the
+            block may be repeated), ``None`` if that is unknown.
+    """
+
+    def __init__(self, text: str, committed: bool | None) -> None:
+        outcome = {
+            True: "is committed",
+            False: "is rolled back",
+            None: "is committed or not: look, then decide",
+        }
+        super().__init__(f"{text}; what was done before {outcome[committed]}")
+        self.text = text
+        self.committed = committed
+
+    def __reduce__(self) -> tuple[type[TransactionEnded], tuple[str, bool | None]]:
+        return type(self), (self.text, self.committed)
 
 
 class LoadFailed(MRCError):

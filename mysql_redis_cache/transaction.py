@@ -2,7 +2,7 @@
 
 Dropping before the COMMIT would let another reader cache the old rows again. Not dropping after a COMMIT
 whose reply was lost, or after a statement that committed by itself, would leave the old rows cached. So the
-drops run once, after the end, unless that was certainly a ROLLBACK.
+drops run once, after the end, unless that was certainly a ROLLBACK. What the end was the server says.
 """
 
 from __future__ import annotations
@@ -21,15 +21,9 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.database import Database, Session, WriteResult
     from mysql_redis_cache.drops import Drops
-    from mysql_redis_cache.sql import Statement
     from mysql_redis_cache.values import Row
 
 __all__ = ["Transaction", "transaction"]
-
-# What does not commit by itself: https://dev.mysql.com/doc/refman/9.0/en/implicit-commit.html
-_PLAIN_VERBS = frozenset(
-    {"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH", "SHOW", "DESCRIBE", "EXPLAIN"}
-)
 
 
 class _Drop(NamedTuple):
@@ -46,7 +40,6 @@ class Transaction:
         self._drops = drops
         self._prefix = prefix
         self._wanted: list[_Drop] = []
-        self._may_have_committed = False
         self.is_over = False
         self._let_statements_in()
         process.register(self)
@@ -61,14 +54,22 @@ class Transaction:
         self._turn = threading.Lock()
 
     def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
-        """Run a statement that reads, in the transaction, and return its rows."""
-        self._look_at(query).check_rows()
+        """Run a statement that reads, in the transaction, and return its rows.
+
+        Raises:
+            TransactionEnded: the server has ended the transaction before.
+        """
+        sql.statement(query).check_rows()
         with self._turn:
             return self._session.query(query, params)
 
     def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
-        """Run a statement that writes, in the transaction."""
-        self._look_at(query).check_effect()
+        """Run a statement that writes, in the transaction.
+
+        Raises:
+            TransactionEnded: the server has ended the transaction before.
+        """
+        sql.statement(query).check_effect()
         with self._turn:
             return self._session.execute(query, params)
 
@@ -91,15 +92,19 @@ class Transaction:
         with self._turn:
             self._session.commit()
 
-    def roll_back(self) -> bool:
-        """Roll back; return whether it is certain that nothing was committed.
+    def roll_back(self) -> None:
+        """Roll back.
 
         Where the ROLLBACK fails the connection is dropped, and without a COMMIT the server rolls back by
         itself.
         """
         with self._turn, suppress(Exception):  # the exception of the block matters more
             self._session.rollback()
-        return not self._may_have_committed
+
+    @property
+    def committed(self) -> bool | None:
+        """Whether what was done in it is committed; None if that is unknown."""
+        return self._session.committed
 
     def run_drops(self, *, committed: bool | None) -> int:
         """Run the drops that have not happened yet.
@@ -122,13 +127,6 @@ class Transaction:
             ) from failure
         return dropped
 
-    def _look_at(self, query: str) -> Statement:
-        """Note a statement that may commit by itself."""
-        statement = sql.statement(query)
-        if statement.verb not in _PLAIN_VERBS:
-            self._may_have_committed = True
-        return statement
-
     def _drop(self, wanted: _Drop) -> int:
         if self._drops is None:
             return 0
@@ -143,15 +141,12 @@ def transaction(database: Database, drops: Drops | None, prefix: str) -> Iterato
         tx = Transaction(session, drops, prefix)
         try:
             yield tx
-        except BaseException:
             tx.is_over = True
-            if not tx.roll_back():
-                tx.run_drops(committed=None)
-            raise
-        tx.is_over = True
-        try:
             tx.commit()
         except BaseException:
-            tx.run_drops(committed=None)
+            tx.is_over = True
+            tx.roll_back()
+            if tx.committed is not False:
+                tx.run_drops(committed=tx.committed)
             raise
     tx.run_drops(committed=True)

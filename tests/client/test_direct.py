@@ -37,7 +37,8 @@ async def test_query_is_not_cached(client: Any, users: Connection, redis_client:
 @pytest.mark.real
 async def test_execute_is_committed_when_it_returns(client: Any, users: Connection) -> None:
     """``WriteResult``: rows changed and the AUTO_INCREMENT value."""
-    await client.execute("CREATE TEMPORARY TABLE numbers (id INT AUTO_INCREMENT PRIMARY KEY, n INT)")
+    await client.execute("DROP TABLE IF EXISTS numbers")
+    await client.execute("CREATE TABLE numbers (id INT AUTO_INCREMENT PRIMARY KEY, n INT)")
     result = await client.execute("INSERT INTO numbers (n) VALUES (?), (?)", [7, 8])
 
     assert result == WriteResult(affected_rows=2, insert_id=1)

@@ -26,7 +26,9 @@ HOUSE = """
     drops/        dropping | sharing sweep | finder* budget
     store/        entries | config | cluster | single sentinel bounds
                   | connections sharing replies scripts topology    [redis]
-    database/     database | pool | idle | connection | config failures wire*    [pymysql dbutils]
+    database/     database | session | pool | idle | connection | talk | driver | state*
+                  | config effects* wire* | optionfile options endings* failures functions*
+                  | identity*    [pymysql dbutils]
     options*
     observe/      counters
     keys/         naming | folding matching | pairs | jstext    [pure]

@@ -11,15 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mysql_redis_cache.database.wire import ErrorPacket, GarbledReply, Reply, read_reply
+from mysql_redis_cache.database.wire import Dialect, ErrorPacket, GarbledReply, Reply, read_reply
 from mysql_redis_cache.values import codec
 from mysql_redis_cache.values.rows import Column, RowBuilder
 from tests.support.replies import (
     MORE_RESULTS,
+    NEW,
+    OLD,
     Source,
     end_payload,
     error_payload,
     framed,
+    new_result_set,
     ok_payload,
     result_set,
 )
@@ -297,8 +300,8 @@ def test_rows_may_be_very_wide() -> None:
 COLUMNS = [col(LONGLONG, name="id"), col(VARCHAR, UTF8, name="name"), col(BLOB, name="data")]
 
 
-def read(data: bytes, piece: int = 2**30) -> Reply:
-    return read_reply(Source(data, piece).packets())
+def read(data: bytes, piece: int = 2**30, dialect: Dialect = OLD) -> Reply:
+    return read_reply(Source(data, piece).packets(dialect))
 
 
 cells = st.none() | st.binary(max_size=300)
@@ -342,6 +345,42 @@ def test_a_first_value_of_16_mib_is_not_the_end() -> None:
     data = b"z" * 2**24
 
     assert [[{"v": data}]] == read(framed(result_set([col(BLOB)], [(data,)]))).result_sets
+
+
+@pytest.mark.parametrize("size", [2**24 - 20, 2**24 - 10, 2**24 - 9, 2**24, 2**24 + 5])
+def test_nor_is_it_where_rows_end_with_an_ok_packet(size: int) -> None:
+    """That one is never as long as a packet can be."""
+    rows = [(b"z" * size,), (b"",)]
+
+    data = framed(new_result_set([(col(BLOB), b"")], rows))
+
+    assert [[{"v": b"z" * size}, {"v": b""}]] == read(data, 1 << 20, NEW).result_sets
+
+
+@given(st.lists(st.tuples(cells, cells, cells), max_size=50), sizes)
+def test_the_newer_dialect_is_read_too(rows: list[tuple[bytes | None, ...]], piece: int) -> None:
+    """Columns that are described at more length, and no packet at their end."""
+    columns = [(col(BLOB, name=name), b"\x00\x04uuid") for name in "abc"]
+
+    reply = read(framed(new_result_set(columns, rows)), piece, NEW)
+
+    assert [dict(zip("abc", row, strict=True)) for row in rows] == reply.result_sets[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "value"),
+    [
+        (b"", '{"a": 1}'),
+        (b"\x01\x04json", {"a": 1}),
+        (b"\x00\x04json", '{"a": 1}'),
+        (b"\x00\x05inet4", '{"a": 1}'),
+    ],
+)
+def test_mariadb_s_json_is_known_by_its_format(more: bytes, value: object) -> None:
+    """The type is that of text."""
+    data = framed(new_result_set([(col(BLOB, UTF8), more)], [(b'{"a": 1}',)]))
+
+    assert [[{"v": value}]] == read(data, dialect=NEW).result_sets
 
 
 def test_an_ok_packet_is_all_the_answer_to_a_write() -> None:
