@@ -317,7 +317,7 @@ class Cache:
             return None
         payload, left = found if isinstance(found, Found) else (found, math.inf)
         try:
-            return Entry(codec.decode(payload, between, are_rows=read.is_query), left)
+            return Entry(codec.decode(payload, between, read.is_query), left)
         except ValueError:
             self._note_corrupt(read)
             return None

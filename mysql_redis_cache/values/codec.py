@@ -85,7 +85,7 @@ def encode_rows(rows: object) -> bytes:
         return encode(rows)
 
 
-def decode(payload: bytes, between: Between = None, *, are_rows: bool = False) -> object:
+def decode(payload: bytes, between: Between = None, are_rows: bool = False) -> object:
     """Turn JSON bytes back into a value.
 
     Args:
