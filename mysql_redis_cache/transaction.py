@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.database import Database, Session, WriteResult
     from mysql_redis_cache.drops import Drops
+    from mysql_redis_cache.sql import Params
     from mysql_redis_cache.values import Row
 
 __all__ = ["Transaction", "transaction"]
@@ -53,7 +54,7 @@ class Transaction:
         # A task that is cancelled leaves its statement running in a thread; what follows waits for that.
         self._turn = threading.Lock()
 
-    def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
+    def query(self, query: str, params: Params = None) -> list[Row]:
         """Run a statement that reads, in the transaction, and return its rows.
 
         Raises:
@@ -63,7 +64,7 @@ class Transaction:
         with self._turn:
             return self._session.query(query, params)
 
-    def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
+    def execute(self, query: str, params: Params = None) -> WriteResult:
         """Run a statement that writes, in the transaction.
 
         Raises:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from mysql_redis_cache import sql
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mysql_redis_cache.database import WriteResult
     from mysql_redis_cache.readthrough import Core
+    from mysql_redis_cache.sql import Params
     from mysql_redis_cache.values import Row
 
 __all__ = ["Statements"]
@@ -21,7 +20,7 @@ class Statements:
 
     _core: Core
 
-    def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
+    def query(self, query: str, params: Params = None) -> list[Row]:
         """Run a statement that reads, uncached, and return its rows.
 
         Raises:
@@ -31,7 +30,7 @@ class Statements:
         sql.statement(query).check_rows()
         return self._core.database.query(query, params)
 
-    def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
+    def execute(self, query: str, params: Params = None) -> WriteResult:
         """Run a statement that writes; it is committed when this returns.
 
         Raises:
@@ -41,7 +40,7 @@ class Statements:
         sql.statement(query).check_effect()
         return self._core.database.execute(query, params)
 
-    def query_to_promise(self, query: str, params: Sequence[object] | None = None) -> list[Row] | WriteResult:
+    def query_to_promise(self, query: str, params: Params = None) -> list[Row] | WriteResult:
         """Run any statement, uncached: rows of one that reads, a ``WriteResult`` of one that writes."""
         self._core.check_open()
         return self._core.database.run(query, params)

@@ -13,9 +13,9 @@ from .pool import Pool
 from .session import Session, ask, checked, is_call, rows_of, write_result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from mysql_redis_cache.sql import Statement
+    from mysql_redis_cache.sql import Params, Statement
     from mysql_redis_cache.values import Dates, Row
 
     from .session import WriteResult
@@ -44,7 +44,7 @@ class Database:
     def query(
         self,
         text: str,
-        params: Sequence[object] | None = None,
+        params: Params = None,
         *,
         before_sending: Callable[[], object] | None = None,
     ) -> list[Row]:
@@ -70,7 +70,7 @@ class Database:
         """
         return rows_of(text, self._ask(text, params, before_sending))
 
-    def execute(self, text: str, params: Sequence[object] | None = None) -> WriteResult:
+    def execute(self, text: str, params: Params = None) -> WriteResult:
         """Run a write, once, and commit it.
 
         Args:
@@ -86,7 +86,7 @@ class Database:
         """
         return write_result_of(self._ask(text, params, is_write=True))
 
-    def run(self, text: str, params: Sequence[object] | None = None) -> list[Row] | WriteResult:
+    def run(self, text: str, params: Params = None) -> list[Row] | WriteResult:
         """Run a statement of any kind: as ``query`` if it has rows or is a CALL, else as ``execute``."""
         reply = self._ask(text, params, is_write=True)
         return rows_of(text, reply) if reply.result_sets or is_call(text) else write_result_of(reply)
@@ -105,7 +105,7 @@ class Database:
     def _ask(
         self,
         text: str,
-        params: Sequence[object] | None,
+        params: Params,
         before_sending: Callable[[], object] | None = None,
         *,
         is_write: bool = False,

@@ -14,10 +14,9 @@ from .failures import err, errno_of, is_answer
 from .talk import Overdue
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import TracebackType
 
-    from mysql_redis_cache.sql import Statement
+    from mysql_redis_cache.sql import Params, Statement
     from mysql_redis_cache.values import Dates, Row
 
     from .connection import Connection
@@ -75,7 +74,7 @@ class Session:
         self._connection = None
         self._lease.__exit__(kind, error, traceback)
 
-    def query(self, text: str, params: Sequence[object] | None = None) -> list[Row]:
+    def query(self, text: str, params: Params = None) -> list[Row]:
         """Run a statement and return its rows, as ``Database.query``, but never twice.
 
         Raises:
@@ -83,7 +82,7 @@ class Session:
         """
         return rows_of(text, self._ask(text, params))
 
-    def execute(self, text: str, params: Sequence[object] | None = None) -> WriteResult:
+    def execute(self, text: str, params: Params = None) -> WriteResult:
         """Run a write, as ``Database.execute``; within a transaction it is not committed yet.
 
         Raises:
@@ -137,7 +136,7 @@ class Session:
             ending, cause = self._ending
             raise copy.copy(ending) from cause
 
-    def _ask(self, text: str, params: Sequence[object] | None) -> Reply:
+    def _ask(self, text: str, params: Params) -> Reply:
         connection = self._in_use
         self._check_open()
         statement, effects = checked(text, params, inside=self._is_begun)
@@ -204,7 +203,7 @@ class Session:
         self._ending = DatabaseUnavailable(text), cause
 
 
-def checked(text: str, params: Sequence[object] | None, *, inside: bool) -> tuple[Statement, Effects]:
+def checked(text: str, params: Params, *, inside: bool) -> tuple[Statement, Effects]:
     """Return a statement and what it may do, having checked all that can be before it is sent.
 
     Args:
@@ -229,7 +228,7 @@ def ask(
     pool: Pool,
     connection: Connection,
     statement: Statement,
-    params: Sequence[object] | None,
+    params: Params,
     *,
     dates: Dates,
     effects: Effects,
