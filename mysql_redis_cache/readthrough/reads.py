@@ -10,7 +10,7 @@ from mysql_redis_cache import keys, sql
 from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
 
 from .many import Job, read_many
-from .params import copied, plain, surely_sendable
+from .params import are_plain, copied, plain, surely_sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -203,8 +203,10 @@ def _checked(
         statement.check_count(params)
     else:
         params, names = statement.named(params, names)
+        if statement.is_plain and are_plain(params):
+            return params, names
     own = copied(params)
-    if not (statement.plain_placeholders >= 0 and surely_sendable(own)):
+    if not (statement.is_plain and surely_sendable(own)):
         statement.check(own)
     return own, names
 
@@ -212,10 +214,14 @@ def _checked(
 def _in_order(
     query: str, params: Params, names: Sequence[str] | None
 ) -> tuple[Sequence[object] | None, Sequence[str] | None]:
-    """Return params and names as a key has them: of a mapping, by the names that *query* uses."""
+    """Return params and names as a key has them: of a mapping, by the names that *query* uses.
+
+    A signature uses none, and has those of the mapping in the order of the alphabet.
+    """
     if params is None or isinstance(params, (list, tuple)):
         return params, names
-    return sql.statement(query).named(params, names)
+    statement = sql.statement(query)
+    return sql.alphabetical(params, names) if statement.takes_nothing else statement.named(params, names)
 
 
 def _parts(query: Any, number: int) -> tuple[Any, Any, Any]:
