@@ -1,7 +1,17 @@
 """Names of entries: from a call to its key, and from pairs to the keys that carry them. Pure."""
 
 from .matching import Matcher
-from .naming import check_namespace, lease_name, make_key, slot_safe_lease_name
-from .pairs import pair_texts
+from .naming import check_namespace, lease_name, make_key, query_digest, slot_safe_lease_name
+from .pairs import Tags, pair_texts, tag_pairs
 
-__all__ = ["Matcher", "check_namespace", "lease_name", "make_key", "pair_texts", "slot_safe_lease_name"]
+__all__ = [
+    "Matcher",
+    "Tags",
+    "check_namespace",
+    "lease_name",
+    "make_key",
+    "pair_texts",
+    "query_digest",
+    "slot_safe_lease_name",
+    "tag_pairs",
+]
