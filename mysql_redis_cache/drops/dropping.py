@@ -6,12 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.keys import Matcher, lease_name
+from mysql_redis_cache.keys import Finder, Matcher, lease_name
 from mysql_redis_cache.policy import seconds
 from mysql_redis_cache.runtime import process
-from mysql_redis_cache.store.entries import REGISTRY, UNINDEXED, index_key
+from mysql_redis_cache.store import NotNow
 
 from .budget import Budget
+from .lookup import look_up
 from .sharing import Sweeps
 from .sweep import SCAN_COUNT, Sweep, await_replicas, checked, scan
 
@@ -24,6 +25,7 @@ __all__ = ["DROP_TIMEOUT", "Drops"]
 
 DROP_TIMEOUT = 60.0
 RETRY_PAUSE = 0.1
+COUNTING = "counting entries"
 
 
 class Drops:
@@ -68,66 +70,68 @@ class Drops:
         retry_for: float = 0.0,
     ) -> int:
         """Delete the entries that carry the pairs; as ``MRCServer.drop_outdated_cache``, which see."""
-        matcher = Matcher(names, values, require_all, self._prefix)
         timeout, retry_for = seconds("timeout", timeout), seconds("retry_for", retry_for)
-        perform = self._count if dry_run else self._delete
-        until = time.monotonic() + retry_for
+        budget = Budget(max(timeout, retry_for))
+        look = budget.checking("checking the pairs")
+        matcher = Matcher(names, values, require_all, self._prefix, look)
+        return self.perform([matcher], budget, dry_run=dry_run, retry_for=retry_for)
+
+    def perform(
+        self, matchers: Sequence[Matcher], budget: Budget, *, dry_run: bool = False, retry_for: float = 0.0
+    ) -> int:
+        """Delete, or count, the entries that any of *matchers* is for: one drop, however many there are.
+
+        Args:
+            matchers: what the drop is for, within this namespace.
+            budget: the time that all of it may take.
+            dry_run: count what would be deleted and delete nothing.
+            retry_for: seconds of that time for which to keep trying while Redis cannot be reached.
+
+        Returns:
+            how many entries.
+
+        Raises:
+            CacheUnavailable: Redis could not be reached.
+            DropTimeout: the time is over.
+        """
+        act = self._count if dry_run else self._delete
         while True:
             try:
-                return perform(matcher, Budget(timeout))
-            except CacheUnavailable:
-                if time.monotonic() + RETRY_PAUSE >= until:
+                return act(matchers, budget)
+            except CacheUnavailable as error:
+                # What Redis cannot do for a moment is no outage.
+                patience = budget.seconds if isinstance(error, NotNow) else retry_for
+                if budget.spent() + RETRY_PAUSE >= patience:
                     raise
-                time.sleep(RETRY_PAUSE)
+            time.sleep(RETRY_PAUSE)
 
-    def _count(self, matcher: Matcher, budget: Budget) -> int:
-        found: set[bytes] = set()
-        for part in self._link.parts()[0]:
-            with part.server.pinned() as pinned:
-                for names in scan(pinned, matcher.pattern, budget, "counting", lambda: 0):
-                    found.update(name for name in names if matcher.entry(name))
+    def _count(self, matchers: Sequence[Matcher], budget: Budget) -> int:
+        finder, found = Finder([matchers]), set[bytes]()
+        with budget.bounding():
+            for part in self._link.parts(budget.left)[0]:
+                budget.check(COUNTING)
+                with part.server.pinned(budget.left) as pinned:
+                    for names in scan(pinned, finder.pattern, budget, COUNTING, lambda: 0):
+                        found.update(name for name, _ in finder.entries(names))
         return len(found)
 
-    def _delete(self, matcher: Matcher, budget: Budget) -> int:
-        if self._indexed:
-            listed = self._listed(matcher)
-            if listed is not None:
-                return self._unlink(listed, budget)
-        return self._sweeps.drop(matcher, budget)
+    def _delete(self, matchers: Sequence[Matcher], budget: Budget) -> int:
+        listed = look_up(self._link, matchers, budget) if self._indexed else None
+        return self._sweeps.drop(matchers, budget) if listed is None else self._unlink(listed, budget)
 
-    def _sweep(self, matchers: Sequence[Matcher], budget: Budget, place: int) -> list[int]:
-        return Sweep(self._link, matchers, budget, place, replicas=self._replicas).run()
-
-    def _listed(self, matcher: Matcher) -> list[bytes] | None:
-        """Return the entries that the index names; ``None`` if it may be incomplete."""
-        indexes = [index_key(self._prefix, text) for text in matcher.texts]
-        command = b"ZINTER" if matcher.require_all else b"ZUNION"
-        time_, unindexed_until, memory, members = checked(
-            self._link.calls(
-                [
-                    (b"TIME",),
-                    (b"ZSCORE", REGISTRY, UNINDEXED),
-                    (b"INFO", b"memory"),
-                    (command, len(indexes), *indexes),
-                ]
-            )
-        )
-        if unindexed_until is not None and float(unindexed_until) >= int(time_[0]) * 1000:
-            return None
-        if b"maxmemory_policy:allkeys-" in memory:
-            return None
-        return [name for name in members if matcher.entry(name)]
+    def _sweep(self, drops: Sequence[Sequence[Matcher]], budget: Budget, place: int) -> list[int]:
+        with budget.bounding():
+            return Sweep(self._link, drops, budget, place, replicas=self._replicas).run()
 
     def _unlink(self, listed: Sequence[bytes], budget: Budget) -> int:
-        """Delete entries, each right after its lease: once that is gone nothing can fill it again."""
+        """Delete entries, after their leases: once those are gone nothing can fill them again."""
         dropped = 0
         ((part,), _) = self._link.parts()  # there is no index on a cluster
-        with part.server.pinned() as pinned:
+        with budget.bounding(), part.server.pinned(budget.left) as pinned:
             for start in range(0, len(listed), SCAN_COUNT):
                 budget.check("deleting", dropped)
-                names = [
-                    name for key in listed[start : start + SCAN_COUNT] for name in (lease_name(key), key)
-                ]
-                dropped += sum(checked(pinned.calls([(b"UNLINK", name) for name in names]))[1::2])
+                keys = listed[start : start + SCAN_COUNT]
+                leases = [lease_name(key) for key in keys]
+                dropped += checked(pinned.calls([(b"UNLINK", *leases), (b"UNLINK", *keys)]))[1]
             await_replicas(pinned, part, self._replicas, budget, dropped)
         return dropped

@@ -30,11 +30,11 @@ class Sweeps:
     """Runs sweeps, each for all the drops that came before it began.
 
     Args:
-        sweep: sweeps for some drops, within the time of one of them (its place is the third argument);
-            returns how many entries each deleted.
+        sweep: sweeps for some drops, each given as what it is for, within the time of one of them (its place
+            is the third argument); returns how many entries each deleted.
     """
 
-    def __init__(self, sweep: Callable[[Sequence[Matcher], Budget, int], list[int]]) -> None:
+    def __init__(self, sweep: Callable[[Sequence[Sequence[Matcher]], Budget, int], list[int]]) -> None:
         self._sweep = sweep
         self.after_fork_in_child()
 
@@ -44,14 +44,14 @@ class Sweeps:
         self._next: _Batch | None = None
         self._running: Callable[[], _Turn | None] = _no_turn
 
-    def drop(self, matcher: Matcher, budget: Budget) -> int:
+    def drop(self, matchers: Sequence[Matcher], budget: Budget) -> int:
         """Take part in the next sweep, or run it; return how many entries this drop deleted.
 
         Raises:
             CacheUnavailable: the sweep failed.
             DropTimeout: the time was over before it was done.
         """
-        batch, place = self._join(matcher)
+        batch, place = self._join(matchers)
         while batch.outcome is None:
             turn = self._begin(batch)
             if turn is not None:
@@ -63,12 +63,12 @@ class Sweeps:
             raise _fresh(batch.outcome) from batch.outcome
         return batch.outcome[place]
 
-    def _join(self, matcher: Matcher) -> tuple[_Batch, int]:
+    def _join(self, matchers: Sequence[Matcher]) -> tuple[_Batch, int]:
         with self._lock:
             if self._next is None:
                 self._next = _Batch()
-            self._next.matchers.append(matcher)
-            return self._next, len(self._next.matchers) - 1
+            self._next.drops.append(matchers)
+            return self._next, len(self._next.drops) - 1
 
     def _begin(self, batch: _Batch) -> _Turn | None:
         """Close *batch* to others and return the right to sweep for it, if nobody is sweeping."""
@@ -85,7 +85,7 @@ class Sweeps:
     def _perform(self, batch: _Batch, turn: _Turn, budget: Budget, place: int) -> None:
         """Sweep. If this drop's time is over, or it is interrupted, another of the batch does it again."""
         try:
-            batch.finish(self._sweep(batch.matchers, budget, place))
+            batch.finish(self._sweep(batch.drops, budget, place))
         except CacheUnavailable as error:
             batch.finish(error)
             raise
@@ -100,13 +100,13 @@ class _Batch:
     """The drops that share one sweep."""
 
     def __init__(self) -> None:
-        self.matchers: list[Matcher] = []
+        self.drops: list[Sequence[Matcher]] = []
         self.outcome: list[int] | CacheUnavailable | None = None
         self.waiters = Waiters()
 
     def finish(self, outcome: list[int] | CacheUnavailable) -> None:
         self.outcome = outcome
-        self.waiters.wake(len(self.matchers))
+        self.waiters.wake(len(self.drops))
 
 
 class _Turn:

@@ -6,6 +6,7 @@ an unread reply, and its retries have no bound in time.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,14 @@ from redis.crc import key_slot
 from mysql_redis_cache.errors import CacheUnavailable
 
 from .connections import Exhausted
-from .single import Moved, Part, Refused, Server, run_script, run_scripts
+from .failures import Moved, Refused
+from .single import Part, Server, run_script, run_scripts
 from .topology import nodes_of, topology_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from .pinned import Left
     from .scripts import Script
     from .topology import Address, Node, Topology
 
@@ -113,17 +116,20 @@ class Cluster:
                 raise reply
         return [None if isinstance(reply, Refused) else reply for reply in replies]
 
-    def parts(self) -> tuple[list[Part], object]:
+    def parts(self, left: Left | None = None) -> tuple[list[Part], object]:
         """Return what a sweep has to walk, in order, and what each node says of itself at this moment.
 
         A key of a slot under way moves from its sender to its receiver only, so a walk that meets the
         senders first meets every key. A receiver may serve no slot yet.
+
+        Args:
+            left: tells how many seconds are left, as for ``Server.pinned``.
         """
-        topology = self._refresh()
+        topology = self._refresh(left=left)
         own: dict[Address, Node] = {}
         others: dict[str, Node] = {}
         for address in topology.primaries:
-            own[address], nodes = nodes_of(self._server(address).call(b"CLUSTER", b"NODES"))
+            own[address], nodes = nodes_of(self._tell(address, b"NODES", left))
             others.update(nodes)
         known = {node.id for node in own.values()}
         senders = [address for address, node in own.items() if node.receivers]
@@ -154,13 +160,15 @@ class Cluster:
         """Ask the other nodes whether *slot* is served by another than the one that does not answer."""
         return self._refresh(unlike=address).owners[slot] != address
 
-    def _refresh(self, first: Address | None = None, *, unlike: Address | None = None) -> Topology:
+    def _refresh(
+        self, first: Address | None = None, *, unlike: Address | None = None, left: Left | None = None
+    ) -> Topology:
         """Ask nodes for the layout until one answers, for a bounded time."""
-        until = time.monotonic() + self.timeout
+        until = time.monotonic() + min(self.timeout, left() if left else math.inf)
         lost: CacheUnavailable | None = None
         for address in self._candidates(first, unlike):
             try:
-                reply = self._server(address).call(b"CLUSTER", b"SLOTS")
+                reply = self._tell(address, b"SLOTS", left)
             except CacheUnavailable as error:
                 lost = error
             else:
@@ -169,6 +177,11 @@ class Cluster:
             if time.monotonic() >= until:
                 break
         raise CacheUnavailable(f"no node of the Redis Cluster said who serves what: {lost}") from lost
+
+    def _tell(self, address: Address, what: bytes, left: Left | None) -> Any:
+        """Have a node tell what it knows of the cluster."""
+        with self._server(address).pinned(left) as pinned:
+            return pinned.call(b"CLUSTER", what)
 
     def _candidates(self, first: Address | None, unlike: Address | None) -> list[Address]:
         """Return the known nodes in random order, so that a dead one is not always asked first."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mysql_redis_cache import keys
 
+from .failures import Refused
 from .scripts import ACQUIRE, FILL, PUT, RELEASE, RENEW
-from .single import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

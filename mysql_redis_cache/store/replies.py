@@ -6,6 +6,7 @@ time would hold its reader for ever.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -28,9 +29,20 @@ class Parser(_HiredisParser):
 
     def on_connect(self, connection: Any, **kwargs: Any) -> None:
         """Take the connection's socket and its timeout."""
-        self._limit = PATIENCE * connection.socket_timeout
-        self._begin()
         super().on_connect(connection, **kwargs)  # type: ignore[no-untyped-call]  # redis-py's
+        self.wait_at_most(connection.socket_timeout)
+        self._begin()
+
+    def wait_at_most(self, seconds: float, whole: float = math.inf) -> None:
+        """Set the bounds for replies to come.
+
+        Args:
+            seconds: to wait for the next byte, and for room to send.
+            whole: for a reply as a whole, if that is less than ``PATIENCE`` times as much.
+        """
+        socket: Any = self._sock
+        socket.settimeout(seconds)
+        self._limit = min(PATIENCE * seconds, whole)
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         """Read one reply."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 
@@ -54,8 +55,9 @@ def test_pool_timeout_names_the_seconds_and_the_size() -> None:
 
 def test_invalidation_failed_names_no_values() -> None:
     """The pairs are there for the program; the message shows their names only."""
-    error = errors.InvalidationFailed(True, [(["UserId"], ["secret"])], lambda: 3)
+    pairs: list[Any] = [(["UserId"], ["secret"], True), (["UserId", "UserId"], ["secret", 1], False)]
+    error = errors.InvalidationFailed(True, pairs, lambda: 3)
 
-    assert "UserId" in str(error)
+    assert "dropping UserId failed" in str(error)
     assert "secret" not in str(error)
     assert error.retry() == 3

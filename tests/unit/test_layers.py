@@ -19,13 +19,13 @@ HOUSE = """
     client
     readthrough/  core | cache | reads | guard many* | background breaker* flight functions* steps*
     server transaction
-    drops/        dropping | sharing sweep | finder* budget
+    drops/        dropping | lookup sharing | sweep | budget
     store/        entries | config | cluster | single sentinel bounds
-                  | connections sharing replies scripts topology                             [redis]
+                  | connections pinned sharing | failures replies scripts topology           [redis]
     database/     database | pool | idle | connection | config failures slots wire*          [pymysql dbutils]
     options*
     observe/      counters
-    keys/         naming | folding matching | pairs | jstext                                 [pure]
+    keys/         naming finding | folding matching | pairs | jstext                               [pure]
     sql/          statements | literals scanner                                              [pure]
     values/       rows | cells | codec | buffers                                             [pure]
     policy* errors*
