@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import NotNow
 
 from .budget import Budget
-from .lookup import look_up
+from .lookup import Incomplete, Lookup
 from .sharing import Sweeps
 from .sweep import SCAN_COUNT, Sweep, await_replicas, checked, scan
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from mysql_redis_cache.store import Link
 
 __all__ = ["DROP_TIMEOUT", "Drops"]
+
+logger = logging.getLogger("mysql_redis_cache")
 
 DROP_TIMEOUT = 60.0
 RETRY_PAUSE = 0.1
@@ -50,7 +53,8 @@ class Drops:
             raise ValueError(f"wait_replicas must not be negative, and is {wait_replicas}")
         self._link = link
         self._prefix = prefix
-        self._indexed = indexed and not link.clustered
+        self._index = Lookup(link, prefix) if indexed and not link.clustered else None
+        self._doubt = ""
         self._replicas = wait_replicas
         self._sweeps = Sweeps(self._sweep)
         process.register(self)
@@ -116,8 +120,28 @@ class Drops:
         return len(found)
 
     def _delete(self, matchers: Sequence[Matcher], budget: Budget) -> int:
-        listed = look_up(self._link, matchers, budget) if self._indexed else None
+        listed = None if self._index is None else self._listed(self._index, matchers, budget)
         return self._sweeps.drop(matchers, budget) if listed is None else self._unlink(listed, budget)
+
+    def _listed(self, index: Lookup, matchers: Sequence[Matcher], budget: Budget) -> list[bytes] | None:
+        """Return the entries that the index names; ``None`` if there may be others."""
+        try:
+            listed = index.entries(matchers, budget)
+        except Incomplete as doubt:
+            self._note(str(doubt))
+            return None
+        self._note("")
+        return listed
+
+    def _note(self, doubt: str) -> None:
+        """Log it when the index cannot be trusted any more, or can be again."""
+        if doubt == self._doubt:
+            return
+        self._doubt = doubt
+        if doubt:
+            logger.info("drops by index walk over all keys: %s", doubt)
+        else:
+            logger.info("drops by index use the index again")
 
     def _sweep(self, drops: Sequence[Sequence[Matcher]], budget: Budget, place: int) -> list[int]:
         with budget.bounding():

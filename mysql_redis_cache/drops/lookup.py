@@ -4,58 +4,156 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mysql_redis_cache.keys import Finder
-from mysql_redis_cache.store.entries import REGISTRY, UNINDEXED, index_key
+from mysql_redis_cache.store import NotNow, Refused, index
+from mysql_redis_cache.store.scripts import BEGIN
 
 from .sweep import checked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from mysql_redis_cache.keys import Matcher
-    from mysql_redis_cache.store import Link
+    from mysql_redis_cache.store import Link, Pinned
 
     from .budget import Budget
 
-__all__ = ["LOOKUPS", "look_up"]
+__all__ = ["LOOKUPS", "Incomplete", "Lookup"]
+
+LOOKUPS = 1000
+"""Sets that are asked for in one round trip: the server answers that within milliseconds."""
 
 STAGE = "looking up entries"
-LOOKUPS = 1000
-"""How many are sent in one round trip: the server answers them within milliseconds."""
+EVICTED = "a part of the index was evicted"
+STATE = frozenset({b"over", b"unindexed"})
 
 
-def look_up(link: Link, matchers: Sequence[Matcher], budget: Budget) -> list[bytes] | None:
-    """Return the keys of the entries that *matchers* are for; ``None`` if the index may be incomplete."""
-    (part,), _ = link.parts()  # there is no index on a cluster
-    questions = list(_questions(matchers))
-    found: dict[bytes, None] = {}
-    budget.check(STAGE)
-    with budget.bounding(), part.server.pinned(budget.left) as pinned:
-        for start in range(0, len(questions), LOOKUPS):
+class Incomplete(Exception):
+    """The index may miss an entry: the drop has to look at all keys. The message says why."""
+
+
+class Lookup:
+    """The index of a namespace.
+
+    Args:
+        link: the way to Redis; there is no index on a cluster.
+        prefix: the namespace's.
+    """
+
+    def __init__(self, link: Link, prefix: str) -> None:
+        self._link = link
+        self._prefix = prefix
+        self._state = index.state_name(prefix)
+        self._registry = index.registry_name(prefix)
+
+    def entries(self, matchers: Sequence[Matcher], budget: Budget) -> list[bytes]:
+        """Return the keys of the entries that *matchers* are for.
+
+        Raises:
+            Incomplete: there may be others.
+            CacheUnavailable: Redis could not be reached.
+            DropTimeout: the time is over.
+        """
+        (part,), _ = self._link.parts()
+        budget.check(STAGE)
+        try:
+            with budget.bounding(), part.server.pinned(budget.left) as pinned:
+                members = self._members(pinned, self._of_pairs(matchers), budget)
+                return _resolved(pinned, members, budget)
+        except NotNow:
+            raise
+        except Refused as error:
+            raise Incomplete(str(error)) from error
+
+    def _of_pairs(self, matchers: Sequence[Matcher]) -> list[list[bytes]]:
+        """Return the digests of each combination of pairs that is enough."""
+        found: list[list[bytes]] = []
+        for matcher in matchers:
+            digests = [index.pair_digest(self._prefix, text) for text in matcher.texts]
+            found += [digests] if matcher.require_all else [[digest] for digest in digests]
+        return found
+
+    def _members(
+        self, pinned: Pinned, combinations: Sequence[Sequence[bytes]], budget: Budget
+    ) -> dict[bytes, None]:
+        """Return the living members that all sets of one of *combinations* have in common."""
+        members: dict[bytes, None] = {}
+        for start in range(0, len(combinations), LOOKUPS):
             budget.check(STAGE)
-            asked = [*questions[start : start + LOOKUPS], *_DOUBTS]
-            *answers, time_, unindexed_until, memory = checked(pinned.calls(asked))
-            if _is_doubtful(time_, unindexed_until, memory):
-                return None
-            for answer in answers:
-                found.update(dict.fromkeys(answer))
-    return [name for name, _ in Finder([matchers]).entries(found)]
+            members.update(self._ask(pinned, combinations[start : start + LOOKUPS]))
+        return members
+
+    def _ask(self, pinned: Pinned, combinations: Sequence[Sequence[bytes]]) -> dict[bytes, None]:
+        digests = list({digest: None for combination in combinations for digest in combination})
+        single = {combination[0] for combination in combinations if len(combination) == 1}
+        several = [combination for combination in combinations if len(combination) > 1]
+        # What says whether anything was missing is asked for last: until then, nothing could get lost unseen.
+        *replies, moments, registry, state, time_ = checked(
+            pinned.calls(
+                [
+                    *[(b"ZRANGE", index.set_name(digest), 0, *_end(digest in single)) for digest in digests],
+                    *[_intersection(combination) for combination in several],
+                    (b"ZMSCORE", self._registry, *digests),
+                    (b"ZRANGE", self._registry, 0, 0),
+                    (b"ZRANGE", self._state, 0, len(STATE), b"REV", b"WITHSCORES"),
+                    (b"TIME",),
+                ]
+            )
+        )
+        now = int(time_[0]) * 1000 + int(time_[1]) // 1000
+        self._check_state(pinned, _scores(state), now, is_registered=bool(registry))
+        for reply, moment in zip(replies, moments, strict=False):
+            if not reply and _is_alive(moment, now):
+                raise Incomplete(EVICTED)
+        whole = [reply for reply, digest in zip(replies, digests, strict=False) if digest in single]
+        return {
+            member: None
+            for reply in [*whole, *replies[len(digests) :]]
+            for member, score in _scores(reply).items()
+            if score >= now
+        }
+
+    def _check_state(
+        self, pinned: Pinned, state: dict[bytes, float], now: int, *, is_registered: bool
+    ) -> None:
+        if b"over" not in state:
+            pinned.calls([(b"EVAL", BEGIN.source, 1, self._state)])  # refused, it is missing next time too
+            raise Incomplete("there is no index yet, or it was evicted")
+        if _is_alive(state.get(b"unindexed"), now):
+            raise Incomplete("entries may live that are in no index")
+        if abs(state[b"over"]) >= now and not is_registered:
+            raise Incomplete("the registry of the index was evicted")
+        if any(_is_alive(moment, now) for member, moment in state.items() if member not in STATE):
+            raise Incomplete("another version of this library registers entries")
 
 
-_DOUBTS = ((b"TIME",), (b"ZSCORE", REGISTRY, UNINDEXED), (b"INFO", b"memory"))
+def _resolved(pinned: Pinned, members: Iterable[bytes], budget: Budget) -> list[bytes]:
+    """Return the keys that are members, or for which a digest is."""
+    keys: list[bytes] = []
+    digests: list[bytes] = []
+    for member in members:
+        (digests if index.is_digest(member) else keys).append(member)
+    for start in range(0, len(digests), LOOKUPS):
+        budget.check(STAGE)
+        held = pinned.call(b"MGET", *map(index.set_name, digests[start : start + LOOKUPS]))
+        if None in held:
+            raise Incomplete(EVICTED)
+        keys += held
+    return keys
 
 
-def _is_doubtful(time_: Any, unindexed_until: Any, memory: bytes) -> bool:
-    if unindexed_until is not None and float(unindexed_until) >= int(time_[0]) * 1000:
-        return True
-    return b"maxmemory_policy:allkeys-" in memory
+def _end(whole: bool) -> tuple[Any, ...]:
+    """Return how far to read a set: to its end, or not beyond the first member."""
+    return (-1, b"WITHSCORES") if whole else (0,)
 
 
-def _questions(matchers: Sequence[Matcher]) -> Iterator[tuple[Any, ...]]:
-    """Yield a command for each combination of pairs; its reply are the members that have them all."""
-    for matcher in matchers:
-        indexes = [index_key(matcher.prefix, text) for text in matcher.texts]
-        if len(indexes) > 1 and matcher.require_all:
-            yield (b"ZINTER", len(indexes), *indexes)
-        else:
-            yield from [(b"ZRANGE", index, 0, -1) for index in indexes]
+def _intersection(digests: Sequence[bytes]) -> tuple[Any, ...]:
+    sets = map(index.set_name, digests)
+    return (b"ZINTER", len(digests), *sets, b"AGGREGATE", b"MIN", b"WITHSCORES")
+
+
+def _scores(reply: Sequence[bytes]) -> dict[bytes, float]:
+    return dict(zip(reply[::2], map(float, reply[1::2]), strict=True))
+
+
+def _is_alive(moment: Any, now: int) -> bool:
+    return moment is not None and float(moment) >= now

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import hiredis
 from redis import exceptions as redis_errors
 
 from .failures import Refused, failure, is_demotion
@@ -14,9 +15,14 @@ from .replies import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mysql_redis_cache.errors import CacheUnavailable
+
     Left = Callable[[], float]
 
-__all__ = ["SHORTEST", "Pinned", "as_texts"]
+__all__ = ["PIECE", "SHORTEST", "Pinned", "as_texts", "in_pieces"]
+
+PIECE = 1 << 18
+"""Bytes that must get through within a connection's timeout when a command has more of them."""
 
 SHORTEST = 0.001
 """Seconds that are waited for a reply when there are none left: the command has been sent."""
@@ -46,10 +52,11 @@ class Pinned:
     def calls(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send several commands at once and return their replies; an error reply is returned."""
         self._send(commands)
-        while self._owed:
-            self._early.append(self._reply())
-            self._owed -= 1
-        return [self._reply() for _ in commands]
+        replies = self._replies(self._owed + len(commands))
+        self._early += replies[: self._owed]
+        replies = replies[self._owed :]
+        self._owed = 0
+        return replies
 
     def send(self, *command: Any) -> None:
         """Send one command whose reply is taken by ``receive``, perhaps after others have been called."""
@@ -58,10 +65,10 @@ class Pinned:
 
     def receive(self) -> Any:
         """Return the reply to what ``send`` has sent; an error reply is raised as ``Refused``."""
-        if self._early:
-            return _raised(self._early.popleft())
-        self._owed -= 1
-        return _raised(self._reply())
+        if not self._early:
+            self._early += self._replies(self._owed)
+            self._owed = 0
+        return _raised(self._early.popleft())
 
     def end(self) -> None:
         """Leave the connection as it was found."""
@@ -72,8 +79,8 @@ class Pinned:
 
     def _send(self, commands: Sequence[Sequence[Any]]) -> None:
         self._hurry()
-        packed = self._connection.pack_commands([as_texts(command) for command in commands])
-        self._connection.send_packed_command(packed, check_health=False)
+        packed = b"".join([hiredis.pack_command(tuple(as_texts(command))) for command in commands])
+        self._connection.send_packed_command(in_pieces(packed), check_health=False)
 
     def _hurry(self) -> None:
         """Have nobody wait beyond the time that is left."""
@@ -83,20 +90,33 @@ class Pinned:
             self._is_hurried = True
             self._connection._parser.wait_at_most(min(usual, left), left)  # noqa: SLF001 - see bounds.py
 
-    def _reply(self) -> Any:
-        try:
-            return self._connection.read_response()
-        except redis_errors.ResponseError as error:
-            self.demoted = self.demoted or is_demotion(error)
-            refused = failure(error)
-            refused.__cause__ = error
-            return refused
+    def _replies(self, count: int) -> list[Any]:
+        return [
+            self._refused(reply) if isinstance(reply, Exception) else reply
+            for reply in self._connection._parser.read_replies(count)  # noqa: SLF001 - as above
+        ]
+
+    def _refused(self, error: Exception) -> CacheUnavailable:
+        if not isinstance(error, redis_errors.ResponseError):
+            raise error
+        self.demoted = self.demoted or is_demotion(error)
+        refused = failure(error)
+        refused.__cause__ = error
+        return refused
 
 
 def _raised(reply: Any) -> Any:
     if isinstance(reply, Refused):
         raise reply
     return reply
+
+
+def in_pieces(packed: bytes) -> list[bytes | memoryview]:
+    """Cut a command of many bytes: a socket's timeout bounds the sending of a whole buffer."""
+    if len(packed) <= PIECE:
+        return [packed]
+    view = memoryview(packed)
+    return [view[start : start + PIECE] for start in range(0, len(view), PIECE)]
 
 
 def as_texts(command: Sequence[Any]) -> list[Any]:

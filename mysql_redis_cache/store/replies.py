@@ -14,6 +14,7 @@ from redis import exceptions as redis_errors
 
 # Private to redis-py, but what its connections take as ``parser_class`` in every supported version.
 from redis._parsers import _HiredisParser
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 
 __all__ = ["PATIENCE", "Parser"]
 
@@ -48,6 +49,17 @@ class Parser(_HiredisParser):
         """Read one reply."""
         self._begin()
         return super().read_response(*args, **kwargs)
+
+    def read_replies(self, count: int) -> list[Any]:
+        """Read several replies, without what redis-py does for each; an error reply stands in its place."""
+        reader: Any = self._reader
+        replies: list[Any] = []
+        while len(replies) < count:
+            self._begin()
+            while (reply := reader.gets()) is NOT_ENOUGH_DATA:
+                self.read_from_socket()
+            replies.append(reply)
+        return replies
 
     def read_from_socket(self, *args: Any, **kwargs: Any) -> Any:
         """Read what has come; raise ``redis.TimeoutError`` if the reply is taking too long as a whole."""

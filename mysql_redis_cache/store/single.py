@@ -16,7 +16,7 @@ from mysql_redis_cache.errors import MRCError
 
 from .connections import Connections
 from .failures import FAILURES, Refused, failure, is_demotion
-from .pinned import SHORTEST, Pinned, as_texts
+from .pinned import PIECE, SHORTEST, Pinned, as_texts, in_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from .scripts import Script
 
 __all__ = ["Part", "Server", "run_script", "run_scripts"]
-
-PIECE = 1 << 18
-"""Bytes that must get through within a connection's timeout when a command has more of them."""
 
 DIGESTED = 1e7
 """Bytes a second that a server is given time for, from the last one sent to its reply."""
@@ -178,13 +175,8 @@ def run_scripts(
 
 
 def _ask_at_length(connection: Any, command: bytes) -> Any:
-    """Send a packed command of many bytes and return its reply, the longer waited for the more they are.
-
-    A socket's timeout bounds the sending of a whole buffer, so they go piece by piece.
-    """
-    view = memoryview(command)
-    pieces = [view[start : start + PIECE] for start in range(0, len(view), PIECE)]
-    connection.send_packed_command(pieces, check_health=False)
+    """Send a packed command of many bytes and return its reply, the longer waited for the more they are."""
+    connection.send_packed_command(in_pieces(command), check_health=False)
     socket = connection._sock  # noqa: SLF001 - of that name in every supported version
     usual = socket.gettimeout()
     socket.settimeout(usual + len(command) / DIGESTED)

@@ -160,6 +160,8 @@ def gate_drops(server: MRCServer) -> None:
     """Put gates before the commands of a server's drops."""
     drops: Any = server._drops
     drops._link = _GatedServer(drops._link)
+    if drops._index is not None:
+        drops._index._link = drops._link
 
 
 def note_waiting(monkeypatch: pytest.MonkeyPatch) -> None:

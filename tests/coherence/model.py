@@ -100,6 +100,7 @@ class Scenario:
         expiry: whether a lease or an entry may end at any moment.
         ticks: instead, whether they end by the clock, while holders renew their leases and the index is
             pruned.
+        evicts: whether Redis may evict the set that lists the entry (with *ticks*).
         resends: whether Acquire may be sent twice, one copy arriving late.
         late_seals: whether a load without a lease is a query, whose flight is sealed when it is sent.
         counts: whether to count loads.
@@ -117,6 +118,7 @@ class Scenario:
     crashes: bool = False
     expiry: bool = True
     ticks: bool = False
+    evicts: bool = False
     resends: bool = False
     late_seals: bool = False
     counts: bool = False
@@ -185,9 +187,11 @@ class Model:
             order = _order(state, group)
             if order != group:
                 state = _renumbered(state, dict(zip(order, group, strict=True)))
-        same = self._same.setdefault
+        same, world = self._same.setdefault, state.world
+        if not self.scenario.evicts:  # then nothing is ever missing
+            world = world._replace(known=None, there=False)
         return State(
-            same(state.world, state.world),
+            same(world, world),
             tuple([same(mind, mind) for mind in state.minds]),
             same(state.places, state.places),
         )
@@ -392,7 +396,7 @@ class Model:
     # Everybody else
 
     def _program_moves(self, state: State, number: int) -> Iterator[Move]:
-        done = perform(self.scenario.programs, state.places, number, state.world)
+        done = perform(self.scenario.programs, state.places, number, state.world, self.scenario.rules)
         if done is not None:
             label, world, place = done
             yield label, State(world, state.minds, _put(state.places, number, place))
@@ -405,6 +409,8 @@ class Model:
         if self.scenario.ticks:
             yield "tick", redis.tick(world)
             yield "prune", redis.prune(world, rules)
+            if self.scenario.evicts and world.there:
+                yield "the set is evicted", redis.evict(world)
             if world.lease is not None and self._loads(state, world.lease.owner):  # so its keeper is at work
                 yield f"{world.lease.owner} renews", redis.renew(world, world.lease.owner, rules)
         elif self.scenario.expiry:

@@ -4,6 +4,7 @@
 commit              commit a new version
 meet lease entry    a walk over the keys comes by these names and notes which are there
 meet listed         ask the index, which names lease and entry of what it lists
+doubt               go on at the sweep after the first "return" if the index may be incomplete
 cut lease entry     delete these names, if they were met
 cut listed          take the entry out of the index, if it was met there
 return              the drop returns: from now on no read may give what was older when it began
@@ -21,7 +22,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import world as redis
-from .world import Row, World
+from .world import Row, Rules, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ def may_commit(place: Place, program: Program) -> bool:
 
 
 def perform(
-    programs: Sequence[Program], places: Sequence[Place], number: int, world: World
+    programs: Sequence[Program], places: Sequence[Place], number: int, world: World, rules: Rules
 ) -> tuple[str, World, Place] | None:
     """Perform the next command of program *number*; ``None`` if it has to wait, or must not go on."""
     place, command = places[number], programs[number][places[number].at]
@@ -57,7 +58,9 @@ def perform(
     at = place.at + 1
     if command.startswith("meet") and not met:
         at += sum(1 for _ in takewhile(_is_cut, programs[number][at:]))  # there is nothing to delete
-    if command == "npm get" and world.cell is not None:
+    if command == "doubt" and redis.is_doubtful(world, rules):
+        at = programs[number].index("return") + 1
+    if command == "return" or (command == "npm get" and world.cell is not None):
         at = len(programs[number])
     said = f"P{number} {command} {version}" if command == "return" else f"P{number} {command}"
     return said, world, Place(at, version, met if at < len(programs[number]) else ())

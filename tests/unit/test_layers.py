@@ -21,7 +21,7 @@ HOUSE = """
     server transaction
     drops/        dropping | lookup sharing | sweep | budget
     store/        entries | config | cluster | single sentinel bounds
-                  | connections pinned sharing | failures replies scripts topology           [redis]
+                  | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database | pool | idle | connection | config failures slots wire*          [pymysql dbutils]
     options*
     observe/      counters
