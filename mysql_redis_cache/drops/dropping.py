@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.keys import Finder, Matcher, lease_name
@@ -18,7 +19,7 @@ from .sharing import Sweeps
 from .sweep import SCAN_COUNT, Sweep, await_replicas, checked, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mysql_redis_cache.store import Link
 
@@ -26,7 +27,10 @@ __all__ = ["DROP_TIMEOUT", "Drops"]
 
 logger = logging.getLogger("mysql_redis_cache")
 
+T = TypeVar("T")
+
 DROP_TIMEOUT = 60.0
+KEY_TIMEOUT = 10.0
 RETRY_PAUSE = 0.1
 COUNTING = "counting entries"
 
@@ -99,15 +103,26 @@ class Drops:
             DropTimeout: the time is over.
         """
         act = self._count if dry_run else self._delete
-        while True:
-            try:
-                return act(matchers, budget)
-            except CacheUnavailable as error:
-                # What Redis cannot do for a moment is no outage.
-                patience = budget.seconds if isinstance(error, NotNow) else retry_for
-                if budget.spent() + RETRY_PAUSE >= patience:
-                    raise
-            time.sleep(RETRY_PAUSE)
+        return _persistently(partial(act, matchers, budget), budget, retry_for)
+
+    def drop_key(self, key: bytes) -> bool:
+        """Delete the one entry *key*, after its lease; return whether it was there.
+
+        Raises:
+            CacheUnavailable: Redis could not be reached.
+            DropTimeout: fewer replicas than wanted had it within ``KEY_TIMEOUT``.
+        """
+        budget = Budget(KEY_TIMEOUT)
+        commands = [(b"UNLINK", lease_name(key)), (b"UNLINK", key)]
+        _, gone = _persistently(lambda: checked(self._link.calls(commands)), budget)
+        if self._replicas:
+            _persistently(partial(self._await_replicas, key, budget, gone), budget)
+        return bool(gone)
+
+    def _await_replicas(self, key: bytes, budget: Budget, dropped: int) -> None:
+        part = self._link.part_of(key)
+        with budget.bounding(), part.server.pinned(budget.left) as pinned:
+            await_replicas(pinned, part, self._replicas, budget, dropped)
 
     def _count(self, matchers: Sequence[Matcher], budget: Budget) -> int:
         finder, found = Finder([matchers]), set[bytes]()
@@ -159,3 +174,15 @@ class Drops:
                 dropped += checked(pinned.calls([(b"UNLINK", *leases), (b"UNLINK", *keys)]))[1]
             await_replicas(pinned, part, self._replicas, budget, dropped)
         return dropped
+
+
+def _persistently(act: Callable[[], T], budget: Budget, retry_for: float = 0.0) -> T:
+    """Do something; what Redis cannot do for a moment is tried again within the budget, as no outage is."""
+    while True:
+        try:
+            return act()
+        except CacheUnavailable as error:
+            patience = budget.seconds if isinstance(error, NotNow) else retry_for
+            if budget.spent() + RETRY_PAUSE >= patience:
+                raise
+        time.sleep(RETRY_PAUSE)

@@ -29,6 +29,7 @@ from .steps import GET, RELEASE, Acquire, Claim, Entry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mysql_redis_cache.drops import Drops
     from mysql_redis_cache.observe import Counters
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.store import Link
@@ -55,16 +56,25 @@ class Cache:
     Args:
         link: for reads, which give Redis up soon, since they can ask MySQL.
         patient_link: for what can be had nowhere else.
+        drops: deletes what is outdated.
         options: the client's.
         stats: the client's counters.
         background: runs what nobody waits for.
     """
 
     def __init__(
-        self, link: Link, patient_link: Link, options: Options, stats: Counters, background: Background
+        self,
+        link: Link,
+        patient_link: Link,
+        drops: Drops,
+        *,
+        options: Options,
+        stats: Counters,
+        background: Background,
     ) -> None:
         self.entries = Entries(link, options.policy.lease_seconds)
         self._patient_entries = Entries(patient_link, options.policy.lease_seconds)
+        self._drops = drops
         self._is_clustered = link.clustered
         self._options = options
         self._stats = stats
@@ -76,7 +86,7 @@ class Cache:
     def after_fork_in_child(self) -> None:
         """Ask Redis anew; the parent's leases are the parent's."""
         self._guard = Guard()
-        self._left_behind: deque[tuple[Name, bytes]] = deque(maxlen=LEASES_KEPT)
+        self._left_behind: deque[tuple[Name, bytes, bool]] = deque(maxlen=LEASES_KEPT)
 
     def name(self, read: Read) -> Name | None:
         """Return what the entry of *read* is called, or ``None`` if a cluster cannot keep it."""
@@ -212,7 +222,7 @@ class Cache:
     def _fill(self, read: Read, step: Fill) -> bool:
         began = time.monotonic()
         if not self._guard.is_closed:
-            self._leave_lease(read)
+            self._leave_behind(read)
             return False
         lifetime = read.policy.lifetime(read.ttl, random.random)
         try:
@@ -223,22 +233,24 @@ class Cache:
         self._stats.bump("fills" if accepted else "refused_fills")
         return accepted
 
-    def release(self, read: Read, step: Release = RELEASE) -> bool:  # noqa: ARG002 - a step's performer
+    def release(self, read: Read, step: Release = RELEASE) -> bool:
         """Perform Release; where Redis does not answer that is done later, or the lease runs out."""
         self._keeper.forget(read.token)
-        was_ours = self._release(read)
+        was_ours = self._release(read, outdated=step.outdated)
         read.holds_lease = False
         return was_ours
 
-    def _release(self, read: Read) -> bool:
+    def _release(self, read: Read, *, outdated: bool) -> bool:
         began = time.monotonic()
-        if read.where is None or not self._guard.is_closed:
-            self._leave_lease(read)
+        where = self.name(read) if outdated else read.where
+        if where is None or not self._guard.is_closed:
+            self._leave_behind(read, outdated=outdated)
             return False
+        end = self.entries.discard if outdated else self.entries.release
         try:
-            return self.entries.release(read.where, read.token)
+            return end(where, read.token)
         except CacheUnavailable as error:
-            self._lost_write([read], error, began)
+            self._lost_write([read], error, began, outdated=outdated)
             return False
 
     def release_behind(self, read: Read) -> None:
@@ -276,9 +288,13 @@ class Cache:
         return failures
 
     def drop_key(self, key: str) -> bool:
-        """Delete one entry and revoke its lease; return whether it was there."""
-        raw = key.encode()
-        return self._patient_entries.unlink(raw, keys.lease_name(raw))
+        """Delete one entry and revoke its lease; return whether it was there.
+
+        Raises:
+            CacheUnavailable: Redis did not answer.
+            DropTimeout: fewer replicas than ``wait_replicas`` had it in time.
+        """
+        return self._drops.drop_key(key.encode())
 
     # Inside
 
@@ -355,29 +371,31 @@ class Cache:
         self._guard.failed(error, began)
         return Claim.UNAVAILABLE
 
-    def _lost_write(self, reads: Sequence[Read], error: CacheUnavailable, began: float) -> Claim:
+    def _lost_write(
+        self, reads: Sequence[Read], error: CacheUnavailable, began: float, *, outdated: bool = False
+    ) -> Claim:
         """Note that a lease or a fill failed. A refusal is an answer: what is cached goes on being served."""
         for read in reads:
             read.holds_lease = False
         if not isinstance(error, Refused):
             for read in reads:
-                self._leave_lease(read)
+                self._leave_behind(read, outdated=outdated)
             return self._lost(error, began)
         self._stats.bump("cache_failures")
         self._guard.refused(error, began)
         return Claim.UNAVAILABLE
 
-    def _leave_lease(self, read: Read) -> None:
-        """Remember a lease that Redis may hold, or take when it goes on: others would wait for its end."""
-        if read.where is not None and read.token:
-            self._left_behind.append((read.where, read.token))
+    def _leave_behind(self, read: Read, *, outdated: bool = False) -> None:
+        """Remember a lease that Redis may hold, or take when it goes on, and an entry that is to go."""
+        if read.where is not None and (read.token or outdated):
+            self._left_behind.append((read.where, read.token, outdated))
 
     def _give_back(self) -> None:
-        held = [self._left_behind.popleft() for _ in range(len(self._left_behind))]
+        ended = [self._left_behind.popleft() for _ in range(len(self._left_behind))]
         try:
-            self.entries.release_many(held)
+            self.entries.end_many(ended)
         except CacheUnavailable:
-            self._left_behind.extend(held)
+            self._left_behind.extend(ended)
 
 
 def _token() -> bytes:

@@ -17,7 +17,7 @@ from mysql_redis_cache.errors import CacheUnavailable
 
 from .connections import Exhausted
 from .failures import Moved, Refused
-from .single import Part, Server, run_script, run_scripts
+from .single import SYNC, Part, Server, run_script, run_scripts
 from .topology import nodes_of, topology_of
 
 if TYPE_CHECKING:
@@ -138,6 +138,11 @@ class Cluster:
         order = [*senders, *topology.primaries, *late]
         return [Part(self._server(at), _sync_key(topology, at)) for at in order], own
 
+    def part_of(self, key: bytes) -> Part:
+        """Return the node that serves *key*."""
+        address = self._owner(key_slot(key))
+        return Part(self._server(address), _sync_key(self._topology or self._refresh(), address))
+
     def drain(self) -> None:
         """Close the connections not in use; later calls open new ones."""
         for server in list(self._servers.values()):
@@ -232,5 +237,5 @@ def _sync_key(topology: Topology, address: Address) -> bytes:
     """Return a key that the node at *address* would store; empty if it serves no slot."""
     if address not in topology.primaries:
         return b""
-    names = (b"mrc:sync:%d" % number for number in range(1 << 20))
+    names = (b"%b:%d" % (SYNC, number) for number in range(1 << 20))
     return next(name for name in names if topology.owners[key_slot(name)] == address)

@@ -9,7 +9,7 @@ from mysql_redis_cache import keys
 
 from .failures import Refused
 from .index import tracks
-from .scripts import ACQUIRE, FILL, PUT, RELEASE, RENEW
+from .scripts import ACQUIRE, DISCARD, FILL, PUT, RELEASE, RENEW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,9 +106,18 @@ class Entries:
         """Give the lease back if *token* still holds it; return whether it did."""
         return bool(self._link.script(RELEASE, (name.key, name.lease), token))
 
-    def release_many(self, held: Sequence[tuple[Name, bytes]]) -> None:
-        """Give back the leases that are still held by the tokens given with them, in one round trip."""
-        self._link.scripts([(RELEASE, (name.key, name.lease), (token,)) for name, token in held])
+    def discard(self, name: Name, token: bytes) -> bool:
+        """Delete the entry, and give the lease back as ``release`` does."""
+        return bool(self._link.script(DISCARD, (name.key, name.lease), token))
+
+    def end_many(self, ended: Sequence[tuple[Name, bytes, bool]]) -> None:
+        """Release or, if the third says so, discard in one round trip."""
+        self._link.scripts(
+            [
+                (DISCARD if outdated else RELEASE, (name.key, name.lease), (token,))
+                for name, token, outdated in ended
+            ]
+        )
 
     def renew(self, name: Name, token: bytes) -> bool:
         """Prolong the lease if *token* still holds it."""
@@ -126,14 +135,6 @@ class Entries:
             for name, payload, lifetime in puts
         ]
         return [reply if isinstance(reply, Refused) else None for reply in self._link.scripts(runs)]
-
-    def unlink(self, key: bytes, lease: bytes) -> bool:
-        """Delete an entry and its lease; return whether the entry was there."""
-        replies = self._link.calls([(b"UNLINK", lease), (b"UNLINK", key)])
-        for reply in replies:
-            if isinstance(reply, Refused):
-                raise reply
-        return bool(replies[1])
 
     def name(
         self, key: str, texts: Sequence[str], prefix: str, longest: float, *, indexed: bool

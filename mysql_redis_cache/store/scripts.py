@@ -227,4 +227,16 @@ return redis.call('PEXPIRE', KEYS[2], ARGV[2])
 )
 
 # ARGV: payload, ttl s, horizon ms: the value is the caller's word, so a load in flight must not overwrite it
-PUT = _script(_STORE + _registering("register(tonumber(ARGV[3]))") + " return store(ARGV[1], ARGV[2])")
+PUT = _script(
+    _STORE
+    + _registering(
+        """
+  local is_registered, why = pcall(register, tonumber(ARGV[3]))
+  if not is_registered then
+    redis.call('DEL', KEYS[1], KEYS[2])
+    return type(why) == 'table' and why or redis.error_reply(tostring(why))
+  end
+"""
+    )
+    + " return store(ARGV[1], ARGV[2])"
+)

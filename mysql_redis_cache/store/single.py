@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from .pinned import Left
     from .scripts import Script
 
-__all__ = ["Part", "Server", "run_script", "run_scripts"]
+__all__ = ["SYNC", "Part", "Server", "run_script", "run_scripts"]
+
+SYNC = b"mrc:sync"
+"""A key that is written so that there is something for replicas to have."""
 
 DIGESTED = 1e7
 """Bytes a second that a server is given time for, from the last one sent to its reply."""
@@ -122,7 +125,11 @@ class Server:
 
     def parts(self, left: Left | None = None) -> tuple[list[Part], object]:  # noqa: ARG002 - a cluster's has it
         """Return what a sweep has to walk, and something that changes when keys may have moved: never."""
-        return [Part(self, b"mrc:sync")], None
+        return [Part(self, SYNC)], None
+
+    def part_of(self, key: bytes) -> Part:  # noqa: ARG002 - a cluster has several
+        """Return what holds *key*."""
+        return Part(self, SYNC)
 
     def drain(self) -> None:
         """Close the connections not in use; later calls open new ones."""

@@ -296,9 +296,10 @@ class Model:
         yield from self._unanswered(state, me, world, ("fill", me, row), False)
 
     def _release(self, state: State, me: int, step: Release) -> Iterator[Move]:
-        world, was_ours = redis.release(state.world, me)
-        yield self._advance(f"{me} releases", state, me, world, was_ours)
-        yield from self._unanswered(state, me, world, ("release", me), False)
+        name = "discard" if step.outdated else "release"
+        world, was_ours = getattr(redis, name)(state.world, me)
+        yield self._advance(f"{me} {name}s", state, me, world, was_ours)
+        yield from self._unanswered(state, me, world, (name, me), False)
 
     def _unanswered(
         self, state: State, me: int, done: World, command: tuple[Any, ...], outcome: object
@@ -435,6 +436,8 @@ def _arrived(world: World, command: tuple[Any, ...], rules: Rules) -> World:
             return redis.acquire(world, owner, newer_than, rules)[0]
         case ("fill", owner, row):
             return redis.fill(world, owner, row, rules)[0]
+        case ("discard", owner):
+            return redis.discard(world, owner)[0]
         case _:
             return redis.release(world, command[1])[0]
 

@@ -65,6 +65,9 @@ class RealWorld:
     def release(self, owner: int) -> bool:
         return self.entries.release(self._name, _token(owner))
 
+    def discard(self, owner: int) -> bool:
+        return self.entries.discard(self._name, _token(owner))
+
     def renew(self, owner: int) -> None:
         self.entries.renew(self._name, _token(owner))
 
@@ -136,9 +139,9 @@ def both(real: RealWorld, world: World, command: str, owner: int, row: Row) -> t
         case ["fill"]:
             world, expected = model.fill(world, owner, row)
             outcome = real.fill(owner, row)
-        case ["release"]:
-            world, expected = model.release(world, owner)
-            outcome = real.release(owner)
+        case ["release" | "discard" as name]:
+            world, expected = getattr(model, name)(world, owner)
+            outcome = getattr(real, name)(owner)
         case ["cut", name]:
             gone: dict[str, Any] = {name: None}
             world = world._replace(**gone)
@@ -153,7 +156,7 @@ def both(real: RealWorld, world: World, command: str, owner: int, row: Row) -> t
 
 COMMANDS = [
     *("acquire -1", "acquire -1", "acquire 0.5", "acquire 1.5", "acquire inf", "fill", "fill", "fill"),
-    *("release", "renew", "put", "cut cell", "cut lease", "prune", "tick", "tick", "evict"),
+    *("release", "discard", "renew", "put", "cut cell", "cut lease", "prune", "tick", "tick", "evict"),
 ]
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "Rules",
     "World",
     "acquire",
+    "discard",
     "evict",
     "fill",
     "is_doubtful",
@@ -134,6 +135,11 @@ def release(world: World, owner: int) -> tuple[World, bool]:
     """Give the lease back if *owner* holds it."""
     held = world.lease is not None and world.lease.owner == owner
     return world._replace(lease=None) if held else world, held
+
+
+def discard(world: World, owner: int) -> tuple[World, bool]:
+    """Delete the entry, and give the lease back if *owner* holds it."""
+    return release(world._replace(cell=None), owner)
 
 
 def renew(world: World, owner: int, rules: Rules = SOUND) -> World:

@@ -105,7 +105,7 @@ def test_every_step_is_on_one_slot(entries: Entries, cluster: PrivateCluster) ->
         found = entries.get_aged(name.key)
         assert found is not None
         assert 59 <= found.left <= 60
-        assert entries.unlink(name.key, name.lease) is True
+        assert entries.discard(name, ME) is False
         assert entries.acquire(name, ME, NEVER) is True
         entries.release(name, ME)
 
@@ -251,7 +251,7 @@ def test_leases_of_all_slots_are_given_back(entries: Entries) -> None:
     names = [named(entries, 1, store) for store in range(20)]
     for name in names:
         assert entries.acquire(name, b"me", -1.0) is True
-    entries.release_many([(name, b"me") for name in names])
+    entries.end_many([(name, b"me", False) for name in names])
 
     assert [entries.acquire(name, b"another", -1.0) for name in names] == [True] * 20
 

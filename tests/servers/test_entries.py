@@ -321,7 +321,7 @@ def test_many_leases_are_given_back_in_one_round_trip(
         entries.acquire(others, OTHER, NEVER)
         entries.release(gone, ME)  # so that the server knows the script
         trips = proxy.round_trips
-        entries.release_many([(name, ME) for name in (mine, others, gone)])
+        entries.end_many([(name, ME, False) for name in (mine, others, gone)])
 
         assert proxy.round_trips == trips + 1
     assert [redis_client.exists(name.lease) for name in (mine, others, gone)] == [0, 1, 0]
@@ -338,15 +338,17 @@ def test_put_stores_and_revokes(entries: Entries, name: Name, redis_client: redi
     assert not redis_client.exists(name.lease)
 
 
-def test_unlink_deletes_entry_and_lease(entries: Entries, name: Name, redis_client: redis.Redis) -> None:
-    """It says whether the entry was there; a load in flight caches nothing."""
-    entries.acquire(name, ME, NEVER)
-    assert entries.unlink(name.key, name.lease) is False
-    assert entries.fill(name, ME, b"[1]", 60) is False
+def test_discard_deletes_the_entry(entries: Entries, name: Name, redis_client: redis.Redis) -> None:
+    """Whoever holds the lease, which ends only for its holder."""
+    redis_client.set(name.key, b"[1]")
+    entries.acquire(name, ME, ALWAYS)
+    assert entries.discard(name, OTHER) is False
+    assert not redis_client.exists(name.key)
+    assert redis_client.get(name.lease) == ME
     redis_client.set(name.key, b"[1]")
 
-    assert entries.unlink(name.key, name.lease) is True
-    assert not redis_client.exists(name.key)
+    assert [entries.discard(name, ME), entries.discard(name, ME)] == [True, False]
+    assert not redis_client.exists(name.key, name.lease)
 
 
 @pytest.mark.parametrize(
