@@ -17,16 +17,21 @@ __all__ = ["Budget"]
 
 
 class Budget:
-    """The time a drop may take from now on, whatever it does or waits for.
+    """The time a drop may take from now on, whatever it does or waits for, and how far it has come.
 
     Args:
         timeout: seconds.
+
+    Attributes:
+        seconds: as given.
+        dropped: how many entries it has deleted, in all its attempts.
     """
 
     def __init__(self, timeout: float) -> None:
         self.seconds = timeout
+        self.dropped = 0
         self._began = time.monotonic()
-        self._stage, self._dropped = "asking Redis", 0
+        self._stage, self._more = "asking Redis", 0
 
     def spent(self) -> float:
         """Return the seconds that have passed."""
@@ -41,9 +46,9 @@ class Budget:
 
         Args:
             stage: what the drop is doing.
-            dropped: how many entries it has deleted.
+            dropped: how many entries it has deleted that are not counted yet.
         """
-        self._stage, self._dropped = stage, dropped
+        self._stage, self._more = stage, dropped
         if not self.left():
             raise self._over()
 
@@ -64,4 +69,4 @@ class Budget:
             raise self._over() from error
 
     def _over(self) -> DropTimeout:
-        return DropTimeout(self.seconds, self._stage, self._dropped)
+        return DropTimeout(self.seconds, self._stage, self.dropped + self._more)

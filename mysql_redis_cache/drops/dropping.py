@@ -102,8 +102,10 @@ class Drops:
             CacheUnavailable: Redis could not be reached.
             DropTimeout: the time is over.
         """
-        act = self._count if dry_run else self._delete
-        return _persistently(partial(act, matchers, budget), budget, retry_for)
+        if dry_run:
+            return _persistently(partial(self._count, matchers, budget), budget, retry_for)
+        _persistently(partial(self._delete, matchers, budget), budget, retry_for)
+        return budget.dropped
 
     def drop_key(self, key: bytes) -> bool:
         """Delete the one entry *key*, after its lease; return whether it was there.
@@ -114,15 +116,15 @@ class Drops:
         """
         budget = Budget(KEY_TIMEOUT)
         commands = [(b"UNLINK", lease_name(key)), (b"UNLINK", key)]
-        _, gone = _persistently(lambda: checked(self._link.calls(commands)), budget)
+        _, budget.dropped = _persistently(lambda: checked(self._link.calls(commands)), budget)
         if self._replicas:
-            _persistently(partial(self._await_replicas, key, budget, gone), budget)
-        return bool(gone)
+            _persistently(partial(self._await_replicas, key, budget), budget)
+        return bool(budget.dropped)
 
-    def _await_replicas(self, key: bytes, budget: Budget, dropped: int) -> None:
+    def _await_replicas(self, key: bytes, budget: Budget) -> None:
         part = self._link.part_of(key)
         with budget.bounding(), part.server.pinned(budget.left) as pinned:
-            await_replicas(pinned, part, self._replicas, budget, dropped)
+            await_replicas(pinned, part, self._replicas, budget)
 
     def _count(self, matchers: Sequence[Matcher], budget: Budget) -> int:
         finder, found = Finder([matchers]), set[bytes]()
@@ -134,9 +136,12 @@ class Drops:
                         found.update(name for name, _ in finder.entries(names))
         return len(found)
 
-    def _delete(self, matchers: Sequence[Matcher], budget: Budget) -> int:
+    def _delete(self, matchers: Sequence[Matcher], budget: Budget) -> None:
         listed = None if self._index is None else self._listed(self._index, matchers, budget)
-        return self._sweeps.drop(matchers, budget) if listed is None else self._unlink(listed, budget)
+        if listed is None:
+            self._sweeps.drop(matchers, budget)
+        else:
+            self._unlink(listed, budget)
 
     def _listed(self, index: Lookup, matchers: Sequence[Matcher], budget: Budget) -> list[bytes] | None:
         """Return the entries that the index names; ``None`` if there may be others."""
@@ -158,22 +163,22 @@ class Drops:
         else:
             logger.info("drops by index use the index again")
 
-    def _sweep(self, drops: Sequence[Sequence[Matcher]], budget: Budget, place: int) -> list[int]:
+    def _sweep(
+        self, drops: Sequence[Sequence[Matcher]], counts: list[int], budget: Budget, place: int
+    ) -> None:
         with budget.bounding():
-            return Sweep(self._link, drops, budget, place, replicas=self._replicas).run()
+            Sweep(self._link, drops, counts, budget, place=place, replicas=self._replicas).run()
 
-    def _unlink(self, listed: Sequence[bytes], budget: Budget) -> int:
+    def _unlink(self, listed: Sequence[bytes], budget: Budget) -> None:
         """Delete entries, after their leases: once those are gone nothing can fill them again."""
-        dropped = 0
         ((part,), _) = self._link.parts()  # there is no index on a cluster
         with budget.bounding(), part.server.pinned(budget.left) as pinned:
             for start in range(0, len(listed), SCAN_COUNT):
-                budget.check("deleting", dropped)
+                budget.check("deleting")
                 keys = listed[start : start + SCAN_COUNT]
                 leases = [lease_name(key) for key in keys]
-                dropped += checked(pinned.calls([(b"UNLINK", *leases), (b"UNLINK", *keys)]))[1]
-            await_replicas(pinned, part, self._replicas, budget, dropped)
-        return dropped
+                budget.dropped += checked(pinned.calls([(b"UNLINK", *leases), (b"UNLINK", *keys)]))[1]
+            await_replicas(pinned, part, self._replicas, budget)
 
 
 def _persistently(act: Callable[[], T], budget: Budget, retry_for: float = 0.0) -> T:

@@ -33,6 +33,7 @@ class Sweep:
     Args:
         link: the way to Redis.
         drops: what each of them is for.
+        counts: how many entries of each are deleted, to be added to.
         budget: the time they may take.
         place: which of the drops that is the time of, and whose count its error tells.
         replicas: how many replicas must have the deletions.
@@ -42,20 +43,21 @@ class Sweep:
         self,
         link: Link,
         drops: Sequence[Sequence[Matcher]],
+        counts: list[int],
         budget: Budget,
-        place: int = 0,
         *,
-        replicas: int = 0,
+        place: int,
+        replicas: int,
     ) -> None:
         self._link = link
         self._finder = Finder(drops)
         self._budget = budget
         self._place = place
         self._replicas = replicas
-        self._counts = [0] * len(drops)
+        self._counts = counts
 
-    def run(self) -> list[int]:
-        """Walk; return how many entries each drop deleted.
+    def run(self) -> None:
+        """Walk.
 
         Raises:
             CacheUnavailable: Redis could not be reached, or keys kept moving within the cluster.
@@ -64,7 +66,7 @@ class Sweep:
         for _ in range(RESTARTS):
             parts, claims = self._link.parts(self._budget.left)
             if self._both_walks(parts) and self._link.parts(self._budget.left)[1] == claims:
-                return self._counts
+                return
         raise CacheUnavailable(
             "keys of the Redis Cluster kept moving while they were looked for; repeat the drop later"
         )
@@ -130,7 +132,7 @@ def scan(
             return
 
 
-def await_replicas(pinned: Pinned, part: Part, wanted: int, budget: Budget, dropped: int) -> None:
+def await_replicas(pinned: Pinned, part: Part, wanted: int, budget: Budget, dropped: int = 0) -> None:
     """Wait until *wanted* replicas have all that has been deleted, over whichever connection.
 
     WAIT counts the replicas that have what its own connection wrote last. So it writes something: an earlier

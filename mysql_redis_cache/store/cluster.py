@@ -134,7 +134,9 @@ class Cluster:
         known = {node.id for node in own.values()}
         senders = [address for address, node in own.items() if node.receivers]
         receivers = {name for address in senders for name in own[address].receivers} - known
-        late = sorted(self._mapped(others[name].address) for name in receivers)
+        # CLUSTER SLOTS gives the names that nodes announce where clients are to use them.
+        named = any(address[0] == node.hostname for address, node in own.items())
+        late = sorted(self._mapped(_reached(others[name], named=named)) for name in receivers)
         order = [*senders, *topology.primaries, *late]
         return [Part(self._server(at), _sync_key(topology, at)) for at in order], own
 
@@ -227,6 +229,10 @@ class Cluster:
             return self.call(*command)
         except Refused as refused:
             return refused
+
+
+def _reached(node: Node, *, named: bool) -> Address:
+    return (node.hostname, node.address[1]) if named and node.hostname else node.address
 
 
 def _slot(command: Sequence[Any]) -> int:

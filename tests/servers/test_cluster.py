@@ -497,6 +497,73 @@ def test_its_connection_arguments_are_taken_within_bounds(cluster: PrivateCluste
         assert asked
 
 
+@pytest.fixture
+def announcing(cluster: PrivateCluster) -> Iterator[PrivateCluster]:
+    """A cluster whose nodes are to be reached by a name, as where certificates hold names."""
+    settings = ("cluster-announce-hostname", "cluster-preferred-endpoint-type")
+    for node in cluster.nodes:
+        node.admin.config_set(settings[0], "localhost", settings[1], "hostname")
+    eventually(lambda: all(_names(node) == {b"localhost"} for node in cluster.nodes), "the names")
+    yield cluster
+    for node in cluster.nodes:
+        node.admin.config_set(settings[0], "", settings[1], "ip")
+    eventually(lambda: all(_names(node) == {b"127.0.0.1"} for node in cluster.nodes), "the addresses")
+
+
+def _names(node: Node) -> set[bytes]:
+    return {server[0] for _, _, *servers in node.run("SLOTS") for server in servers}
+
+
+def test_nodes_that_announce_names_are_reached_by_them(announcing: PrivateCluster) -> None:
+    """For reads, redirections and sweeps, also a node that is only about to get its first slot."""
+    cluster = announcing
+    with (
+        cluster.client(socket_timeout=5) as client,
+        closing(link(client)) as made,
+        MRCServer(client) as drops,
+    ):
+        assert isinstance(made, Cluster)
+        entries = Entries(made, 10)
+        keys = populate(entries, range(1, 2))
+        slot = slot_of(keys[0])
+        sender = cluster.owner(slot)
+        cluster.move(slot, other(cluster, sender))
+        assert entries.get_many(keys) == [b"[]"] * len(keys)
+        receiver = newcomer(cluster)
+        receiver.admin.config_set(
+            "cluster-announce-hostname", "localhost", "cluster-preferred-endpoint-type", "hostname"
+        )
+        eventually(
+            lambda: all(b"localhost" in _line_of(node, receiver) for node in cluster.nodes), "its name"
+        )
+        sender = cluster.owner(slot)
+        cluster.open(slot, receiver)
+        try:
+            cluster.carry(slot, sender, receiver, count=1)
+            hosts = {part.server._connections._make().host for part in made.parts()[0]}
+            assert hosts == {"localhost"}
+            assert drops.drop_outdated_cache(["UserId"], [1]) == len(keys)
+            assert of_user(cluster.all_keys() | receiver.keys(), 1) == set()
+        finally:
+            for node in (sender, receiver):
+                node.run("SETSLOT", slot, "STABLE")
+
+
+def _line_of(node: Node, other_one: Node) -> bytes:
+    lines: list[bytes] = node.run("NODES").splitlines()
+    return next((line for line in lines if line.startswith(other_one.id.encode())), b"")
+
+
+def test_a_ready_clients_number_of_connections_counts(cluster: PrivateCluster) -> None:
+    """For each node; fifty if its maker said none."""
+    limits = []
+    for options in ({"max_connections": 7}, {}):
+        with cluster.client(**options) as client, closing(link(client)) as made:
+            limits.append({part.server._connections._limit for part in made.parts()[0]})
+
+    assert limits == [{7}, {50}]
+
+
 def test_a_server_that_is_no_cluster_says_so(cluster: PrivateCluster, redis_url: str) -> None:
     """Also if the cluster's nodes were replaced by an ordinary one: an outage, not a crash."""
     made = Cluster([("127.0.0.1", 1)], lambda host, port: link(redis_url), 0.25)  # type: ignore[arg-type,return-value]
