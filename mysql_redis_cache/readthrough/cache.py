@@ -16,7 +16,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from mysql_redis_cache import keys
 from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import Entries, Found, Name, Refused
@@ -25,6 +24,7 @@ from mysql_redis_cache.values import codec
 from .background import Keeper
 from .guard import Guard
 from .steps import GET, RELEASE, Acquire, Claim, Entry
+from .writes import Writes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.values import Between
 
     from .background import Background
-    from .reads import Read, Write
+    from .reads import Read
     from .steps import Fill, Get, Release
 
 __all__ = ["Cache"]
@@ -46,12 +46,9 @@ logger = logging.getLogger("mysql_redis_cache")
 # How many leases that Redis must still be told of are remembered.
 LEASES_KEPT = 1024
 
-# Bytes that Redis takes for one value, however much one would like to cache.
-LARGEST_ENTRY = 1 << 29
 
-
-class Cache:
-    """The entries and leases of one client in Redis.
+class Cache(Writes):
+    """The entries and leases of one client in Redis, as the steps of reads need them; and direct writes.
 
     Args:
         link: for reads, which give Redis up soon, since they can ask MySQL.
@@ -72,12 +69,9 @@ class Cache:
         stats: Counters,
         background: Background,
     ) -> None:
+        super().__init__(patient_link, drops, options, stats)
         self.entries = Entries(link, options.policy.lease_seconds)
-        self._patient_entries = Entries(patient_link, options.policy.lease_seconds)
-        self._drops = drops
         self._is_clustered = link.clustered
-        self._options = options
-        self._stats = stats
         self._background = background
         self._keeper = Keeper(options.policy.lease_seconds)
         self.after_fork_in_child()
@@ -88,28 +82,11 @@ class Cache:
         self._guard = Guard()
         self._left_behind: deque[tuple[Name, bytes, bool]] = deque(maxlen=LEASES_KEPT)
 
-    def name(self, read: Read) -> Name | None:
-        """Return what the entry of *read* is called, or ``None`` if a cluster cannot keep it."""
-        if read.where is None:
-            texts = keys.pair_texts(read.params, read.names)
-            longest = read.policy.longest(read.ttl)
-            options = self._options
-            read.where = self.entries.name(read.key, texts, options.prefix, longest, indexed=options.index)
-        return read.where
-
     def can_keep(self, read: Read) -> bool:
         """Return whether the entry of *read* can be kept with its lease; not every key of a cluster can."""
         if not self._is_clustered or self.name(read) is not None:
             return True
         self._stats.bump("uncacheable_keys")
-        return False
-
-    def fits(self, payload: bytes) -> bool:
-        """Return whether so much is cached; count it if not."""
-        limit = self._options.max_entry_bytes
-        if len(payload) <= (LARGEST_ENTRY if limit is None else limit):
-            return True
-        self._stats.bump("oversized_entries")
         return False
 
     @property
@@ -259,63 +236,7 @@ class Cache:
         # Under a key of its own: a cancelled read may find it has won after it was given back for it.
         self._background.submit(object(), lambda: self.release(read))
 
-    # Direct access to entries
-
-    def write(self, read: Read, value: object) -> None:
-        """Store *value* under the key of *read* and revoke the lease of a load in flight.
-
-        Raises:
-            CacheUnavailable: Redis did not take it.
-            TypeError, ValueError: the value has no JSON form.
-        """
-        put = self._put(read, value)
-        if put is not None:
-            self._patient_entries.put(*put)
-
-    def write_many(self, writes: Sequence[Write]) -> Sequence[Exception | None]:
-        """Do what ``write`` does for several values in one round trip; return what each would have raised."""
-        failures: list[Exception | None] = [None] * len(writes)
-        puts: dict[int, tuple[Name, bytes, int]] = {}
-        for place, write in enumerate(writes):
-            try:
-                put = self._put(write.read, write.value)
-            except Exception as error:  # noqa: BLE001 - the caller of this one raises it
-                failures[place] = error
-            else:
-                puts.update({place: put} if put else {})
-        for place, failure in zip(puts, self._put_many(list(puts.values())), strict=True):
-            failures[place] = failure
-        return failures
-
-    def drop_key(self, key: str) -> bool:
-        """Delete one entry and revoke its lease; return whether it was there.
-
-        Raises:
-            CacheUnavailable: Redis did not answer.
-            DropTimeout: fewer replicas than ``wait_replicas`` had it in time.
-        """
-        return self._drops.drop_key(key.encode())
-
     # Inside
-
-    def _put(self, read: Read, value: object) -> tuple[Name, bytes, int] | None:
-        """Return how *value* is stored, or ``None`` if it cannot be: then nothing is left under its key."""
-        payload = codec.encode(value, self._options.dates)
-        where = self.name(read)
-        if where is None:
-            return None
-        if not self.fits(payload):
-            self.drop_key(read.key)  # what is cached is outdated
-            return None
-        return where, payload, read.policy.lifetime(read.ttl, random.random)
-
-    def _put_many(self, puts: Sequence[tuple[Name, bytes, int]]) -> Sequence[Exception | None]:
-        if not puts:
-            return []
-        try:
-            return self._patient_entries.put_many(puts)
-        except CacheUnavailable as error:
-            return [error] * len(puts)
 
     def _named(self, read: Read) -> Name:
         """Return what the entry of *read* is called; whoever set it up has seen to it that it can be."""

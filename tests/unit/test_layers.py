@@ -17,7 +17,7 @@ HOUSE = """
     __init__
     aio/          client | server gather | transaction threads workers                       [anyio asyncio]
     client
-    readthrough/  core | cache | reads | guard many* | background breaker* flight functions* steps*
+    readthrough/  core | cache | writes | reads | guard many* | background breaker* flight functions* steps*
     server transaction
     drops/        dropping | lookup sharing | sweep | budget
     store/        entries | config | cluster | single sentinel bounds
