@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
+from mysql_redis_cache.errors import DropTimeout
 from mysql_redis_cache.store import NotNow, Refused, index
 from mysql_redis_cache.store.scripts import BEGIN
 
+from .budget import Budget
+from .settling import settle
 from .sweep import checked
 
 if TYPE_CHECKING:
@@ -15,20 +19,33 @@ if TYPE_CHECKING:
     from mysql_redis_cache.keys import Matcher
     from mysql_redis_cache.store import Link, Pinned
 
-    from .budget import Budget
-
 __all__ = ["LOOKUPS", "Incomplete", "Lookup"]
 
 LOOKUPS = 1000
 """Sets that are asked for in one round trip: the server answers that within milliseconds."""
 
 STAGE = "looking up entries"
+PAUSE, LONG_PAUSE = 1.0, 60.0
+"""Seconds until it is tried again to make known what is not: when somebody is loading, and otherwise."""
+
 EVICTED = "a part of the index was evicted"
-STATE = frozenset({b"over", b"unindexed"})
+STATE = frozenset({b"over", b"unindexed", b"unknown"})
 
 
 class Incomplete(Exception):
     """The index may miss an entry: the drop has to look at all keys. The message says why."""
+
+
+class _Unknown(Incomplete):
+    """It is not known whether it does.
+
+    Attributes:
+        since: since when, as the state has it; ``None`` if there is no state.
+    """
+
+    def __init__(self, since: bytes | None) -> None:
+        super().__init__("entries may live that were there before the index")
+        self.since = since
 
 
 class Lookup:
@@ -40,10 +57,11 @@ class Lookup:
     """
 
     def __init__(self, link: Link, prefix: str) -> None:
-        self._link = link
+        ((self._part,), _) = link.parts()
         self._prefix = prefix
         self._state = index.state_name(prefix)
         self._registry = index.registry_name(prefix)
+        self._not_before = 0.0
 
     def entries(self, matchers: Sequence[Matcher], budget: Budget) -> list[bytes]:
         """Return the keys of the entries that *matchers* are for.
@@ -53,16 +71,40 @@ class Lookup:
             CacheUnavailable: Redis could not be reached.
             DropTimeout: the time is over.
         """
-        (part,), _ = self._link.parts()
+        found = self._named(matchers, budget)
+        while isinstance(found, _Unknown) and self._make_known(found.since, budget):
+            found = self._named(matchers, budget)
+        if isinstance(found, Incomplete):
+            raise found
+        return found
+
+    def _named(self, matchers: Sequence[Matcher], budget: Budget) -> list[bytes] | Incomplete:
         budget.check(STAGE)
+        with budget.bounding(), self._part.server.pinned(budget.left) as pinned:
+            try:
+                return _resolved(pinned, self._members(pinned, self._of_pairs(matchers), budget), budget)
+            except Incomplete as doubt:
+                return doubt  # the connection is as good as before
+            except NotNow:
+                raise
+            except Refused as error:
+                return Incomplete(str(error))
+
+    def _make_known(self, since: bytes | None, budget: Budget) -> bool:
+        """Begin the index, or find out what is to be known of it, in half the time; return whether it is."""
+        began, half = time.monotonic(), Budget(budget.left() / 2)
+        if began < self._not_before:
+            return False
+        self._not_before = began + LONG_PAUSE  # for others, meanwhile, and if it is given up
         try:
-            with budget.bounding(), part.server.pinned(budget.left) as pinned:
-                members = self._members(pinned, self._of_pairs(matchers), budget)
-                return _resolved(pinned, members, budget)
-        except NotNow:
-            raise
-        except Refused as error:
-            raise Incomplete(str(error)) from error
+            with budget.bounding(), self._part.server.pinned(half.left) as pinned:
+                if since is None:
+                    pinned.call(b"EVAL", BEGIN.source, 1, self._state)
+                is_known = since is None or settle(pinned, self._prefix, since, half)
+        except (Refused, DropTimeout):
+            return False
+        self._not_before = 0.0 if is_known else began + PAUSE
+        return is_known
 
     def _of_pairs(self, matchers: Sequence[Matcher]) -> list[list[bytes]]:
         """Return the digests of each combination of pairs that is enough."""
@@ -100,7 +142,7 @@ class Lookup:
             )
         )
         now = int(time_[0]) * 1000 + int(time_[1]) // 1000
-        self._check_state(pinned, _scores(state), now, is_registered=bool(registry))
+        _check_state(dict(zip(state[::2], state[1::2], strict=True)), now, is_registered=bool(registry))
         for reply, moment in zip(replies, moments, strict=False):
             if not reply and _is_alive(moment, now):
                 raise Incomplete(EVICTED)
@@ -112,18 +154,17 @@ class Lookup:
             if score >= now
         }
 
-    def _check_state(
-        self, pinned: Pinned, state: dict[bytes, float], now: int, *, is_registered: bool
-    ) -> None:
-        if b"over" not in state:
-            pinned.calls([(b"EVAL", BEGIN.source, 1, self._state)])  # refused, it is missing next time too
-            raise Incomplete("there is no index yet, or it was evicted")
-        if _is_alive(state.get(b"unindexed"), now):
-            raise Incomplete("entries may live that are in no index")
-        if abs(state[b"over"]) >= now and not is_registered:
-            raise Incomplete("the registry of the index was evicted")
-        if any(_is_alive(moment, now) for member, moment in state.items() if member not in STATE):
-            raise Incomplete("another version of this library registers entries")
+
+def _check_state(state: dict[bytes, bytes], now: int, *, is_registered: bool) -> None:
+    """Raise ``Incomplete`` if *state* says that the index is."""
+    if b"over" not in state or b"unknown" in state:
+        raise _Unknown(state.get(b"unknown"))
+    if _is_alive(state.get(b"unindexed"), now):
+        raise Incomplete("entries may live that are in no index")
+    if abs(float(state[b"over"])) >= now and not is_registered:
+        raise Incomplete("the registry of the index was evicted")
+    if any(_is_alive(moment, now) for member, moment in state.items() if member not in STATE):
+        raise Incomplete("another version of this library registers entries")
 
 
 def _resolved(pinned: Pinned, members: Iterable[bytes], budget: Budget) -> list[bytes]:

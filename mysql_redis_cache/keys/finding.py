@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .matching import Matcher
 
-__all__ = ["Finder"]
+__all__ = ["Finder", "first_pairs", "is_entry"]
 
 _NUMBER = re.compile(NUMBER.encode())
 _LISTED = re.compile(f"{NUMBER}(?:,{NUMBER})++(?=_)".encode())
@@ -31,6 +31,31 @@ _REST = re.compile(rb"[^=]*+=|[0-9a-f]{40}\Z")
 
 Carried = dict[bytes, set[bytes]]
 """The values that a name carries, by the label (``Name=``) they stand behind."""
+
+
+def is_entry(name: bytes, prefix: str) -> bool:
+    """Tell whether *name* has the shape of an entry with named params, in the namespace of *prefix*."""
+    start = prefix.encode()
+    return name.startswith(start) and b"=" in name[len(start) :] and _has_digest(name)
+
+
+def first_pairs(name: bytes, start: int) -> list[bytes]:
+    """Return what may be the first pair of an entry, from its beginning on: a value may look like a pair.
+
+    Args:
+        name: the entry.
+        start: where its namespace ends.
+    """
+    end = name.find(b"=", start)
+    found = []
+    while (end := name.find(b"_", end + 1)) >= 0:
+        if _REST.match(name, end + 1):
+            found.append(name[:end])
+    return found
+
+
+def _has_digest(name: bytes) -> bool:
+    return _DIGEST.match(name, len(name) - _DIGEST_LENGTH) is not None
 
 
 class Finder:
@@ -66,7 +91,7 @@ class Finder:
 
     def entry(self, name: bytes) -> int | None:
         """Return the place of the drop that deletes the entry *name*."""
-        if not name.startswith(self._prefix) or not _DIGEST.match(name, len(name) - _DIGEST_LENGTH):
+        if not name.startswith(self._prefix) or not _has_digest(name):
             return None
         return min(self._owners(self._carried(name)), default=None)
 

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from .jstext import Plain
 
-__all__ = ["LEASE", "Matcher", "Pair", "lease_name", "scan_pattern", "slot_safe_lease_name"]
+__all__ = [
+    "LEASE",
+    "Matcher",
+    "Pair",
+    "every_pattern",
+    "lease_name",
+    "scan_pattern",
+    "slot_safe_lease_name",
+]
 
 LEASE = b":lease"
 """How the name of every lease ends."""
@@ -110,15 +118,22 @@ def scan_pattern(matchers: Sequence[Matcher]) -> bytes:
     Args:
         matchers: those of the drops, all of one prefix.
     """
-    # Redis tries what follows a "*" at every byte of every key, which is half the cost of a sweep. Hence the
-    # set at the start, which ends it at the first byte of another namespace's key.
-    prefix = matchers[0].prefix
-    start = _first_byte(prefix) + b"*" + _escaped(prefix[1:]) + b"*" if prefix else b"*"
-    only = matchers[0]
+    only, start = matchers[0], _start(matchers[0].prefix)
     if len(matchers) == 1 and (only.require_all or len(only.pairs) == 1):
         return start + _pair_glob(*max(only.pairs, key=lambda pair: len(pair.text)))
     shared = set.intersection(*map(_telling_names, matchers))
     return start + (_escaped(max(shared, key=len)) if shared else b"") + b"=*"
+
+
+def every_pattern(prefix: str) -> bytes:
+    """Return a glob that every key with named params, and its lease, fits; *prefix*: the namespace's."""
+    return _start(prefix) + b"=*"
+
+
+def _start(prefix: str) -> bytes:
+    # Redis tries what follows a "*" at every byte of every key, which is half the cost of a sweep. Hence the
+    # set at the start, which ends it at the first byte of another namespace's key.
+    return _first_byte(prefix) + b"*" + _escaped(prefix[1:]) + b"*" if prefix else b"*"
 
 
 def _telling_names(matcher: Matcher) -> set[str]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from .index import LONGEST_MEMBER, ROOT
 
-__all__ = ["ACQUIRE", "BEGIN", "DISCARD", "FILL", "PUT", "RELEASE", "RENEW", "Script"]
+__all__ = ["ACQUIRE", "BEGIN", "DISCARD", "FILL", "PUT", "RELEASE", "RENEW", "SETTLE", "Script"]
 
 
 class Script(NamedTuple):
@@ -27,13 +27,15 @@ def _script(source: str) -> Script:
     return Script(text, sha1(text).hexdigest().encode())
 
 
-# Shared by all that touch the index. Its state has two moments:
+# Shared by all that touch the index of a namespace. Its state has these moments:
 #
 #   unindexed  until when entries may live that are in no index, so that a drop has to sweep
+#   unknown    since when it is not known whether there are such entries; negative if some may be in a part of
+#              the index only, of which others were evicted
 #   over       until when the registry must be there; negative if Redis evicts what has a TTL
 #
-# A state that is not there is new, or was evicted, and then so may have been all that it knew of: where Redis
-# has evicted keys, or does not say, and entries may be left, they are taken to be in no index, for a month.
+# While there is no state nobody uses an index, and nobody leaves a mark. It is begun when somebody does: then
+# entries of others may be left, unless the database is found to hold none. ``drops.settling`` finds out.
 _STATE = """
 local function clock()
   local time = redis.call('TIME')
@@ -48,10 +50,10 @@ local function policy()
 end
 local function begin(state, now)
   if type(redis.pcall('ZSCORE', state, 'over')) == 'table' then redis.call('UNLINK', state) end
-  if info('stats', 'evicted_keys:(%d+)') ~= '0' or (policy() or 'allkeys') == 'allkeys' then
-    local page = redis.pcall('SCAN', '0', 'MATCH', '*=*', 'COUNT', 1000)
-    local is_empty = not page.err and page[1] == '0' and #page[2] == 0
-    if not is_empty then redis.call('ZADD', state, 'GT', now + 30 * 86400000, 'unindexed') end
+  local page = redis.pcall('SCAN', '0', 'MATCH', '*=*', 'COUNT', 1000)
+  if page.err or page[1] ~= '0' or #page[2] > 0 then
+    local spared = info('stats', 'evicted_keys:(%d+)') == '0' and (policy() or 'allkeys') ~= 'allkeys'
+    redis.call('ZADD', state, spared and now or -now, 'unknown')
   end
   redis.call('ZADD', state, policy() == 'volatile' and -now or now, 'over')
 end
@@ -72,10 +74,7 @@ local state, registry = KEYS[3], KEYS[4]
 local function alive(moment, now)
   return moment and tonumber(moment) >= now
 end
-local function mark(moment, now)
-  local added = redis.pcall('ZADD', state, 'GT', moment, 'unindexed')
-  if added == 0 or added == 1 and redis.call('ZSCORE', state, 'over') then return end
-  begin(state, now)
+local function mark(moment)
   redis.call('ZADD', state, 'GT', moment, 'unindexed')
 end
 local function keep(key, over, now, lasting)
@@ -88,7 +87,7 @@ local function enter(set, member, now, horizon, lasting)
   local digest, over = string.sub(set, #ROOT + 1), now + horizon
   local oldest, known = redis.call('ZRANGE', set, 0, 1, 'WITHSCORES'), redis.call('ZSCORE', registry, digest)
   local missing = #oldest == 0
-  if missing and alive(known, now) then mark(known, now) end
+  if missing and alive(known, now) then mark(known) end
   for i = 1, #oldest, 2 do
     if not alive(oldest[i + 1], now) then redis.call('ZREM', set, oldest[i]) end
   end
@@ -105,17 +104,18 @@ local function register(horizon)
     local holder = redis.pcall('GET', KEYS[5])
     member, first, taken = string.sub(KEYS[5], #ROOT + 1), 6, holder and holder ~= KEYS[1]
   end
-  if taken then return mark(now + horizon, now) end
   local known = redis.pcall('ZSCORE', state, 'over')
   if type(known) ~= 'string' then
+    if #KEYS == 3 then return end
     begin(state, now)
     known = redis.call('ZSCORE', state, 'over')
   end
+  if taken then return mark(now + horizon) end
   local lasting = tonumber(known) < 0
   known = math.abs(known)
   local oldest = redis.call('ZRANGE', registry, 0, 0, 'WITHSCORES')
   local missing = #oldest == 0
-  if missing and known > now then mark(known, now) end
+  if missing and known > now then mark(known) end
   if first == 6 and redis.call('PTTL', KEYS[5]) < horizon then
     if lasting then
       redis.call('SET', KEYS[5], KEYS[1])
@@ -140,6 +140,7 @@ local function register(horizon)
   keep(registry, over, now, lasting)
 end
 local function registered(needed)
+  if redis.pcall('ZSCORE', state, 'unknown') then return false end
   if #KEYS == 3 then return alive(redis.call('ZSCORE', state, 'unindexed'), clock() + needed) end
   local member = #KEYS[1] > LONGEST_MEMBER and string.sub(KEYS[5], #ROOT + 1) or KEYS[1]
   return alive(redis.call('ZSCORE', KEYS[#KEYS], member), clock() + needed)
@@ -148,8 +149,9 @@ end
 
 
 def _registering(how: str) -> str:
-    """Return what registers an entry, if it is to be."""
-    return f"if #KEYS > 2 then {_STATE}{_REGISTER}{how} end"
+    """Return what registers an entry: nothing, if its client has no index, and nobody else uses one."""
+    needed = "#KEYS > 3 or #KEYS == 3 and redis.pcall('ZSCORE', KEYS[3], 'over')"
+    return f"if {needed} then {_STATE}{_REGISTER}{how} end"
 
 
 # A value that Redis does not take: what is cached is outdated by it, and nobody need wait for it.
@@ -162,11 +164,21 @@ local function store(payload, ttl)
 end
 """
 
-# KEYS: the state. A drop that finds none begins one, so that the next can trust the index.
+# KEYS: the state. A drop that finds none begins one.
 BEGIN = _script(
     _STATE
     + """
 if type(redis.pcall('ZSCORE', KEYS[1], 'over')) ~= 'string' then begin(KEYS[1], clock()) end
+"""
+)
+
+# KEYS: the state. ARGV: since when it was unknown, ms for which entries may live that are in no index
+SETTLE = _script(
+    _STATE
+    + """
+if redis.call('ZSCORE', KEYS[1], 'unknown') ~= ARGV[1] then return end
+redis.call('ZREM', KEYS[1], 'unknown')
+if tonumber(ARGV[2]) > 0 then redis.call('ZADD', KEYS[1], 'GT', clock() + ARGV[2], 'unindexed') end
 """
 )
 

@@ -161,7 +161,7 @@ def gate_drops(server: MRCServer) -> None:
     drops: Any = server._drops
     drops._link = _GatedServer(drops._link)
     if drops._index is not None:
-        drops._index._link = drops._link
+        ((drops._index._part,), _) = drops._link.parts()
 
 
 def note_waiting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,10 +58,11 @@ LUCK = Fate(chance=0.001)  # an early refresh is due
 
 
 class Reader(NamedTuple):
-    """One read: the process whose flights it shares (ALONE: its own process), and what kind of read."""
+    """One read: the process whose flights it shares (ALONE: its own process), its kind, and its client's."""
 
     process: int = ALONE
     kind: str = "read"
+    indexed: bool = True
 
 
 class Mind(NamedTuple):
@@ -138,6 +139,7 @@ class Model:
         refreshing = dict.fromkeys(processes) if scenario.policy.needs_age else {}
         self._behind = {process: number for number, process in enumerate(refreshing, start=len(processes))}
         self._groups = [] if self._behind else _groups(scenario.readers)
+        self._may_doubt = any("doubt" in program for program in scenario.programs)
         self._same: dict[Any, Any] = {}
         self._performers: dict[type, Callable[[State, int, Any], Iterator[Move]]] = {
             Get: self._get,
@@ -190,6 +192,8 @@ class Model:
         same, world = self._same.setdefault, state.world
         if not self.scenario.evicts:  # then nothing is ever missing
             world = world._replace(known=None, there=False)
+        if not self._may_doubt:
+            world = world._replace(begun=None, unknown=False)
         return State(
             same(world, world),
             tuple([same(mind, mind) for mind in state.minds]),
@@ -222,6 +226,10 @@ class Model:
             yield from self._cancel(state, me)
         if self.scenario.crashes:
             yield self._crash(state, me)
+
+    def _rules(self, me: int) -> Rules:
+        indexed = me >= len(self.scenario.readers) or self.scenario.readers[me].indexed
+        return self.scenario.rules._replace(indexed=indexed)
 
     def _advance(
         self, label: str, state: State, me: int, world: World, outcome: Any, fate: Fate = FATE
@@ -278,7 +286,7 @@ class Model:
             yield f"{me} joins {leader}", state._replace(minds=minds)
 
     def _acquire(self, state: State, me: int, step: Acquire) -> Iterator[Move]:
-        world, claim = redis.acquire(state.world, me, step.newer_than, self.scenario.rules)
+        world, claim = redis.acquire(state.world, me, step.newer_than, self._rules(me))
         label = f"{me} asks for the lease: {_named(claim)}"
         yield self._advance(label, state, me, world, claim)
         if claim is Claim.LOST and self.scenario.deadlines:
@@ -413,7 +421,8 @@ class Model:
             if self.scenario.evicts and world.there:
                 yield "the set is evicted", redis.evict(world)
             if world.lease is not None and self._loads(state, world.lease.owner):  # so its keeper is at work
-                yield f"{world.lease.owner} renews", redis.renew(world, world.lease.owner, rules)
+                owner = world.lease.owner
+                yield f"{owner} renews", redis.renew(world, owner, self._rules(owner))
         elif self.scenario.expiry:
             if world.lease is not None:
                 yield "the lease ends", world._replace(lease=None)

@@ -25,14 +25,17 @@ __all__ = [
     "Rules",
     "World",
     "acquire",
+    "begin",
     "discard",
     "evict",
     "fill",
     "is_doubtful",
+    "may_settle",
     "prune",
     "put",
     "release",
     "renew",
+    "settle",
     "tick",
 ]
 
@@ -76,6 +79,8 @@ class World(NamedTuple):
         known: ticks until which the registry says that the set must be there which lists it.
         there: whether that set is there; what Redis evicts is not.
         outside: ticks until which entries may live that are in no index.
+        begun: ticks since the index was begun, no more than count; ``None`` while there is none.
+        unknown: whether entries may live that were there before it was.
         promised: the version that a read starting now must not fall below.
         open: for each process that readers share, who leads its open flight (-1: nobody).
         sent: commands on the way that nobody waits for any more.
@@ -90,6 +95,8 @@ class World(NamedTuple):
     known: int | None = None
     there: bool = False
     outside: int | None = None
+    begun: int | None = None
+    unknown: bool = False
     promised: int = 0
     open: tuple[int, ...] = ()
     sent: tuple[tuple[Any, ...], ...] = ()
@@ -102,6 +109,7 @@ class Rules(NamedTuple):
 
     lease_counts: bool = True
     robs: bool = False
+    indexed: bool = True  # whether who registers keeps an index
     renewal_registers: bool = True
     early_by: int = 0  # ticks by which the clock of whoever prunes is fast
     loss_is_marked: bool = True  # by who registers where something is missing
@@ -146,7 +154,8 @@ def renew(world: World, owner: int, rules: Rules = SOUND) -> World:
     """Prolong the lease if *owner* holds it, and register the entry again if that would run out."""
     if world.lease is None or world.lease.owner != owner:
         return world
-    lasts = world.listed is not None and world.listed >= NEEDED
+    until = world.listed if rules.indexed else world.outside
+    lasts = until is not None and until >= NEEDED and not world.unknown
     if rules.renewal_registers and not lasts:
         world = _registered(world, rules)
     return world._replace(lease=Lease(owner))
@@ -172,7 +181,26 @@ def evict(world: World) -> World:
 def is_doubtful(world: World, rules: Rules = SOUND) -> bool:
     """Return whether a drop has to look at all keys."""
     is_lost = world.known is not None and not world.there
-    return world.outside is not None or (is_lost and rules.loss_is_seen)
+    is_new = world.begun is None or world.unknown
+    return is_new or world.outside is not None or (is_lost and rules.loss_is_seen)
+
+
+def begin(world: World) -> World:
+    """Begin the index if there is none."""
+    if world.begun is not None:
+        return world
+    return world._replace(begun=0, unknown=world.cell is not None or world.lease is not None)
+
+
+def may_settle(world: World) -> bool:
+    """Return whether no load can be under way that began before the index."""
+    return world.lease is None or (world.begun is not None and world.begun >= LEASE)
+
+
+def settle(world: World) -> World:
+    """Have the index know until when entries may live that are not in it."""
+    outside = world.cell.left if world.cell is not None and world.listed is None else 0
+    return world._replace(unknown=False, outside=max(outside, world.outside or 0) or None)
 
 
 def tick(world: World) -> World:
@@ -185,12 +213,15 @@ def tick(world: World) -> World:
         known=known,
         there=world.there and known is not None,
         outside=_sooner(world.outside),
+        begun=None if world.begun is None else min(world.begun + 1, LEASE),
     )
 
 
 def _registered(world: World, rules: Rules = SOUND) -> World:
-    """Put the entry into its set, and the set into the registry."""
-    outside = world.outside
+    """Put the entry into its set, and the set into the registry; without an index, leave a mark."""
+    if not rules.indexed:
+        return world if world.begun is None else world._replace(outside=HORIZON)
+    world, outside = begin(world), world.outside
     if world.known is not None and not world.there and rules.loss_is_marked:
         outside = max(world.known, outside or 0)
     return world._replace(listed=HORIZON, known=HORIZON, there=True, outside=outside)

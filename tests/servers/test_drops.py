@@ -453,10 +453,10 @@ def test_an_indexed_drop_asks_the_index(
     redis_url: str, redis_client: redis.Redis, proxy_to: Callable[..., Proxy]
 ) -> None:
     """Two round trips, whatever else there is; all leases go before the entries."""
-    fill_users(redis_client, range(2, 2000))
     proxy = proxy_to(redis_url)
     with indexed(proxy.url) as (entries, server):
         keys = {filled(entries, 1, store, indexed=True) for store in range(3)}
+        fill_users(redis_client, range(2, 2000))
         server.drop_outdated_cache(["UserId"], [9999])
         trips = proxy.round_trips
         with recorded(proxy) as seen:

@@ -19,7 +19,7 @@ HOUSE = """
     client
     readthrough/  core | cache | writes | reads | guard many* | background breaker* flight functions* steps*
     server transaction
-    drops/        dropping | lookup sharing | sweep | budget
+    drops/        dropping | lookup sharing | settling | sweep | budget
     store/        entries | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database | pool | idle | connection | config failures slots wire*          [pymysql dbutils]
