@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from mysql_redis_cache.drops import sweep
-from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
 from mysql_redis_cache.keys.naming import pair_texts
 from mysql_redis_cache.server import MRCServer
 from mysql_redis_cache.store import Cluster, Server, link
@@ -430,6 +430,36 @@ def test_a_cluster_that_does_not_answer_costs_a_bounded_time(cluster: PrivateClu
                 node.server.resume()
         cluster.settle()
         eventually(lambda: _answers(made), "the answer")
+
+
+def test_a_drop_ends_in_time_on_a_cluster_that_does_not_answer(cluster: PrivateCluster) -> None:
+    """Frozen, all of it: whatever it asks first counts."""
+    with cluster.client() as client, MRCServer(client) as drops:
+        drops.drop_outdated_cache(["UserId"], [1])
+        for node in cluster.nodes:
+            node.server.suspend()
+        try:
+            for idle in (True, False):
+                if not idle:
+                    drops.close_redis_connection()
+                began = time.monotonic()
+                with pytest.raises(DropTimeout):
+                    drops.drop_outdated_cache(["UserId"], [1], timeout=0.4)
+                assert time.monotonic() - began < 1.2
+        finally:
+            for node in cluster.nodes:
+                node.server.resume()
+        cluster.settle()
+        assert drops.drop_outdated_cache(["UserId"], [1]) == 0
+
+
+def test_many_pairs_are_one_drop_of_all_nodes(
+    drops: MRCServer, entries: Entries, cluster: PrivateCluster
+) -> None:
+    """As on one server."""
+    populate(entries, range(1, 9))
+    assert drops.drop_outdated_cache(["UserId"] * 3000, list(range(3, 3003)), False) == 6 * len(STORES)
+    assert {key[:9] for key in cluster.all_keys()} == {b"UserId=1_", b"UserId=2_"}
 
 
 def _answers(made: Cluster | Server) -> bool:

@@ -141,7 +141,7 @@ def test_the_time_counts_from_the_call(
 ) -> None:
     """Redis is silent, and would be waited for for two seconds; then the time is over before."""
     proxy = proxy_to(redis_url)
-    client = make_client(proxy.url, index=index)
+    client = make_client(f"{proxy.url}?client_name=web", index=index)  # which is told when connecting
     client.write_to_cache("q", 1, [1], ["UserId"])
     for idle in (True, False):  # with a connection that is open, and one that has to be opened
         if not idle:
@@ -169,6 +169,15 @@ def test_a_reply_that_trickles_in_is_not_waited_for_beyond_the_time(
         with pytest.raises(DropTimeout):
             server.drop_outdated_cache(["UserId"], [1], timeout=0.4)
         assert time.monotonic() - began < 1.5
+
+
+def test_waiting_for_a_connection_counts(redis_url: str) -> None:
+    """All are in use by others."""
+    with MRCServer(f"{redis_url}?max_connections=1") as server, server._link.pinned():  # type: ignore[union-attr]
+        began = time.monotonic()
+        with pytest.raises(DropTimeout):
+            server.drop_outdated_cache(["UserId"], [1], timeout=0.2)
+        assert 0.15 < time.monotonic() - began < 1
 
 
 def test_checking_the_pairs_counts(redis_url: str) -> None:

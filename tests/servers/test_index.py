@@ -455,10 +455,10 @@ def test_a_load_from_before_the_index_that_lasts_is_registered_when_it_is_renewe
     entries: Entries, redis_url: str, redis_client: redis.Redis, proxy_to: Callable[..., Proxy]
 ) -> None:
     """Fifteen seconds after its begin each living lease has been, so nobody need wait for them."""
-    outside, inside = named(entries, 1, indexed=False), named(entries, 2)
+    outside, inside = named(entries, 1, indexed=False), named(entries, 2, 7)
     for name in (outside, inside):
         entries.acquire(name, ME, NEVER)
-    redis_client.unlink(*redis_client.keys("mrc:*"))
+    evicted(redis_client, STATE, PAIRS, set_of("UserId=2"))  # it is left in the set of its other pair
     filled(entries, 3)
     assert b"unknown" in scores(redis_client, STATE)
     assert entries.renew(outside, ME)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import hiredis
@@ -13,7 +13,7 @@ import redis
 
 from mysql_redis_cache import CacheUnavailable, DropTimeout, MRCClient, MRCServer
 from mysql_redis_cache.drops import dropping
-from mysql_redis_cache.store import NotNow
+from mysql_redis_cache.store import NotNow, link
 from tests.support.cluster import PrivateCluster, eventually
 from tests.support.populating import entry, fill_users
 from tools.programs import find_redis
@@ -165,6 +165,29 @@ def test_a_replica_without_its_master_is_waited_for(private_redis: Callable[...,
         with meanwhile(lambda: admin.execute_command("REPLICAOF", "NO", "ONE"), 0.4):
             assert drops.drop_outdated_cache(["UserId"], [1]) == 1
         assert admin.keys() == [entry(2, 0)]
+
+
+def test_a_replica_that_was_the_master_is_left(
+    private_redis: Callable[..., PrivateRedis], proxy_to: Callable[..., Proxy]
+) -> None:
+    """Connections to it are closed, since its name may lead to the new master by now."""
+    old, new = private_redis("--replica-serve-stale-data", "no"), private_redis()
+    proxy = proxy_to(old.url)
+    with (
+        redis.Redis.from_url(old.url) as admin,
+        redis.Redis.from_url(new.url) as other,
+        MRCServer(proxy.url) as drops,
+        closing(link(proxy.url)) as reads,
+    ):
+        drops.drop_outdated_cache(["UserId"], [99])
+        reads.call(b"GET", b"key")
+        fill_users(other, range(1, 3))
+        admin.replicaof("127.0.0.1", 1)
+        proxy.lead_to(new.url)
+        assert drops.drop_outdated_cache(["UserId"], [1]) == 1
+        with pytest.raises(NotNow):
+            reads.call(b"GET", entry(2, 0))
+        assert reads.call(b"GET", entry(2, 0)) == b"[]"
 
 
 # On a cluster
