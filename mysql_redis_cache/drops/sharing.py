@@ -30,11 +30,11 @@ class Sweeps:
     """Runs sweeps, each for all the drops that came before it began.
 
     Args:
-        sweep: sweeps for some drops, within the time of one of them (its place is the third argument);
-            returns how many entries each deleted.
+        sweep: sweeps for some drops, each given as what it is for, and counts how many entries of each it
+            deletes; within the time of one of them, which stands at the place given last.
     """
 
-    def __init__(self, sweep: Callable[[Sequence[Matcher], Budget, int], list[int]]) -> None:
+    def __init__(self, sweep: Callable[[Sequence[Sequence[Matcher]], list[int], Budget, int], None]) -> None:
         self._sweep = sweep
         self.after_fork_in_child()
 
@@ -44,31 +44,34 @@ class Sweeps:
         self._next: _Batch | None = None
         self._running: Callable[[], _Turn | None] = _no_turn
 
-    def drop(self, matcher: Matcher, budget: Budget) -> int:
-        """Take part in the next sweep, or run it; return how many entries this drop deleted.
+    def drop(self, matchers: Sequence[Matcher], budget: Budget) -> None:
+        """Take part in the next sweep, or run it; count in *budget* how many entries this drop deletes.
 
         Raises:
             CacheUnavailable: the sweep failed.
             DropTimeout: the time was over before it was done.
         """
-        batch, place = self._join(matcher)
-        while batch.outcome is None:
-            turn = self._begin(batch)
-            if turn is not None:
-                self._perform(batch, turn, budget, place)
-            else:
-                budget.check("waiting for the sweep before this one", 0)
-                batch.waiters.wait(min(budget.left(), LOOK_AGAIN), unless=lambda: batch.outcome)
-        if isinstance(batch.outcome, CacheUnavailable):
-            raise _fresh(batch.outcome) from batch.outcome
-        return batch.outcome[place]
+        batch, place = self._join(matchers)
+        try:
+            while not batch.is_over:
+                turn = self._begin(batch)
+                if turn is not None:
+                    self._perform(batch, turn, budget, place)
+                else:
+                    budget.check("waiting for the sweep before this one")
+                    batch.waiters.wait(min(budget.left(), LOOK_AGAIN), unless=lambda: batch.is_over)
+        finally:
+            budget.dropped += batch.counts[place]
+        if batch.failure is not None:
+            raise _fresh(batch.failure) from batch.failure
 
-    def _join(self, matcher: Matcher) -> tuple[_Batch, int]:
+    def _join(self, matchers: Sequence[Matcher]) -> tuple[_Batch, int]:
         with self._lock:
             if self._next is None:
                 self._next = _Batch()
-            self._next.matchers.append(matcher)
-            return self._next, len(self._next.matchers) - 1
+            self._next.drops.append(matchers)
+            self._next.counts.append(0)
+            return self._next, len(self._next.drops) - 1
 
     def _begin(self, batch: _Batch) -> _Turn | None:
         """Close *batch* to others and return the right to sweep for it, if nobody is sweeping."""
@@ -85,7 +88,8 @@ class Sweeps:
     def _perform(self, batch: _Batch, turn: _Turn, budget: Budget, place: int) -> None:
         """Sweep. If this drop's time is over, or it is interrupted, another of the batch does it again."""
         try:
-            batch.finish(self._sweep(batch.matchers, budget, place))
+            self._sweep(batch.drops, batch.counts, budget, place)
+            batch.finish()
         except CacheUnavailable as error:
             batch.finish(error)
             raise
@@ -97,16 +101,19 @@ class Sweeps:
 
 
 class _Batch:
-    """The drops that share one sweep."""
+    """The drops that share one sweep, and how many entries of each are deleted."""
 
     def __init__(self) -> None:
-        self.matchers: list[Matcher] = []
-        self.outcome: list[int] | CacheUnavailable | None = None
+        self.drops: list[Sequence[Matcher]] = []
+        self.counts: list[int] = []
+        self.failure: CacheUnavailable | None = None
+        self.is_over = False
         self.waiters = Waiters()
 
-    def finish(self, outcome: list[int] | CacheUnavailable) -> None:
-        self.outcome = outcome
-        self.waiters.wake(len(self.matchers))
+    def finish(self, failure: CacheUnavailable | None = None) -> None:
+        self.failure = failure
+        self.is_over = True
+        self.waiters.wake(len(self.drops))
 
 
 class _Turn:
