@@ -256,3 +256,33 @@ def test_a_child_waits_for_no_sweep_of_its_parent(
         assert in_child(child) == 5
     sweeper.let_go()
     assert dropping.join() == {0: 0, 1: 1}
+
+
+def test_a_drop_in_the_midst_of_its_own_thread_waits_for_nobody(sweeps: Sweeps, sweeper: Sweeper) -> None:
+    """As in a signal handler: the sweep that it interrupts would wait for it, and it for that one."""
+    sweeper.free = True
+    inner: list[int] = []
+
+    def interrupted(drops: Any, counts: list[int], budget: Budget, place: int) -> None:
+        if not inner:
+            inner.append(0)
+            inner[0] = dropped(sweeps, 7)
+        sweeper(drops, counts, budget, place)
+
+    sweeps._sweep = interrupted
+
+    assert dropped(sweeps, 3) == 3
+    assert inner == [7]
+    assert sweeper.swept == [["A=7"], ["A=3"]]
+
+
+def test_a_drop_in_the_midst_of_joining_runs_alone(sweeps: Sweeps, sweeper: Sweeper) -> None:
+    """What the interrupted drop was about to join is neither closed nor swept for it."""
+    sweeper.free = True
+
+    with sweeps._changing() as is_ours:
+        assert is_ours
+        assert dropped(sweeps, 7) == 7
+
+    assert sweeper.swept == [["A=7"]]
+    assert dropped(sweeps, 3) == 3
