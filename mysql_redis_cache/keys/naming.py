@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Matcher",
-    "check_namespace",
     "lease_name",
     "make_key",
     "pair_texts",
@@ -44,6 +43,9 @@ _LONGEST_KEPT = 8192
 """Longer queries are hashed anew each time, which takes a tenth of a millisecond for 100,000 characters."""
 
 _KEPT_BYTES = 4 << 20
+
+HEAD = 16
+"""Hex digits of a query's own with which all digests of it begin."""
 
 
 class _Plan(NamedTuple):
@@ -149,7 +151,7 @@ def _new_plan(query: str, names: tuple[str, ...], prefix: str, tags: tuple[str, 
         raise ValueError(f"a name is repeated in {texts}; give each param a name of its own")
     pairs = "".join([f"{name}=".replace("%", "%%") + "%s_" for name in (*texts, *tags)])
     digest = sha1(encoded, usedforsecurity=False)
-    head, folding = digest.hexdigest()[:_HEAD], digest.copy()
+    head, folding = digest.hexdigest()[:HEAD], digest.copy()
     folding.update(b"\0")
     if tags:
         folding.update(f"{_names_json(texts)}{_names_json(tags)}\0".encode())
@@ -159,7 +161,7 @@ def _new_plan(query: str, names: tuple[str, ...], prefix: str, tags: tuple[str, 
 
 
 def _folded(head: str, hasher: HASH) -> str:
-    return head + hasher.hexdigest()[_HEAD:]
+    return head + hasher.hexdigest()[HEAD:]
 
 
 def _names_json(names: Sequence[str]) -> str:
@@ -215,32 +217,3 @@ def _plain_params(params: Sequence[object], names: Sequence[str]) -> list[Plain]
 
 def _plain_tags(tags: Tags) -> list[Plain]:
     return [plain_value(value, f"tag {name!r}") for name, value in tags]
-
-
-def check_namespace(namespace: str | None) -> str:
-    """Turn the ``namespace`` option into the prefix of every key.
-
-    Args:
-        namespace: ``None`` for no prefix, or up to 64 printable characters without white space, ``=``,
-            ``{`` and ``}`` (``=`` belongs to the pairs, braces to Redis Cluster).
-
-    Returns:
-        ``""``, or the namespace and a colon.
-
-    Raises:
-        TypeError: it is no str.
-        ValueError: it is empty, too long, or has other characters.
-    """
-    if namespace is None:
-        return ""
-    if not isinstance(namespace, str):
-        raise TypeError(f"namespace must be a str or None, got {type(namespace).__name__}")
-    if not 1 <= len(namespace) <= _NAMESPACE_LENGTH:
-        raise ValueError(f"namespace must have 1 to {_NAMESPACE_LENGTH} characters, got {len(namespace)}")
-    if not namespace.isprintable() or any(char in "={}" or char.isspace() for char in namespace):
-        raise ValueError(f"namespace {namespace!a} holds white space, a control character, '=', '{{' or '}}'")
-    return f"{namespace}:"
-
-
-_NAMESPACE_LENGTH = 64
-_HEAD = 16

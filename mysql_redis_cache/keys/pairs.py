@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NUMBER_LIST",
     "SURROGATE",
+    "Tagged",
     "Tags",
     "checked_names",
     "pair_texts",
@@ -32,9 +33,11 @@ NUMBER_LIST = re.compile(f"{NUMBER}(?:,{NUMBER})+")
 
 
 Tags: TypeAlias = "tuple[tuple[str, object], ...]"
+Tagged: TypeAlias = "Mapping[str, object] | Sequence[tuple[str, object]] | None"
+"""Tags as callers give them."""
 
 
-def tag_pairs(tags: Mapping[str, object] | Sequence[tuple[str, object]] | None) -> Tags:
+def tag_pairs(tags: Tagged) -> Tags:
     """Return tags as pairs of name and value; a name may come twice.
 
     Args:

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from mysql_redis_cache.keys.jstext import NUMBER, number_text
+from mysql_redis_cache.keys.namespace import check_namespace
 from mysql_redis_cache.keys.naming import (
-    check_namespace,
     lease_name,
     make_key,
     pair_texts,

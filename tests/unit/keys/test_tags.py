@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mysql_redis_cache.keys import Matcher, make_key, pair_texts, query_digest, tag_pairs
+from mysql_redis_cache.keys import Finder, Matcher, make_key, pair_texts, query_digest, tag_pairs
 
 QUERY = "SELECT * FROM orders WHERE tenant = ? AND status = ?"
 DIGEST = sha1(QUERY.encode()).hexdigest()
@@ -99,9 +99,9 @@ def test_a_drop_finds_every_tag(call: Any) -> None:
     key = made(call).encode("utf-8", "surrogatepass")
     pairs = [*named, *tags]
     for pair in pairs:
-        assert Matcher([pair[0]], [pair[1]], True, "").entry(key)
+        assert Finder([[Matcher([pair[0]], [pair[1]])]]).entry(key) == 0
     if together := dict(pairs):
-        assert Matcher(list(together), list(together.values()), True, "").entry(key)
+        assert Finder([[Matcher(list(together), list(together.values()))]]).entry(key) == 0
 
 
 def test_the_index_has_every_tag() -> None:
