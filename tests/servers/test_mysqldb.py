@@ -12,7 +12,7 @@ import pymysql
 pymysql.install_as_MySQLdb()
 import MySQLdb.err  # as Django does; now pymysql.err is this module, whose errors nobody raises
 
-assert not issubclass(pymysql.ProgrammingError, pymysql.ProgrammingError)
+assert not issubclass(pymysql.ProgrammingError, pymysql.err.ProgrammingError)
 from mysql_redis_cache import DatabaseUnavailable, MRCClient
 
 with MRCClient(sys.argv[1]) as client:
