@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from mysql_redis_cache import MRCClient, MRCServer
 from mysql_redis_cache.drops import sweep
 from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
 from mysql_redis_cache.keys.naming import pair_texts
-from mysql_redis_cache.server import MRCServer
 from mysql_redis_cache.store import Cluster, Server, link
 from mysql_redis_cache.store.entries import Entries, Found, Name
 from tests.support.alarms import Interrupted, alarms
