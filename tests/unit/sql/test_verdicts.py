@@ -137,7 +137,7 @@ def test_a_write_is_no_read(text: str, says: str) -> None:
         ("SELECT 1 /*! ; DELETE FROM t */", "several statements"),
         ("SELECT GET_LOCK('a', 1)", "ends with its call; use a connection of get_mysql_pool()"),
         ("SELECT IS_FREE_LOCK('a')", "another in each session"),
-        ("SELECT release_lock ('a')", "another in each session"),
+        ("SELECT release_lock ('a')", "ends with its call"),
         ("SELECT NEXTVAL(s)", "another in each session"),
         ("SELECT NEXT VALUE FOR s", "another in each session"),
         ("SELECT LAST_INSERT_ID()", "another in each session"),
