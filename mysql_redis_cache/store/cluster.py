@@ -19,7 +19,7 @@ from .single import Moved, Part, Refused, Server, run_script, run_scripts
 from .topology import nodes_of, topology_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from .scripts import Script
     from .topology import Address, Node, Topology
@@ -40,6 +40,7 @@ class Cluster:
         make_server: makes a ``Server`` for the node at a host and port.
         timeout: seconds to look for a node that knows the layout.
         remap: turns the addresses that nodes announce into those under which they are reached.
+        target: equal for those that lead to the same place in the same way.
     """
 
     clustered = True
@@ -50,8 +51,10 @@ class Cluster:
         make_server: Callable[[str, int], Server],
         timeout: float,
         remap: Callable[[Address], Address] | None = None,
+        target: Hashable | None = None,
     ) -> None:
         self.timeout = timeout
+        self.target = id(self) if target is None else target
         self._seeds = sorted(set(seeds))
         self._make_server = make_server
         self._remap = remap
@@ -112,6 +115,18 @@ class Cluster:
             if isinstance(reply, Refused) and not reply.is_wrong_type:
                 raise reply
         return [None if isinstance(reply, Refused) else reply for reply in replies]
+
+    def server_of(self, key: bytes) -> Server:
+        """Return the server that has *key*, as far as is known.
+
+        Raises:
+            CacheUnavailable: nothing is known, and no node answered.
+        """
+        return self._server(self._owner(int(key_slot(key))))
+
+    def relearn(self) -> None:
+        """Ask anew which server has which key."""
+        self._refresh()
 
     def parts(self) -> tuple[list[Part], object]:
         """Return what a sweep has to walk, in order, and what each node says of itself at this moment.

@@ -18,7 +18,7 @@ from mysql_redis_cache.runtime import advice
 from .connections import Connections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from .scripts import Script
 
@@ -90,12 +90,17 @@ class Server:
         make: makes an unopened redis-py connection.
         limit: how many connections may be open.
         timeout: seconds to wait for a reply, and for a free connection.
+        target: equal for those that lead to the same place in the same way.
     """
 
     clustered = False
 
-    def __init__(self, make: Callable[[], Any], limit: int, timeout: float) -> None:
+    def __init__(
+        self, make: Callable[[], Any], limit: int, timeout: float, target: Hashable | None = None
+    ) -> None:
         self.timeout = timeout
+        self.target = id(self) if target is None else target
+        self._make = make
         self._connections = Connections(make, limit, timeout, FAILURES)
 
     def call(self, *command: Any) -> Any:
@@ -160,6 +165,22 @@ class Server:
         except FAILURES as error:
             raise failure(error) from error
         self._take_back(connection, demoted=pinned.demoted)
+
+    def server_of(self, key: bytes) -> Server:  # noqa: ARG002 - of a cluster it matters
+        """Return the server that has *key*."""
+        return self
+
+    def relearn(self) -> None:
+        """Ask anew which server has which key: here there is one."""
+
+    def dial(self) -> Any:
+        """Return an open connection of redis-py's that is no part of the pool, for who stays on it."""
+        try:
+            connection = self._make()
+            connection.connect()
+        except FAILURES as error:
+            raise failure(error) from error
+        return connection
 
     def parts(self) -> tuple[list[Part], object]:
         """Return what a sweep has to walk, and something that changes when keys may have moved: never."""

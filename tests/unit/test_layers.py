@@ -24,6 +24,7 @@ HOUSE = """
                   | background breaker* flight functions* interruptions steps*
     transaction
     drops/        dropping | sharing sweep | finder* budget
+    near/         caches | listener | feed* | shelf*
     store/        entries | config | cluster | single sentinel bounds
                   | connections sharing replies scripts topology    [redis]
     database/     database | session | pool | idle | connection | talk | driver | state*

@@ -1,0 +1,145 @@
+"""The near caches of this process, one for each Redis and bounds, shared by all clients that name both."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet, WeakValueDictionary
+
+from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.runtime import process
+from mysql_redis_cache.store import link
+
+from .listener import Listener
+from .shelf import Shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+    from mysql_redis_cache.options import Near
+    from mysql_redis_cache.store import Link, Server
+
+    from .shelf import Kept
+
+__all__ = ["NearCache", "forget", "join", "settle"]
+
+LEARN_AGAIN = 1.0
+"""Seconds between two questions of where a cluster's keys have moved."""
+
+
+class NearCache:
+    """The entries of one Redis that are kept in this process.
+
+    Args:
+        way: to Redis.
+        options: the bounds.
+
+    Attributes:
+        users: the clients; when the last one leaves, or is forgotten, the threads end.
+    """
+
+    def __init__(self, way: Link, options: Near) -> None:
+        self.users: WeakSet[Any] = WeakSet()
+        self._way = way
+        self._options = options
+        self._listeners: dict[Server, Listener] = {}
+        self.after_fork_in_child()
+        process.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Begin empty: the parent's threads do not exist here, and its connections are the parent's."""
+        for listener in self._listeners.values():
+            listener.abandon()
+        self._lock = threading.RLock()  # a signal handler may drop, too, and strike where it is held
+        self._shelf = Shelf(self._options)
+        self._listeners = {}
+        self._learn_again_at = 0.0
+        self.get = self._shelf.get  # on the way of every hit
+
+    def want(self, key: bytes, size: int) -> None:
+        """Note that an entry of *size* bytes was read from Redis; if it is read often it is fetched."""
+        if self._shelf.admits(key, size):
+            with suppress(CacheUnavailable):  # no node of a cluster answers
+                self._listener(self._way.server_of(key)).want(key)
+
+    def forget(self, key: bytes) -> None:
+        """Serve nothing of *key* that Redis had before now."""
+        with self._lock:
+            self._shelf.discard(key)
+            for listener in self._listeners.values():
+                if listener.feed is not None:
+                    listener.feed.forget(key)
+
+    def settle(self) -> None:
+        """Return when nothing is served any more that changed in Redis before now.
+
+        The servers are asked for a beat, before whose reply all pushes stand. What does not answer within
+        the timeout of a read is served no more.
+        """
+        waits = [listener.ask() for listener in list(self._listeners.values())]
+        for wait in waits:
+            if wait is not None:
+                wait()
+
+    def leave(self, user: object) -> None:
+        """Work for *user* no more."""
+        self.users.discard(user)
+        if not self.users:
+            for listener in list(self._listeners.values()):
+                listener.ring()
+
+    def figures(self) -> dict[str, int]:
+        """Return what there is to count, by name."""
+        listeners = list(self._listeners.values())
+        return {
+            "near_entries": len(self._shelf),
+            "near_bytes": self._shelf.size,
+            "near_fills": self._shelf.fills,
+            "near_evictions": self._shelf.evictions,
+            "near_invalidations": self._shelf.invalidations,
+            "near_losses": sum(listener.losses for listener in listeners),
+        }
+
+    def _listener(self, server: Server) -> Listener:
+        listener = self._listeners.get(server)
+        if listener is None:
+            made = Listener(server, self._shelf, self._lock, self._options, self._is_used, self._relearn)
+            listener = self._listeners.setdefault(server, made)
+        return listener
+
+    def _is_used(self) -> bool:
+        return bool(self.users)
+
+    def _relearn(self) -> None:
+        now = time.monotonic()
+        if now >= self._learn_again_at:
+            self._learn_again_at = now + LEARN_AGAIN
+            with suppress(CacheUnavailable):
+                self._way.relearn()
+
+
+_caches: WeakValueDictionary[Hashable, NearCache] = WeakValueDictionary()
+
+
+def join(redis_config: object, options: Near, user: object) -> NearCache:
+    """Return the near cache of the Redis that *redis_config* names, for *user* to leave in the end."""
+    way = link(redis_config)
+    made = NearCache(way, options)
+    cache = _caches.setdefault((way.target, options), made)
+    cache.users.add(user)
+    return cache
+
+
+def forget(keys: Iterable[bytes]) -> None:
+    """Have no near cache of this process serve what Redis had of *keys* before now."""
+    for cache in list(_caches.values()) if _caches else ():
+        for key in keys:
+            cache.forget(key)
+
+
+def settle() -> None:
+    """Have no near cache of this process serve what changed in its Redis before now."""
+    for cache in list(_caches.values()) if _caches else ():
+        cache.settle()
