@@ -62,7 +62,7 @@ class NearCache:
         """Note that an entry of *size* bytes was read from Redis; if it is read often it is fetched."""
         if self._shelf.admits(key, size):
             with suppress(CacheUnavailable):  # no node of a cluster answers
-                self._listener(self._way.server_of(key)).want(key)
+                self._listener(self._way.part_of(key).server).want(key)
 
     def forget(self, key: bytes) -> None:
         """Serve nothing of *key* that Redis had before now."""
