@@ -21,6 +21,7 @@ from mysql_redis_cache.errors import (
     QueryTimeout,
     TransactionEnded,
 )
+from mysql_redis_cache.options import Near
 from mysql_redis_cache.server import MRCServer
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "MRCClient",
     "MRCError",
     "MRCServer",
+    "Near",
     "PoolTimeout",
     "QueryTimeout",
     "TransactionEnded",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING, TypedDict
 
 from mysql_redis_cache import keys
 from mysql_redis_cache.policy import Policy, check_count, wait_seconds
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from mysql_redis_cache.values import Dates
 
 __all__ = ["ClientOptions", "Near", "Options", "ServerOptions", "near_bounds"]

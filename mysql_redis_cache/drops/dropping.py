@@ -7,6 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from mysql_redis_cache import near
 from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.keys import Finder, Matcher, lease_name
 from mysql_redis_cache.policy import check_count, wait_seconds
@@ -100,7 +101,10 @@ class Drops:
         """
         if dry_run:
             return _persistently(partial(self._count, matchers, budget), budget, retry_for)
-        _persistently(partial(self._delete, matchers, budget), budget, retry_for)
+        try:
+            _persistently(partial(self._delete, matchers, budget), budget, retry_for)
+        finally:
+            near.settle()
         return budget.dropped
 
     def drop_key(self, key: bytes) -> bool:
@@ -112,7 +116,10 @@ class Drops:
         """
         budget = Budget(KEY_TIMEOUT)
         commands = [(b"UNLINK", lease_name(key)), (b"UNLINK", key)]
-        _, budget.dropped = _persistently(lambda: checked(self._link.calls(commands)), budget)
+        try:
+            _, budget.dropped = _persistently(lambda: checked(self._link.calls(commands)), budget)
+        finally:
+            near.forget([key])
         if self._replicas:
             _persistently(partial(self._await_replicas, key, budget), budget)
         return bool(budget.dropped)

@@ -12,7 +12,7 @@ from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import link
 
-from .listener import Listener
+from .listener import Listener, Shared
 from .shelf import Shelf
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mysql_redis_cache.options import Near
     from mysql_redis_cache.store import Link, Server
 
-    from .shelf import Kept
 
 __all__ = ["NearCache", "forget", "join", "settle"]
 
@@ -56,7 +55,7 @@ class NearCache:
         self._shelf = Shelf(self._options)
         self._listeners = {}
         self._learn_again_at = 0.0
-        self.get = self._shelf.get  # on the way of every hit
+        self.get = self._shelf.get  # a hit goes straight there
 
     def want(self, key: bytes, size: int) -> None:
         """Note that an entry of *size* bytes was read from Redis; if it is read often it is fetched."""
@@ -87,26 +86,32 @@ class NearCache:
         """Work for *user* no more."""
         self.users.discard(user)
         if not self.users:
-            for listener in list(self._listeners.values()):
-                listener.ring()
+            self.drain()
+
+    def drain(self) -> None:
+        """Close the connections and forget everything; what is wanted later opens new ones."""
+        with self._lock:
+            listeners, self._listeners = self._listeners, {}
+            for listener in listeners.values():
+                listener.stop()
 
     def figures(self) -> dict[str, int]:
         """Return what there is to count, by name."""
-        listeners = list(self._listeners.values())
+        shelf = self._shelf
         return {
-            "near_entries": len(self._shelf),
-            "near_bytes": self._shelf.size,
-            "near_fills": self._shelf.fills,
-            "near_evictions": self._shelf.evictions,
-            "near_invalidations": self._shelf.invalidations,
-            "near_losses": sum(listener.losses for listener in listeners),
+            "near_entries": len(shelf),
+            "near_bytes": shelf.size,
+            "near_fills": shelf.fills,
+            "near_evictions": shelf.evictions,
+            "near_invalidations": shelf.invalidations,
+            "near_losses": shelf.losses,
         }
 
     def _listener(self, server: Server) -> Listener:
         listener = self._listeners.get(server)
         if listener is None:
-            made = Listener(server, self._shelf, self._lock, self._options, self._is_used, self._relearn)
-            listener = self._listeners.setdefault(server, made)
+            shared = Shared(self._shelf, self._lock, self._options, self._is_used, self._relearn)
+            listener = self._listeners.setdefault(server, Listener(server, shared))
         return listener
 
     def _is_used(self) -> bool:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hiredis
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from .shelf import Shelf
 
-__all__ = ["Listener"]
+__all__ = ["Listener", "Shared"]
 
 logger = logging.getLogger("mysql_redis_cache")
 
@@ -40,34 +40,39 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 _NOT_YET = object()
 
 
+class Shared(NamedTuple):
+    """What the listeners of one near cache have in common.
+
+    Attributes:
+        shelf: where the entries are kept.
+        lock: held while the shelf and feeds are written to.
+        options: the near cache's.
+        is_used: tells whether anybody still needs it; the threads end when not.
+        moved: called when keys have moved within the cluster.
+    """
+
+    shelf: Shelf
+    lock: threading.RLock
+    options: Near
+    is_used: Callable[[], bool]
+    moved: Callable[[], None]
+
+
 class Listener:
     """Keeps what one server has, in a thread that begins when something is wanted.
 
     Args:
         server: the server.
-        shelf: where the entries are kept.
-        lock: held while the shelf and feeds are written to.
-        options: the near cache's.
-        is_used: tells whether anybody still needs it; the thread ends when not.
-        moved: called when keys have moved within the cluster.
+        shared: what it has in common with those of other servers.
 
     Attributes:
         feed: the conversation under way, if there is one.
     """
 
-    def __init__(
-        self,
-        server: Server,
-        shelf: Shelf,
-        lock: threading.RLock,  # type: ignore[valid-type]  # a function before Python 3.13
-        options: Near,
-        is_used: Callable[[], bool],
-        moved: Callable[[], None],
-    ) -> None:
+    def __init__(self, server: Server, shared: Shared) -> None:
         self.feed: Feed | None = None
-        self.losses = 0
-        self._server, self._shelf, self._lock, self._options = server, shelf, lock, options
-        self._is_used, self._moved = is_used, moved
+        self._server = server
+        self._shelf, self._lock, self._options, self._somebody_is_there, self._moved = shared
         self._wanted: deque[bytes] = deque(maxlen=MOST_WANTED)
         self._tickets: list[Callable[[], object]] = []
         self._runs = False
@@ -76,6 +81,7 @@ class Listener:
         self._has_rung = False
         self._connection: Any = None
         self._is_told = False
+        self._is_stopped = False
 
     def want(self, key: bytes) -> None:
         """Have the entry *key* fetched."""
@@ -116,6 +122,13 @@ class Listener:
 
         return wait
 
+    def stop(self) -> None:
+        """Serve nothing more and end the thread; the lock is held."""
+        self._is_stopped = True
+        if self.feed is not None:
+            self.feed.end()
+        self.ring()
+
     def abandon(self) -> None:
         """Close the connection of a process that this one was forked from, and say nothing over it."""
         connection, bell = self._connection, self._bell
@@ -126,6 +139,9 @@ class Listener:
             end.close()
 
     # The thread
+
+    def _is_used(self) -> bool:
+        return not self._is_stopped and self._somebody_is_there()
 
     def _start(self) -> None:
         # Once in a while: starting may be interrupted, and then the thread may come or not.
@@ -158,7 +174,8 @@ class Listener:
             try:
                 self._converse()
             except (CacheUnavailable, Unsuitable, OSError, hiredis.HiredisError) as error:
-                self._lost(error)
+                if self._is_used():
+                    self._lost(error)
             if time.monotonic() - began > LONGEST_PAUSE:
                 pause = FIRST_PAUSE
             self._sleep(pause)
@@ -229,7 +246,8 @@ class Listener:
             ticket()
 
     def _lost(self, error: Exception) -> None:
-        self.losses += 1
+        with self._lock:
+            self._shelf.losses += 1
         if not self._is_told:
             self._is_told = True
             logger.warning("the near cache is off until its connection to Redis is back: %s", error)

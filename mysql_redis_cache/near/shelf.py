@@ -73,11 +73,12 @@ class Shelf:
         fills: how many entries were put.
         evictions: how many of them had to go for others.
         invalidations: how many keys the server has said to have changed.
+        losses: how many times the connection to a server was lost.
     """
 
     def __init__(self, options: Near) -> None:
         self.size = 0
-        self.fills = self.evictions = self.invalidations = 0
+        self.fills = self.evictions = self.invalidations = self.losses = 0
         self._max_bytes = options.max_bytes
         self._max_entries = options.max_entries
         self._largest = options.max_bytes // LARGEST

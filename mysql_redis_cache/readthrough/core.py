@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mysql_redis_cache.database import Database, is_failure
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
+from mysql_redis_cache.near import join
 from mysql_redis_cache.observe import Counters
 from mysql_redis_cache.runtime import Marks, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
@@ -25,12 +26,14 @@ from .cache import Cache
 from .flight import AGAIN, Flight, Flights, Landing, fresh
 from .functions import Stopped
 from .interruptions import is_interruption
+from .nearby import NearbyCache
 from .reads import Batch, Reads
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mysql_redis_cache.near import NearCache
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.store import Link
     from mysql_redis_cache.transaction import Transaction
@@ -66,6 +69,7 @@ class Core:
         self.stats = Counters()
         self.cache: Cache | None = None
         self.drops: Drops | None = None
+        self.near: NearCache | None = None
         self._links: tuple[Link, ...] = ()
         if redis_config is not None:
             self._connect(redis_config)
@@ -80,7 +84,12 @@ class Core:
         self.drops = Drops(
             ways[1], options.prefix, indexed=options.index, wait_replicas=options.wait_replicas
         )
-        self.cache = Cache(*ways, self.drops, options=options, stats=self.stats, background=self.background)
+        parts: Any = {"options": options, "stats": self.stats, "background": self.background}
+        if options.near is None:
+            self.cache = Cache(*ways, self.drops, **parts)
+        else:
+            self.near = join(redis_config, options.near, self)
+            self.cache = NearbyCache(self.near, *ways, self.drops, **parts)
 
     def after_fork_in_child(self) -> None:
         """Count anew, and wait for no flight of the parent's; the parts see to themselves."""
@@ -98,14 +107,22 @@ class Core:
         """Close Redis and MySQL connections; final."""
         self._closed = True
         self.background.close()
+        if self.near is not None:
+            self.near.leave(self)
         for way in self._links:
             way.close()
         self.database.close()
 
     def drain_redis(self) -> None:
         """Close the Redis connections; calls made later open new ones."""
+        if self.near is not None:
+            self.near.drain()
         for way in self._links:
             way.drain()
+
+    def figures(self) -> dict[str, int]:
+        """Return the counters by name, with those of the near cache."""
+        return self.stats.snapshot() | ({} if self.near is None else self.near.figures())
 
     # A read
 

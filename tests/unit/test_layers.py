@@ -20,7 +20,7 @@ HOUSE = """
     aio/          client server | borrowing facade transaction driver | gather lanes
                   | threads workers    [anyio asyncio]
     calls/        blocking | reading statements dropping instant lasting
-    readthrough/  blocking | core | cache | writes | reads | guard many* params*
+    readthrough/  blocking | core | nearby | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
     drops/        dropping | lookup sharing | settling | sweep | budget
