@@ -136,7 +136,7 @@ class LoopDriver:
         }
         if core.cache is not None:
             self._performers |= {
-                Get: self._get if core.near is None else self._get_near,
+                Get: self._get if core.nearby is None else self._get_near,
                 Acquire: self._acquire,
                 Fill: partial(self._give_up_lease, core.cache.fill),
                 Release: partial(self._give_up_lease, core.cache.release),

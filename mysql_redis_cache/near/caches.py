@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary, ref
 
 from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.runtime import process
@@ -46,6 +47,7 @@ class NearCache:
         self._listeners: dict[Server, Listener] = {}
         self.after_fork_in_child()
         process.register(self)
+        _all[id(self)] = ref(self, partial(_forgotten, id(self)))
 
     def after_fork_in_child(self) -> None:
         """Begin empty: the parent's threads do not exist here, and its connections are the parent's."""
@@ -125,7 +127,18 @@ class NearCache:
                 self._way.relearn()
 
 
+# Those that clients may still join; at worst two are made at one moment, and not shared.
 _caches: WeakValueDictionary[Hashable, NearCache] = WeakValueDictionary()
+# All there are. A plain dictionary: a weak one cannot be walked through while another thread adds to it.
+_all: dict[int, ref[NearCache]] = {}
+
+
+def _forgotten(number: int, _: object) -> None:
+    _all.pop(number, None)
+
+
+def _here() -> list[NearCache]:
+    return [cache for known in list(_all.values()) if (cache := known()) is not None]
 
 
 def join(redis_config: object, options: Near, user: object) -> NearCache:
@@ -139,12 +152,12 @@ def join(redis_config: object, options: Near, user: object) -> NearCache:
 
 def forget(keys: Iterable[bytes]) -> None:
     """Have no near cache of this process serve what Redis had of *keys* before now."""
-    for cache in list(_caches.values()) if _caches else ():
+    for cache in _here() if _all else ():
         for key in keys:
             cache.forget(key)
 
 
 def settle() -> None:
     """Have no near cache of this process serve what changed in its Redis before now."""
-    for cache in list(_caches.values()) if _caches else ():
+    for cache in _here() if _all else ():
         cache.settle()

@@ -14,11 +14,10 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hiredis
-
-from mysql_redis_cache.errors import CacheUnavailable
 
 from .feed import Feed, Unsuitable
 
@@ -114,13 +113,7 @@ class Listener:
             self._tickets.append(ticket.release)
         self.ring()
 
-        def wait() -> None:
-            if not ticket.acquire(timeout=self._server.timeout):
-                with self._lock:
-                    feed.end()
-                self.ring()
-
-        return wait
+        return partial(self._await_beat, feed, ticket, time.monotonic() + self._server.timeout)
 
     def stop(self) -> None:
         """Serve nothing more and end the thread; the lock is held."""
@@ -137,6 +130,12 @@ class Listener:
                 connection.disconnect()  # of another process: redis-py closes the descriptor, no more
         for end in bell or ():
             end.close()
+
+    def _await_beat(self, feed: Feed, ticket: threading.Lock, until: float) -> None:
+        if not ticket.acquire(timeout=max(0.0, until - time.monotonic())):
+            with self._lock:
+                feed.end()
+            self.ring()
 
     # The thread
 
@@ -173,7 +172,7 @@ class Listener:
             began = time.monotonic()
             try:
                 self._converse()
-            except (CacheUnavailable, Unsuitable, OSError, hiredis.HiredisError) as error:
+            except Exception as error:  # noqa: BLE001 - what a user's credential_provider raises too
                 if self._is_used():
                     self._lost(error)
             if time.monotonic() - began > LONGEST_PAUSE:

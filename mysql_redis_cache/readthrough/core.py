@@ -33,7 +33,6 @@ from .steps import LOAD, SEAL, Loaded, Seat, Shared
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mysql_redis_cache.near import NearCache
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.store import Link
     from mysql_redis_cache.transaction import Transaction
@@ -69,7 +68,7 @@ class Core:
         self.stats = Counters()
         self.cache: Cache | None = None
         self.drops: Drops | None = None
-        self.near: NearCache | None = None
+        self.nearby: NearbyCache | None = None  # the cache, if it has a near one
         self._links: tuple[Link, ...] = ()
         if redis_config is not None:
             self._connect(redis_config)
@@ -88,8 +87,8 @@ class Core:
         if options.near is None:
             self.cache = Cache(*ways, self.drops, **parts)
         else:
-            self.near = join(redis_config, options.near, self)
-            self.cache = NearbyCache(self.near, *ways, self.drops, **parts)
+            near = join(redis_config, options.near, self)
+            self.cache = self.nearby = NearbyCache(near, *ways, self.drops, **parts)
 
     def after_fork_in_child(self) -> None:
         """Count anew, and wait for no flight of the parent's; the parts see to themselves."""
@@ -107,22 +106,22 @@ class Core:
         """Close Redis and MySQL connections; final."""
         self._closed = True
         self.background.close()
-        if self.near is not None:
-            self.near.leave(self)
+        if self.nearby is not None:
+            self.nearby.near.leave(self)
         for way in self._links:
             way.close()
         self.database.close()
 
     def drain_redis(self) -> None:
         """Close the Redis connections; calls made later open new ones."""
-        if self.near is not None:
-            self.near.drain()
+        if self.nearby is not None:
+            self.nearby.near.drain()
         for way in self._links:
             way.drain()
 
     def figures(self) -> dict[str, int]:
         """Return the counters by name, with those of the near cache."""
-        return self.stats.snapshot() | ({} if self.near is None else self.near.figures())
+        return self.stats.snapshot() | ({} if self.nearby is None else self.nearby.near.figures())
 
     # A read
 
@@ -134,6 +133,8 @@ class Core:
             return readthrough.bypass()
         if refresh:
             return readthrough.refresh(read.policy, time.monotonic, random.random)
+        if self.nearby is not None and (answer := self.nearby.at_hand(read)) is not None:
+            return answer
         load_time = self._load_times.get(hash(read.query), 0.0) if read.policy.early_refresh else 0.0
         return readthrough.read(read.policy, time.monotonic, random.random, load_time)
 
