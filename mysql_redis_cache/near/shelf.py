@@ -111,11 +111,11 @@ class Shelf:
         self.take_out(key)
         if size > self._largest:
             return
-        self._kept[key] = kept
-        self.fills += 1
-        self.size += size
-        while self.size > self._max_bytes or len(self._kept) > self._max_entries:
+        while self.size + size > self._max_bytes or len(self._kept) >= self._max_entries:
             self._evict()
+        self._kept[key] = kept
+        self.size += size
+        self.fills += 1
 
     def discard(self, key: bytes) -> None:
         """Take an entry out that is outdated; if it is asked for again it comes back at once."""
