@@ -6,8 +6,8 @@ from collections import deque
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mysql_redis_cache.near.feed import Feed, Unsuitable
 from mysql_redis_cache.near.shelf import Shelf
@@ -213,9 +213,11 @@ def test_a_server_that_cannot_keep_its_word_is_refused(replies: tuple[Any, ...])
     """A replica, one without RESP3, an account without the right, a stream out of step."""
     feed = Feed(Shelf(OPTIONS), OPTIONS)
     feed.open(0.0)
+    *well, last = replies
+    for reply in well:
+        feed.replied(reply)
     with pytest.raises(Unsuitable):
-        for reply in replies:
-            feed.replied(reply)
+        feed.replied(last)
 
 
 def test_a_key_of_another_node_is_noticed() -> None:
@@ -235,66 +237,80 @@ def test_other_pushes_are_nothing_to_it() -> None:
     assert shelf.get(b"key", 0.0)
 
 
-class Server:
-    """A Redis server with one connection that tracks: what it says goes out in the order of what it did."""
+class Feeds(RuleBasedStateMachine):
+    """A server with one tracked connection, whatever interleaves with what is said and heard over it.
+
+    What is served is no older than what was there one heartbeat ago, and never older than a drop or write
+    here that has returned: a drop changes the entry, asks for a beat and returns when that is answered; a
+    write changes it, forgets it here and returns.
+    """
 
     def __init__(self) -> None:
-        self.version = 0
-        self.tracked = False
-        self.stream: deque[tuple[str, Any]] = deque()
+        super().__init__()
+        self.feed, self.shelf = opened(Near(ttl=1000, heartbeat=3))
+        self.now = 0.0
+        self.version = self.promised = 0
+        self.history = [(0.0, 0)]
+        self.is_tracked = False
+        self.said: deque[tuple[bytes, ...]] = deque()
+        self.stream: deque[tuple[str, Any]] = deque()  # in the order in which the server did what it tells of
 
-    def change(self) -> None:
+    @rule()
+    def change(self) -> int:
         self.version += 1
-        if self.tracked:
+        self.history.append((self.now, self.version))
+        if self.is_tracked:
             self.stream.append(("push", [b"invalidate", [b"key"]]))
-        self.tracked = False
+        self.is_tracked = False
+        return self.version
 
-    def do(self, command: tuple[bytes, ...]) -> None:
+    @rule()
+    def drop(self) -> None:
+        version = self.change()
+        self.said += self.feed.beat(self.now, [lambda: self.promise(version)])
+
+    @rule()
+    def write(self) -> None:
+        version = self.change()
+        self.feed.forget(b"key")
+        self.promise(version)
+
+    def promise(self, version: int) -> None:
+        self.promised = max(self.promised, version)
+
+    @rule()
+    def fetch(self) -> None:
+        self.said += self.feed.fetch([b"key"], self.now)
+
+    @rule()
+    def beat(self) -> None:
+        self.said += self.feed.beat(self.now)
+
+    @precondition(lambda self: self.said)
+    @rule()
+    def do(self) -> None:
+        command, *_ = self.said.popleft()
         answers: dict[bytes, Any] = {b"HELLO": MASTER, b"PTTL": 60_000, b"GET": b"%d" % self.version}
-        self.tracked = self.tracked or command[0] in {b"PTTL", b"GET"}
-        self.stream.append(("reply", answers[command[0]]))
+        self.is_tracked = self.is_tracked or command in {b"PTTL", b"GET"}
+        self.stream.append(("reply", answers[command]))
 
+    @precondition(lambda self: self.stream)
+    @rule()
+    def hear(self) -> None:
+        kind, said = self.stream.popleft()
+        (self.feed.pushed if kind == "push" else self.feed.replied)(said)
 
-MOVES = ["change", "fetch", "do", "hear", "beat", "drop", "write", "tick"]
+    @rule()
+    def tick(self) -> None:
+        self.now += 1.0
 
-
-@settings(max_examples=500)
-@given(st.lists(st.sampled_from(MOVES), max_size=60))
-def test_what_is_served_is_never_older_than_promised(moves: list[str]) -> None:
-    """Whatever interleaves: no older than what was there one heartbeat ago, and never older than a drop here.
-
-    A drop changes the entry, asks for a beat, and returns when that is answered; a write forgets the entry.
-    """
-    feed, shelf = opened(Near(ttl=1000, heartbeat=3))
-    server, sent, now, history = Server(), deque[tuple[bytes, ...]](), 0.0, [(0.0, 0)]
-    promised = [0]
-    for move in moves:
-        if move == "change":
-            server.change()
-            history.append((now, server.version))
-        elif move == "drop":
-            server.change()
-            history.append((now, server.version))
-            version = server.version
-            sent += feed.beat(now, [lambda version=version: promised.append(version)])  # type: ignore[misc]
-        elif move == "write":
-            server.change()
-            history.append((now, server.version))
-            feed.forget(b"key")
-            promised.append(server.version)
-        elif move == "fetch":
-            sent += feed.fetch([b"key"], now)
-        elif move == "beat":
-            sent += feed.beat(now)
-        elif move == "do" and sent:
-            server.do(sent.popleft())
-        elif move == "hear" and server.stream:
-            kind, said = server.stream.popleft()
-            (feed.pushed if kind == "push" else feed.replied)(said)
-        elif move == "tick":
-            now += 1.0
-        found = shelf.get(b"key", now)
+    @invariant()
+    def serves_nothing_too_old(self) -> None:
+        found = self.shelf.get(b"key", self.now)
         if found is not None:
-            version = int(found.payload)
-            assert version >= max(promised)
-            assert version >= max(number for at, number in history if at <= now - 3) if now >= 3 else True
+            before = [version for at, version in self.history if at <= self.now - 3]
+            assert int(found.payload) >= max([self.promised, *before])
+
+
+TestFeeds = Feeds.TestCase
+TestFeeds.settings = settings(max_examples=300)

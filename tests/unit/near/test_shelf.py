@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
@@ -126,7 +125,7 @@ def test_what_came_over_one_connection_goes_alone() -> None:
     assert entries.get(b"other", 0.0)
 
 
-def test_hits_need_nobody_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hits_need_nobody_to_wait() -> None:
     """Many threads read while one puts and takes out, and none meets an error or another's payload."""
     entries, failures, over = shelf(max_entries=50), [], threading.Event()
     names = [b"%d" % number for number in range(100)]
