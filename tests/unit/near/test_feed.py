@@ -256,7 +256,10 @@ class Feeds(RuleBasedStateMachine):
         self.stream: deque[tuple[str, Any]] = deque()  # in the order in which the server did what it tells of
 
     @rule()
-    def change(self) -> int:
+    def change(self) -> None:
+        self._changed()
+
+    def _changed(self) -> int:
         self.version += 1
         self.history.append((self.now, self.version))
         if self.is_tracked:
@@ -266,12 +269,12 @@ class Feeds(RuleBasedStateMachine):
 
     @rule()
     def drop(self) -> None:
-        version = self.change()
+        version = self._changed()
         self.said += self.feed.beat(self.now, [lambda: self.promise(version)])
 
     @rule()
     def write(self) -> None:
-        version = self.change()
+        version = self._changed()
         self.feed.forget(b"key")
         self.promise(version)
 
