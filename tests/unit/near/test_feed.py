@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mysql_redis_cache.near.feed import Feed, Unsuitable
@@ -290,24 +291,30 @@ class Feeds(RuleBasedStateMachine):
         self.said += self.feed.beat(self.now)
 
     @precondition(lambda self: self.said)
-    @rule()
-    def do(self) -> None:
-        command, *_ = self.said.popleft()
+    @rule(count=st.integers(1, 4))
+    def do(self, count: int) -> None:
         answers: dict[bytes, Any] = {b"HELLO": MASTER, b"PTTL": 60_000, b"GET": b"%d" % self.version}
-        self.is_tracked = self.is_tracked or command in {b"PTTL", b"GET"}
-        self.stream.append(("reply", answers[command]))
+        for _ in range(min(count, len(self.said))):
+            command, *_ = self.said.popleft()
+            self.is_tracked = self.is_tracked or command in {b"PTTL", b"GET"}
+            self.stream.append(("reply", answers[command]))
 
     @precondition(lambda self: self.stream)
-    @rule()
-    def hear(self) -> None:
-        kind, said = self.stream.popleft()
-        (self.feed.pushed if kind == "push" else self.feed.replied)(said)
+    @rule(count=st.integers(1, 4))
+    def hear(self, count: int) -> None:
+        for _ in range(min(count, len(self.stream))):
+            kind, said = self.stream.popleft()
+            (self.feed.pushed if kind == "push" else self.feed.replied)(said)
+            self.serves_nothing_too_old()
 
     @rule()
     def tick(self) -> None:
-        self.now += 1.0
+        self.now += 0.5
 
     @invariant()
+    def is_right(self) -> None:
+        self.serves_nothing_too_old()
+
     def serves_nothing_too_old(self) -> None:
         found = self.shelf.get(b"key", self.now)
         if found is not None:
@@ -316,4 +323,4 @@ class Feeds(RuleBasedStateMachine):
 
 
 TestFeeds = Feeds.TestCase
-TestFeeds.settings = settings(max_examples=300)
+TestFeeds.settings = settings(max_examples=200, stateful_step_count=40)
