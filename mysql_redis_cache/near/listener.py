@@ -124,6 +124,7 @@ class Listener:
 
     def abandon(self) -> None:
         """Close the connection of a process that this one was forked from, and say nothing over it."""
+        self._is_stopped = True
         connection, bell = self._connection, self._bell
         with suppress(Exception):
             if connection is not None:
@@ -156,7 +157,6 @@ class Listener:
                 return
             self._runs = True
         near, far = self._bell = socket.socketpair()
-        near.setblocking(False)
         far.setblocking(False)
         self._has_rung = False
         try:
@@ -256,14 +256,13 @@ class Listener:
         until = time.monotonic() + seconds
         bell = self._bell[0]  # type: ignore[index]  # this thread's
         while self._is_used() and (left := until - time.monotonic()) > 0:
-            bell.settimeout(left)
             with suppress(OSError):
+                bell.settimeout(left)
                 bell.recv(PIECE)
             self._has_rung = False
-        bell.setblocking(False)
 
     def _answer_bell(self) -> None:
-        with suppress(OSError):
+        with suppress(OSError):  # there is something to be read
             self._bell[0].recv(PIECE)  # type: ignore[index]  # this thread's
         self._has_rung = False  # before the notes are looked at: what comes later rings again
 
