@@ -156,15 +156,14 @@ class Listener:
             if self._runs:
                 return
             self._runs = True
-        near, far = self._bell = socket.socketpair()
-        far.setblocking(False)
-        self._has_rung = False
         try:
-            self._converse_again()
+            near, far = socket.socketpair()
+            with near, far:
+                far.setblocking(False)
+                self._bell, self._has_rung = (near, far), False
+                self._converse_again()
         finally:
             self._bell, self._runs = None, False
-            near.close()
-            far.close()
 
     def _converse_again(self) -> None:
         pause = FIRST_PAUSE

@@ -11,7 +11,6 @@ import anyio
 import pytest
 
 from mysql_redis_cache import MRCClient, MRCServer, Near
-from mysql_redis_cache.near.listener import Listener
 from tests.client.drivers import until
 from tests.support.forks import in_child
 from tests.support.waiting import wait_until
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     import redis
     from pymysql.connections import Connection
 
+    from mysql_redis_cache.near.listener import Listener
     from tests.support.proxy import Proxy
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
