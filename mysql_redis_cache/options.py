@@ -66,16 +66,13 @@ class Near:
     ttl: float | timedelta = 1.0
     max_entries: int = 20_000
     heartbeat: float | timedelta = 1.0
-    # In seconds, since every fill asks.
-    life: float = field(init=False)
-    silence: float = field(init=False)
 
     def __post_init__(self) -> None:
         for name in ("max_bytes", "max_entries"):
             if not check_count(name, getattr(self, name)):
                 raise ValueError(f"{name} must be positive; near=False turns the near cache off")
-        for name, given in (("life", "ttl"), ("silence", "heartbeat")):
-            value = wait_seconds(given, getattr(self, given), smallest=SHORTEST_NEAR)
+        for name in ("ttl", "heartbeat"):
+            value = wait_seconds(name, getattr(self, name), smallest=SHORTEST_NEAR)
             object.__setattr__(self, name, value)
 
 

@@ -25,6 +25,8 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mysql_redis_cache.policy import seconds
+
 from .shelf import Kept, Voucher
 
 if TYPE_CHECKING:
@@ -93,7 +95,8 @@ class Feed:
         self.is_over = False
         self.has_moved = False
         self._shelf = shelf
-        self._life, self._silence = options.life, options.silence
+        self._life = seconds("ttl", options.ttl)
+        self._silence = seconds("heartbeat", options.heartbeat)
         self._awaited: deque[Callable[[Any], None]] = deque()
         self._beats: deque[_Beat] = deque()  # those that are not answered
         self._last_beat = -math.inf

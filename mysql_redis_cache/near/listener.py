@@ -207,7 +207,7 @@ class Listener:
                 self._answer_bell()
         now = time.monotonic()
         if feed.is_silent(now):
-            raise Unsuitable(f"nothing was heard of Redis for {self._options.silence:g} s")
+            raise Unsuitable(f"nothing was heard of Redis for {self._options.heartbeat} s")
         talk.say(self._notes(feed, now))
 
     def _hear(self, said: Sequence[object], feed: Feed) -> None:
