@@ -1,7 +1,7 @@
 """What the model keeps of a near cache of one process: what is kept, what was asked for, what is on its way.
 
-Replies and pushes come over one connection, in the order in which Redis did what they tell of. This is as much
-of ``near/feed.py`` as the order matters to; its moments and heartbeats have tests of their own.
+Replies and pushes come over one connection, in the order in which Redis did what they tell of. This is as
+much of ``near/feed.py`` as the order matters to; its moments and heartbeats have tests of their own.
 """
 
 from __future__ import annotations

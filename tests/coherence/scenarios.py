@@ -51,7 +51,7 @@ RIDE = ("commit", "ride", "alight", "return")
 NPM_READ = ("npm get", "npm load", "npm fill")
 NPM_DROP = ("commit", "meet lease entry", "cut lease entry")
 WRITE_THROUGH = ("commit", "put", "return")
-# In a process with a near cache. Of a drop elsewhere it promises what the pushes have told, which is the same.
+# In a process with a near cache. Of a drop elsewhere it promises what pushes have told: the same.
 SWEEP_NEAR = (*SWEEP[:-1], "beat", "heard", "return")
 INDEX_NEAR = (*INDEX[:-1], "beat", "heard", "return")
 WRITE_NEAR = (*WRITE_THROUGH[:-1], "forget", "return")
