@@ -129,12 +129,12 @@ class Core:
         """Return the steps by which *read* is answered."""
         if not cache or self.cache is None or not (is_clear() or self._is_outside(read)):
             return readthrough.bypass()
+        if self.nearby is not None and not refresh and (answer := self.nearby.at_hand(read)) is not None:
+            return answer
         if not self.cache.can_keep(read):
             return readthrough.bypass()
         if refresh:
             return readthrough.refresh(read.policy, time.monotonic, random.random)
-        if self.nearby is not None and (answer := self.nearby.at_hand(read)) is not None:
-            return answer
         load_time = self._load_times.get(hash(read.query), 0.0) if read.policy.early_refresh else 0.0
         return readthrough.read(read.policy, time.monotonic, random.random, load_time)
 
