@@ -5,9 +5,9 @@ What is put and taken out comes from one thread at a time, which is for the call
 for something new is found by CLOCK: a second chance for what was hit since the hand last passed.
 Source: F. J. Corbató, "A Paging Experiment with the Multics System", 1968.
 
-Why our own: of the kept packages cachetools and theine want a lock or a thread; cachebox (Rust) is faster by
-a tenth of a microsecond of the eight that a hit takes with its key and its decoding, but bounds either count
-or bytes, knows nothing of a second end (that of whoever vouches for an entry), and would be one more compiled
+Why our own: cachetools wants a lock around each hit, theine starts a thread when it is imported. cachebox
+(Rust) is faster by a tenth of a microsecond of the fourteen that a hit takes with its key and its decoding,
+but locks inside, has one bound, a sum of sizes, not one of count besides, and would be one more compiled
 dependency of everybody for what few turn on.
 """
 
