@@ -22,6 +22,7 @@ from mysql_redis_cache.errors import (
     TransactionEnded,
 )
 from mysql_redis_cache.options import Near
+from mysql_redis_cache.readthrough import Query
 from mysql_redis_cache.server import MRCServer
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "MRCServer",
     "Near",
     "PoolTimeout",
+    "Query",
     "QueryTimeout",
     "TransactionEnded",
     "WriteResult",
