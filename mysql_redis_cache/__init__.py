@@ -21,6 +21,7 @@ from mysql_redis_cache.errors import (
     QueryTimeout,
     TransactionEnded,
 )
+from mysql_redis_cache.options import Near
 from mysql_redis_cache.readthrough import Query
 from mysql_redis_cache.server import MRCServer
 
@@ -36,6 +37,7 @@ __all__ = [
     "MRCClient",
     "MRCError",
     "MRCServer",
+    "Near",
     "PoolTimeout",
     "Query",
     "QueryTimeout",

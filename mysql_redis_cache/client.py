@@ -32,6 +32,8 @@ class MRCClient(BlockingClient):
             loads it once more for all of them.
         max_entry_bytes: larger results are returned but not cached.
         wait_replicas: how many Redis replicas must have a deletion before a drop returns.
+        near: keep what is read often in this process too: ``True``, or a ``Near`` with bounds. Other
+            processes' drops then reach this one a push later, at most ``Near.ttl`` or ``Near.heartbeat``.
 
     Raises:
         TypeError: a configuration of the wrong type.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypedDict
 
 from mysql_redis_cache.keys import Namespace
-from mysql_redis_cache.policy import Policy, check_count
+from mysql_redis_cache.policy import Policy, check_count, wait_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.values import Dates
 
-__all__ = ["ClientOptions", "Options", "ServerOptions"]
+__all__ = ["ClientOptions", "Near", "Options", "ServerOptions", "near_bounds"]
 
 
 # The keyword options of MRCClient and MRCServer stand here a second time, for editors and type checkers: the
@@ -39,6 +39,56 @@ class ClientOptions(ServerOptions, total=False):
     early_refresh: float
     wait_timeout: float
     max_entry_bytes: int | None
+    near: bool | Near
+
+
+SHORTEST_NEAR = 0.05
+"""Seconds below which a near entry's life and the heartbeat would cost more than they save."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The bounds of a near cache: entries' bytes in this process, beside those in Redis.
+
+    One near cache serves all clients of this process that name the same Redis and the same bounds.
+
+    Args:
+        max_bytes: how much memory its entries may take; one of more than an eighth of it is not kept.
+        ttl: seconds (or timedelta) after which an entry is read from Redis again, at the latest.
+        max_entries: how many entries it may hold.
+        heartbeat: seconds (or timedelta) after which it serves nothing more unless Redis has confirmed that
+            no push is missing.
+
+    Raises:
+        TypeError: one is no number.
+        ValueError: one is not positive, or a time is below 50 ms or above 23 days.
+    """
+
+    max_bytes: int = 16 << 20
+    ttl: float | timedelta = 1.0
+    max_entries: int = 20_000
+    heartbeat: float | timedelta = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("max_bytes", "max_entries"):
+            if not check_count(name, getattr(self, name)):
+                raise ValueError(f"{name} must be positive; near=False turns the near cache off")
+        for name in ("ttl", "heartbeat"):
+            value = wait_seconds(name, getattr(self, name), smallest=SHORTEST_NEAR)
+            object.__setattr__(self, name, value)
+
+
+def near_bounds(near: object) -> Near | None:
+    """Return the bounds that a client's ``near`` asks for; ``None`` for no near cache.
+
+    Raises:
+        TypeError: it is neither a bool nor a ``Near``.
+    """
+    if isinstance(near, bool):
+        return Near() if near else None
+    if not isinstance(near, Near):
+        raise TypeError(f"near must be a bool or a Near, not {type(near).__name__}")
+    return near
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +101,7 @@ class Options:
     max_entry_bytes: int | None = None
     wait_replicas: int = 0
     policy: Policy = field(default_factory=Policy)
+    near: Near | None = None
 
     def __post_init__(self) -> None:
         if self.dates not in {"iso", "npm"}:

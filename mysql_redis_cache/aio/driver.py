@@ -45,7 +45,7 @@ from mysql_redis_cache.runtime import SlotsClosed
 
 from .gather import Gather
 from .lanes import FUNCTIONS, SHORT, Crowded, run_placed
-from .threads import at_home, breathe, hop, native_loop, soon
+from .threads import at_home, breathe, given, hop, native_loop, soon
 from .workers import HITS
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class LoopDriver:
         }
         if core.cache is not None:
             self._performers |= {
-                Get: self._get,
+                Get: self._get if core.nearby is None else self._get_near,
                 Acquire: self._acquire,
                 Fill: partial(self._give_up_lease, core.cache.fill),
                 Release: partial(self._give_up_lease, core.cache.release),
@@ -245,6 +245,16 @@ class LoopDriver:
     def _get(self, read: Read, step: Get = GET) -> Awaitable[Entry | Claim | None]:
         # No thread is needed to learn that Redis is away.
         return self._get_nothing(read, step) if self._cache.is_away else self._here().reads.get(read)
+
+    def _get_near(self, read: Read, step: Get = GET) -> Awaitable[Any]:
+        """Perform Get; what is kept in this process needs no thread, unless it takes long to decode."""
+        kept = self._cache.kept(read)
+        if kept is None:
+            return self._get(read, step)
+        served = partial(self._cache.served, read, kept)
+        if len(kept.payload) <= DECODED_IN_LOOP:
+            return given(served())
+        return self._soon(partial(served, breathe), served)
 
     async def _get_nothing(self, read: Read, step: Get) -> Claim:  # noqa: ARG002 - a step's performer
         return Claim.UNAVAILABLE

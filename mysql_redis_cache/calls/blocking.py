@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.keys import Namespace
-from mysql_redis_cache.options import Options
+from mysql_redis_cache.options import Options, near_bounds
 from mysql_redis_cache.policy import Policy, seconds
 from mysql_redis_cache.readthrough import BlockingDriver, Core
 from mysql_redis_cache.runtime import process
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from datetime import timedelta
 
+    from mysql_redis_cache.options import Near
     from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Dates
 
@@ -49,6 +50,7 @@ class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
         wait_timeout: float = 15.0,
         max_entry_bytes: int | None = None,
         wait_replicas: int = 0,
+        near: bool | Near = False,
     ) -> None:
         policy = Policy(
             stale_while_revalidate=seconds("stale_while_revalidate", stale_while_revalidate),
@@ -57,7 +59,9 @@ class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
             wait_timeout=wait_timeout,
         )
         self._namespace = Namespace(namespace, names)
-        options = Options(self._namespace, index, dates, max_entry_bytes, wait_replicas, policy)
+        options = Options(
+            self._namespace, index, dates, max_entry_bytes, wait_replicas, policy, near_bounds(near)
+        )
         self._core = Core(mysql_config, redis_config, options)
         self._drops = self._core.drops
         self._driver = BlockingDriver(self._core)

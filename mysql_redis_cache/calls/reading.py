@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypedDict, TypeVar, 
 
 from mysql_redis_cache.policy import DEFAULT_TTL
 from mysql_redis_cache.readthrough.functions import positional_arguments
+from mysql_redis_cache.readthrough.reads import NO_WINDOWS
 from mysql_redis_cache.readthrough.steps import look, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from mysql_redis_cache.keys import Tagged
@@ -22,16 +23,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Driver", "Reading", "Windows"]
 
+FAR: Mapping[str, Any] = {"near": False}
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Windows(TypedDict, total=False):
-    """Freshness windows of one call, instead of the client's."""
+    """How fresh one call wants its answer, instead of what the client says."""
 
     stale_while_revalidate: float | timedelta
     stale_if_error: float | timedelta
     early_refresh: float
+    near: bool
 
 
 class Driver(Protocol):
@@ -79,7 +83,8 @@ class Reading:
             tags: further pairs by which a drop finds the entry, a mapping or list of pairs.
             refresh: load and cache anew, whatever is cached.
             cache: ``False`` neither reads nor writes the cache.
-            **windows: ``stale_while_revalidate``, ``stale_if_error``, ``early_refresh`` for this call.
+            **windows: ``stale_while_revalidate``, ``stale_if_error``, ``early_refresh`` for this call;
+                ``near=False`` for an answer from Redis, past the near cache.
 
         Returns:
             the rows, a list of dicts; the same on a hit and on a miss. CALL gives what mysql2 gives.
@@ -207,6 +212,7 @@ class Reading:
         default: Any = None,
         *,
         tags: Tagged = None,
+        near: bool = True,
     ) -> Any:
         """Return what is cached, or *default*; MySQL is not asked.
 
@@ -217,10 +223,13 @@ class Reading:
             default: returned on a miss, and when Redis does not answer; a sentinel of your own tells a
                 cached ``None`` from a miss.
             tags: as it was cached.
+            near: ``False`` for an answer from Redis, past the near cache.
         """
         core = self._core
         core.check_open()
-        read = core.reads.of_function(query, params, param_names, DEFAULT_TTL, tags=tags)
+        read = core.reads.of_function(
+            query, params, param_names, DEFAULT_TTL, NO_WINDOWS if near else FAR, tags=tags
+        )
         return self._driver.run(look(default), read)
 
     def write_to_cache(

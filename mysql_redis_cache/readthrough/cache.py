@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import ref
 
+from mysql_redis_cache import near
 from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import Entries, Found, Name, Refused
@@ -196,6 +197,7 @@ class Cache(Writes):
         """Perform Fill; if it is interrupted the lease is still to be given back."""
         self._keeper.forget(read.token)
         accepted = self._fill(read, step)
+        near.forget([read.raw])
         read.holds_lease = False
         return accepted
 
@@ -217,6 +219,7 @@ class Cache(Writes):
         """Perform Release; where Redis does not answer that is done later, or the lease runs out."""
         self._keeper.forget(read.token)
         was_ours = self._release(read, outdated=step.outdated)
+        near.forget([read.raw])
         read.holds_lease = False
         return was_ours
 

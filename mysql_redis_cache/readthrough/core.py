@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mysql_redis_cache.database import Database, is_failure
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
+from mysql_redis_cache.near import join
 from mysql_redis_cache.observe import Counters
 from mysql_redis_cache.runtime import Marks, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
@@ -26,6 +27,7 @@ from .cache import Cache
 from .flight import AGAIN, Flight, Flights, Landing, fresh
 from .functions import Stopped
 from .interruptions import is_interruption
+from .nearby import NearbyCache
 from .reads import Batch, Reads
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
 
@@ -68,6 +70,7 @@ class Core:
         self.stats = Counters()
         self.cache: Cache | None = None
         self.drops: Drops | None = None
+        self.nearby: NearbyCache | None = None  # the cache, if it has a near one
         self._links: tuple[Link, ...] = ()
         if redis_config is not None:
             self._connect(redis_config)
@@ -82,7 +85,12 @@ class Core:
         self.drops = Drops(
             ways[1], options.namespace, indexed=options.index, wait_replicas=options.wait_replicas
         )
-        self.cache = Cache(*ways, self.drops, options=options, stats=self.stats, background=self.background)
+        parts: Any = {"options": options, "stats": self.stats, "background": self.background}
+        if options.near is None:
+            self.cache = Cache(*ways, self.drops, **parts)
+        else:
+            near = join(redis_config, options.near, self)
+            self.cache = self.nearby = NearbyCache(near, *ways, self.drops, **parts)
 
     def after_fork_in_child(self) -> None:
         """Count anew, and wait for no flight of the parent's; the parts see to themselves."""
@@ -100,14 +108,22 @@ class Core:
         """Close Redis and MySQL connections; final."""
         self._closed = True
         self.background.close()
+        if self.nearby is not None:
+            self.nearby.near.leave(self)
         for way in self._links:
             way.close()
         self.database.close()
 
     def drain_redis(self) -> None:
         """Close the Redis connections; calls made later open new ones."""
+        if self.nearby is not None:
+            self.nearby.near.drain()
         for way in self._links:
             way.drain()
+
+    def figures(self) -> dict[str, int]:
+        """Return the counters by name, with those of the near cache."""
+        return self.stats.snapshot() | ({} if self.nearby is None else self.nearby.near.figures())
 
     # A read
 
@@ -115,6 +131,8 @@ class Core:
         """Return the steps by which *read* is answered."""
         if not cache or self.cache is None or not (is_clear() or self._is_outside(read)):
             return readthrough.bypass()
+        if self.nearby is not None and not refresh and (answer := self.nearby.at_hand(read)) is not None:
+            return answer
         if not self.cache.can_keep(read):
             return readthrough.bypass()
         if refresh:

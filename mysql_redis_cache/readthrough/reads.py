@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from .many import Tasks
     from .steps import Steps
 
-__all__ = ["Asked", "Batch", "Query", "Read", "Reads", "Write"]
+__all__ = ["NO_WINDOWS", "Asked", "Batch", "Query", "Read", "Reads", "Write"]
 
 NO_WINDOWS: Mapping[str, Any] = {}
-WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh")
+WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh", "near")
 
 
 @dataclass(slots=True, eq=False, repr=False, weakref_slot=True)  # a repr would show the params
@@ -214,10 +214,16 @@ class Reads:
         for name in windows:
             if name not in WINDOWS:
                 raise TypeError(f"there is no keyword {name}; the windows of a call are {', '.join(WINDOWS)}")
-        given: dict[str, Any] = {
-            name: seconds(name, value) for name, value in windows.items() if value is not None
-        }
+        given = {name: _window(name, value) for name, value in windows.items() if value is not None}
         return replace(self._policy, **given) if given else self._policy
+
+
+def _window(name: str, value: object) -> Any:
+    if name != "near":
+        return seconds(name, value)
+    if not isinstance(value, bool):
+        raise TypeError(f"near of a call must be a bool, not {type(value).__name__}; bounds are the client's")
+    return value
 
 
 def _checked(

@@ -20,10 +20,11 @@ HOUSE = """
     aio/          client server | transaction | borrowing facade driver | gather lanes
                   | threads workers    [anyio asyncio]
     calls/        blocking | reading statements dropping instant lasting transaction
-    readthrough/  blocking | core | cache | writes | reads | guard many* params*
+    readthrough/  blocking | core | nearby | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
     drops/        following | dropping | lookup sharing | settling | sweep | budget
+    near/         caches | listener | feed* | shelf*
     store/        entries | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database | session | pool | idle | connection | talk | driver | state*
