@@ -81,16 +81,16 @@ class Connection(Talk):
         self.autocommit_mode = True
 
     def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
-        context = self._tls.get()
-        if context is None:
-            try:
-                context = super()._create_ssl_ctx(sslp)  # type: ignore[misc]  # not in the stubs
-            except OSError as error:
-                text = f"the files of ssl_ca, ssl_cert and ssl_key (or its password) are of no use: {error}"
-                raise err.OperationalError(CR.CR_SSL_CONNECTION_ERROR, text) from error
-            if isinstance(sslp, dict) and sslp.get("check_hostname"):
-                context.check_hostname = True  # PyMySQL leaves it out where the authorities are the system's
-            self._tls.keep(context)
+        return self._tls.get() or self._tls.made(lambda: self._new_ssl_ctx(sslp))
+
+    def _new_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
+        try:
+            context: ssl.SSLContext = super()._create_ssl_ctx(sslp)  # type: ignore[misc]  # not in the stubs
+        except OSError as error:
+            text = f"the files of ssl_ca, ssl_cert and ssl_key (or its password) are of no use: {error}"
+            raise err.OperationalError(CR.CR_SSL_CONNECTION_ERROR, text) from error
+        if isinstance(sslp, dict) and sslp.get("check_hostname"):
+            context.check_hostname = True  # PyMySQL leaves it out where the authorities are the system's
         return context
 
     def connect(self, sock: Any = None) -> None:
