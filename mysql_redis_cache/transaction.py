@@ -64,6 +64,12 @@ class Transaction:
         with self._turn:
             return self._session.query(query, params)
 
+    def query_json(self, query: str, params: Params = None) -> tuple[list[Row], bytes]:
+        """Run a statement that reads, and return its rows and their JSON, see ``Database.query_json``."""
+        sql.statement(query).check_rows()
+        with self._turn:
+            return self._session.query_json(query, params)
+
     def execute(self, query: str, params: Params = None) -> WriteResult:
         """Run a statement that writes, in the transaction.
 

@@ -10,7 +10,7 @@ from mysql_redis_cache.errors import DatabaseUnavailable, TransactionEnded
 from .config import parse_mysql_config
 from .failures import is_not_now, is_unanswered
 from .pool import Pool
-from .session import Session, ask, checked, is_call, rows_of, write_result_of
+from .session import Session, ask, checked, is_call, json_of, rows_of, write_result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,19 +41,12 @@ class Database:
         self._dates: Dates = dates
         self.pool = Pool(self._config)
 
-    def query(
-        self,
-        text: str,
-        params: Params = None,
-        *,
-        before_sending: Callable[[], object] | None = None,
-    ) -> list[Row]:
+    def query(self, text: str, params: Params = None) -> list[Row]:
         """Run a statement and return its rows.
 
         Args:
             text: SQL with ``?`` placeholders, see ``sql.statement``.
             params: a value for each.
-            before_sending: called once there is a connection to send it over.
 
         Returns:
             Rows as dicts of JSON-native values and bytes; none if the statement has none. A ``CALL`` gives
@@ -68,7 +61,25 @@ class Database:
             ClosedError: after ``close``.
             pymysql.err.Error: the server's answer is an error.
         """
-        return rows_of(text, self._ask(text, params, before_sending))
+        return rows_of(text, self._ask(text, params))
+
+    def query_json(
+        self,
+        text: str,
+        params: Params = None,
+        *,
+        before_sending: Callable[[], object] | None = None,
+    ) -> tuple[list[Row], bytes]:
+        """Run a statement and return its rows, as ``query``, and their JSON.
+
+        The JSON has what the rows have not: all the digits of DECIMAL columns.
+
+        Args:
+            text: as for ``query``.
+            params: as for ``query``.
+            before_sending: called once there is a connection to send it over.
+        """
+        return json_of(text, self._ask(text, params, before_sending))
 
     def execute(self, text: str, params: Params = None) -> WriteResult:
         """Run a write, once, and commit it.

@@ -221,11 +221,11 @@ class Core:
     def _load_query(self, read: Read) -> Loaded:
         source = self._transaction() or self.database
         if source is not self.database or read.flight is None or read.holds_lease:
-            rows = source.query(read.query, read.params)
+            rows, payload = source.query_json(read.query, read.params)
         else:
             closing = partial(self._close_flight, read)
-            rows = self.database.query(read.query, read.params, before_sending=closing)
-        return self._sized(Loaded(rows, codec.encode_rows(rows)))
+            rows, payload = self.database.query_json(read.query, read.params, before_sending=closing)
+        return self._sized(Loaded(rows, payload))
 
     def _close_flight(self, read: Read) -> None:
         if read.flight is not None:

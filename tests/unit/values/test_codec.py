@@ -70,7 +70,11 @@ WRITTEN = {
     "nan": (nan, "null"),
     "infinities": ([inf, -inf], "[null,null]"),
     "str": ('é\u2028"\\\n', '"é\u2028\\"\\\\\\n"'),
-    "decimal": (Decimal("1.10"), "1.1"),
+    "decimal": (Decimal("1.10"), "1.10"),
+    "decimal without a fraction": (Decimal("-12"), "-12e0"),
+    "decimal of many digits": (Decimal(f"{2**100}.0001"), f"{2**100}.0001"),
+    "decimal with an exponent": ([Decimal("1E+5"), Decimal("0E-10")], "[1E+5,0E-10]"),
+    "decimal beyond all floats": (Decimal("-1E+400"), "null"),
     "decimal nan": (Decimal("NaN"), "null"),
     "decimal signalling nan": (Decimal("sNaN"), "null"),
     "date": (date(33, 1, 2), '"0033-01-02"'),
@@ -94,6 +98,7 @@ WRITTEN = {
     "float subclass": (Real(1.5), "1.5"),
     "dict subclass": (OrderedDict(b=1, a=2), '{"b":1,"a":2}'),
     "half a surrogate pair": (["\ud83d", b"a", nan, 1], r'["\ud83d",{"type":"Buffer","data":[97]},null,1]'),
+    "half a surrogate pair beside decimals": (["\ud83d", Decimal("0.10"), Decimal(5)], r'["\ud83d",0.10,5e0]'),
     "half a surrogate pair as a key": ({"\ude00": "é"}, r'{"\ude00":"é"}'),
 }
 
