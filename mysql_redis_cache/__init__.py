@@ -19,6 +19,8 @@ from mysql_redis_cache.errors import (
     MRCError,
     PoolTimeout,
     QueryTimeout,
+    RowMismatch,
+    TooManyRows,
     TransactionEnded,
 )
 from mysql_redis_cache.server import MRCServer
@@ -37,6 +39,8 @@ __all__ = [
     "MRCServer",
     "PoolTimeout",
     "QueryTimeout",
+    "RowMismatch",
+    "TooManyRows",
     "TransactionEnded",
     "WriteResult",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mysql_redis_cache import keys, sql
 from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
+from mysql_redis_cache.values import codec
 
 from .many import Job, read_many
 from .params import copied, plain, surely_sendable
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.sql import Params, Statement
     from mysql_redis_cache.store import Name
+    from mysql_redis_cache.values import Between
 
     from .flight import Flight
     from .many import Tasks
     from .steps import Steps
+
+    Decode = Callable[[bytes, Between, bool], object]
 
 __all__ = ["Asked", "Batch", "Read", "Reads", "Write"]
 
@@ -41,6 +45,7 @@ class Read:
     load: Any  # called with this read it gives ``Loaded`` (the facade has a form of its own); None: the query
     raw: bytes
     is_query: bool = False  # so that what it finds are rows
+    decode: Decode = codec.decode  # what the caller gets of the JSON
     where: Name | None = None
     token: bytes = b""
     holds_lease: bool = False

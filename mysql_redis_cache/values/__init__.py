@@ -3,5 +3,6 @@
 from .codec import Between, Dates, encode_rows
 from .decimals import rows_as_list
 from .rows import Row
+from .shapes import Shape, fitting, shape_of
 
-__all__ = ["Between", "Dates", "Row", "encode_rows", "rows_as_list"]
+__all__ = ["Between", "Dates", "Row", "Shape", "encode_rows", "fitting", "rows_as_list", "shape_of"]

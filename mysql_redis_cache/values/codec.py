@@ -25,9 +25,9 @@ from .buffers import revive, take_out, write_buffer
 from .decimals import ExactRows, decimal_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["Between", "Dates", "decode", "encode", "encode_rows"]
+__all__ = ["LARGE", "Between", "Dates", "decode", "encode", "encode_rows", "parts_of"]
 
 Dates = Literal["iso", "npm"]
 Between: TypeAlias = "Callable[[], object] | None"
@@ -36,7 +36,7 @@ MAX_DEPTH = 250
 """How deep lists and dicts may nest: what orjson writes, and far below what any reader takes."""
 
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
-_LARGE = 1 << 17  # bytes of JSON
+LARGE = 1 << 17  # bytes of JSON
 _PART = 1 << 16  # so that half a millisecond or so passes until others may run
 _NEXT_ROW = b'},{"'
 _BUFFER = b"Buffer"  # without its quotes: bytes as frequent as those make the search four times as slow
@@ -51,8 +51,8 @@ def encode(value: object, dates: Dates = "iso") -> bytes:
     """Turn a value into JSON.
 
     Args:
-        value: None, bool, str, numbers (a Decimal with all its digits), date, datetime, time, UUID, bytes, Enum
-            members (as their value), and lists, tuples, dataclasses and str-keyed dicts of these. NaN and
+        value: None, bool, str, numbers (a Decimal with all its digits), date, datetime, time, UUID, bytes,
+            Enum members (as their value), and lists, tuples, dataclasses and str-keyed dicts of these. NaN and
             the infinities become null, as in JavaScript.
         dates: ``"npm"`` writes date and datetime as a Node.js process at UTC does,
             ``2025-12-23T10:30:00.000Z``: milliseconds, cut not rounded; a naive datetime is taken as UTC.
@@ -111,7 +111,7 @@ def decode(payload: bytes, between: Between = None, are_rows: bool = False) -> o
     Raises:
         ValueError: it is not JSON (NaN, Infinity and a byte order mark are not), or nests too deep to read.
     """
-    if len(payload) > _LARGE:
+    if len(payload) > LARGE:
         return _decode_large(payload, between, are_rows=are_rows)
     try:
         value = orjson.loads(payload)
@@ -135,16 +135,23 @@ def _load_rows(payload: bytes, between: Callable[[], object]) -> object:
     if not payload.startswith(b"[{"):
         return _load(payload)
     rows: list[object] = []
-    start = 1
     try:
-        while (end := payload.find(_NEXT_ROW, start + _PART)) >= 0:
-            rows += orjson.loads(b"[%b}]" % payload[start:end])
-            start = end + 2
-            between()
-        rows += orjson.loads(b"[%b" % payload[start:])
+        for part in parts_of(payload):
+            if rows:
+                between()
+            rows += orjson.loads(part)
     except orjson.JSONDecodeError:
         return _load(payload)
     return rows
+
+
+def parts_of(payload: bytes) -> Iterator[bytes]:
+    """Cut a list of objects into lists of some of them, each half a millisecond's worth; see ``decode``."""
+    start = 1
+    while (end := payload.find(_NEXT_ROW, start + _PART)) >= 0:
+        yield b"[%b}]" % payload[start:end]
+        start = end + 2
+    yield b"[%b" % payload[start:]
 
 
 def _load(payload: bytes) -> object:

@@ -7,11 +7,13 @@ as an int, and ``5.0`` has a digit that nobody stored.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 __all__ = ["ExactRows", "decimal_json", "rows_as_list"]
 
@@ -47,7 +49,7 @@ class ExactRows(list[_Row]):
         made.digits = digits
         return made
 
-    def __iadd__(self, block: Iterable[_Row]) -> Self:
+    def __iadd__(self, block: Iterable[_Row]) -> Self:  # type: ignore[override,misc]  # of rows alone
         """Append a block of the same columns."""
         if isinstance(block, ExactRows):
             for name, cells in block.digits.items():

@@ -33,7 +33,8 @@ HOUSE = """
     observe/      counters
     keys/         naming | folding matching | pairs | jstext    [pure]
     sql/          statements | binding verdicts | places | literals named scanner    [pure]
-    values/       rows | cells | codec | buffers decimals    [pure]
+    values/       shapes rows | misfits | typed | adjusting cells given
+                  | codec hints zones | buffers decimals    [pure]
     policy* errors*
     runtime/      context | slots | process tls waiters kept*
 """

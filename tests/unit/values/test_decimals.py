@@ -135,7 +135,7 @@ def test_callers_get_a_plain_list() -> None:
 
 @given(st.decimals())
 def test_any_decimal_is_a_json_number_or_null(value: Decimal) -> None:
-    """It reads as the float that it was written as before, and with all its digits where they are asked for."""
+    """It reads as the float it was written as before, and with all its digits where they are wanted."""
     written = decimal_json(value)
 
     number = float(value) if value.is_finite() else float("inf")
