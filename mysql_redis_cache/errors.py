@@ -150,22 +150,30 @@ class InvalidationFailed(MRCError):
 
     Attributes:
         committed: ``True`` if COMMIT was acknowledged, ``None`` if its outcome is unknown.
-        pairs: the ``(names, values)`` of the drops that have not happened.
+        pairs: for each drop that has not happened ``(key_names, key_values, require_all_match)``, which are
+            the arguments of ``drop_outdated_cache``, in types that JSON has.
+        namespace: that of the client, whose entries they are for.
+        timeout: seconds that all of them together may take.
     """
 
     def __init__(
         self,
         committed: bool | None,
-        pairs: list[tuple[list[str], list[object]]],
+        pairs: list[tuple[list[str], list[object], bool]],
         retry: Callable[[], int],
+        *,
+        namespace: str | None = None,
+        timeout: float = 60.0,
     ) -> None:
         outcome = "was committed" if committed else "may have been committed"
-        names = ", ".join("+".join(names) for names, _ in pairs)
+        names = ", ".join(dict.fromkeys("+".join(dict.fromkeys(names)) for names, *_ in pairs))
         super().__init__(
             f"the transaction {outcome}, but dropping {names} failed; call retry(), do not repeat the write"
         )
         self.committed = committed
         self.pairs = pairs
+        self.namespace = namespace
+        self.timeout = timeout
         self._retry = retry
 
     def retry(self) -> int:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mysql_redis_cache import sql
+from mysql_redis_cache.drops import DROP_TIMEOUT, Budget
 from mysql_redis_cache.errors import CacheUnavailable, DropTimeout, InvalidationFailed
 from mysql_redis_cache.keys import Matcher
 from mysql_redis_cache.runtime import process
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Transaction", "transaction"]
 
 
-class _Drop(NamedTuple):
-    names: Sequence[str]
-    values: Sequence[object]
-    require_all: bool
-
-
 class Transaction:
     """An open transaction. Made by ``MRCClient.transaction()``; runs one statement at a time."""
 
@@ -40,7 +35,7 @@ class Transaction:
         self._session = session
         self._drops = drops
         self._prefix = prefix
-        self._wanted: list[_Drop] = []
+        self._wanted: list[Matcher] = []
         self.is_over = False
         self._let_statements_in()
         process.register(self)
@@ -91,8 +86,7 @@ class Transaction:
         """
         if self.is_over:
             raise RuntimeError("the transaction is over; use drop_outdated_cache of the client")
-        Matcher(key_names, key_values, require_all_match, self._prefix)
-        self._wanted.append(_Drop(list(key_names), list(key_values), require_all_match))
+        self._wanted.append(Matcher(key_names, key_values, require_all_match, self._prefix))
 
     def commit(self) -> None:
         """Commit."""
@@ -114,30 +108,26 @@ class Transaction:
         return self._session.committed
 
     def run_drops(self, *, committed: bool | None) -> int:
-        """Run the drops that have not happened yet.
+        """Run the drops that have not happened yet, as one; return how many entries were deleted.
 
         Raises:
-            InvalidationFailed: some failed again.
+            InvalidationFailed: Redis could not be reached, or not within ``DROP_TIMEOUT``.
         """
-        dropped, failure = 0, None
-        for wanted in tuple(self._wanted):
-            try:
-                dropped += self._drop(wanted)
-            except (CacheUnavailable, DropTimeout) as error:
-                failure = error
-            else:
-                self._wanted.remove(wanted)
-        if failure is not None:
-            pairs = [(list(drop.names), list(drop.values)) for drop in self._wanted]
-            raise InvalidationFailed(
-                committed, pairs, lambda: self.run_drops(committed=committed)
-            ) from failure
-        return dropped
-
-    def _drop(self, wanted: _Drop) -> int:
-        if self._drops is None:
+        wanted = tuple(self._wanted)
+        if not wanted or self._drops is None:
             return 0
-        return self._drops.drop(wanted.names, wanted.values, require_all=wanted.require_all)
+        try:
+            dropped = self._drops.perform(wanted, Budget(DROP_TIMEOUT))
+        except (CacheUnavailable, DropTimeout) as error:
+            raise InvalidationFailed(
+                committed,
+                [matcher.asked for matcher in wanted],
+                lambda: self.run_drops(committed=committed),
+                namespace=self._prefix[:-1] or None,
+                timeout=DROP_TIMEOUT,
+            ) from error
+        del self._wanted[: len(wanted)]
+        return dropped
 
 
 @contextmanager

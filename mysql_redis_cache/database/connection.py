@@ -8,7 +8,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any
 
-from pymysql.constants import COMMAND, CR
+from pymysql.constants import CLIENT, COMMAND, CR
 from pymysql.converters import escape_string
 
 from .failures import err
@@ -130,7 +130,7 @@ class Connection(Talk):
     def _beginning(self) -> list[Command]:
         """The commands that make a session what it is to be."""
         names = f"NAMES utf8mb4 COLLATE {self.collation}" if self.collation else "NAMES utf8mb4"
-        mode = [] if self._sql_mode is None else [f"sql_mode = '{self._sql_mode}'"]
+        mode = self._mode()
         if self.state.tracks:
             settings = [", ".join([names, "autocommit = 1", *mode, *_TRACKING])]
         else:  # it may be a proxy, and those know the simplest forms best
@@ -139,6 +139,13 @@ class Connection(Talk):
         if self._init_command is not None:
             statements += [self._init_command, LOOK]
         return [(COMMAND.COM_QUERY, statement) for statement in statements]
+
+    def _mode(self) -> list[str]:
+        if self._sql_mode is not None:
+            return [f"sql_mode = '{self._sql_mode}'"]
+        if self.client_flag & CLIENT.IGNORE_SPACE:  # a mode by the handshake, which a reset forgets
+            return ["sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'IGNORE_SPACE')"]
+        return []
 
     def _questions(self) -> list[Command]:
         """What must be known for `start_over`."""

@@ -69,17 +69,18 @@ class Core:
         self._links: tuple[Link, ...] = ()
         if redis_config is not None:
             self._connect(redis_config)
-        self._load_times: dict[int, float] = {}  # by the hash of the query, which may be long
+        # By the hash of the query, whose text may be of any size; at worst two queries share an average.
+        self._load_times: dict[int, float] = {}
         self._closed = False
         process.register(self)
 
     def _connect(self, redis_config: object) -> None:
         options, ways = self.options, (link(redis_config), link(redis_config, timeout=PATIENT))
         self._links = ways
-        self.cache = Cache(*ways, options, self.stats, self.background)
         self.drops = Drops(
             ways[1], options.prefix, indexed=options.index, wait_replicas=options.wait_replicas
         )
+        self.cache = Cache(*ways, self.drops, options=options, stats=self.stats, background=self.background)
 
     def after_fork_in_child(self) -> None:
         """Count anew, and wait for no flight of the parent's; the parts see to themselves."""

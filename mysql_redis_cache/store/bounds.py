@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -27,6 +29,9 @@ TIMEOUT = 0.25
 PATIENT = 2.0
 """Seconds a drop or a direct write waits by default: it has none, and would fail for a moment's delay."""
 
+logger = logging.getLogger("mysql_redis_cache")
+
+_NAME = re.compile("[!-~]*")  # what CLIENT SETNAME takes
 # By which name a redis-py is told not to spend two commands on naming itself to the server.
 _NAMELESS = (
     {"driver_info": None}
@@ -53,6 +58,9 @@ def bounded(options: Mapping[str, Any], timeout: float = TIMEOUT) -> dict[str, A
         taken["db"] = str(taken["db"])  # for SELECT: hiredis must not be given numbers (see single.py)
     if taken.get("ssl_keyfile") or taken.get("ssl_certfile"):
         taken.setdefault("ssl_password", "")  # without one OpenSSL would ask at the terminal, and wait
+    client_name = taken.get("client_name", "")
+    if not isinstance(client_name, str) or not _NAME.fullmatch(client_name):
+        raise ValueError("redis_config: client_name must be a str of ASCII characters without spaces")
     for name in ("username", "password"):
         if not isinstance(taken.get(name, ""), (str, bytes)) or _is_cut(taken.get(name, "")):
             raise ValueError(f"redis_config: {name} must be a str without half surrogate pairs, or bytes")
@@ -106,8 +114,22 @@ def checked_maker(kind: type[Any], arguments: Mapping[str, Any]) -> Callable[[],
 
 def _connect_whole(connection: Any) -> None:
     """Log in and select the database, or leave no half-set-up connection behind."""
+    name, connection.client_name = connection.client_name, None
     try:
         connection.on_connect()
+        if name:
+            _call_itself(connection, name)
     except BaseException:
         connection.disconnect()
         raise
+    finally:
+        connection.client_name = name
+
+
+def _call_itself(connection: Any, name: str) -> None:
+    """Tell the server the connection's name, which is no reason to do without the server."""
+    connection.send_command("CLIENT", "SETNAME", name, check_health=False)
+    try:
+        connection.read_response()
+    except redis.ResponseError as error:
+        logger.debug("Redis refused client_name: %s", error)

@@ -222,7 +222,8 @@ async def test_a_failing_drop_after_commit_says_so(
         await rename_in_transaction(client, "hunter2")
 
     failed = caught.value
-    assert (failed.committed, failed.pairs) == (True, [(["UserId"], [123])])
+    assert (failed.committed, failed.pairs) == (True, [(["UserId"], [123], True)])
+    assert (failed.namespace, failed.timeout) == (None, 60)
     assert isinstance(failed.__cause__, CacheUnavailable)
     assert "123" not in str(failed)
     assert name_in(users) == "hunter2"

@@ -174,7 +174,7 @@ def test_a_bad_option_file_is_named(tmp_path: Path, content: bytes | None, messa
     ):
         client.query("SELECT 1")
     assert "secret" not in str(caught.value)
-    assert client.get_mysql_pool().in_use == 0 if not client.core._closed else True
+    assert client.get_mysql_pool().in_use == 0 if not client._core._closed else True
 
 
 # Somebody else's port

@@ -12,6 +12,7 @@ import pytest
 from pymysql.cursors import SSCursor
 
 from mysql_redis_cache import MRCClient, TransactionEnded
+from tests.support.sending import send
 from tests.support.urls import mysql_arguments
 
 if TYPE_CHECKING:
@@ -56,17 +57,17 @@ def identity(client: MRCClient) -> int:
 # How anybody can run a statement over the pool.
 
 
-def by_execute(client: MRCClient, statement: str) -> None:
-    client.execute(statement)
+def by_itself(client: MRCClient, statement: str) -> None:
+    send(client, statement)
 
 
-def by_query(client: MRCClient, statement: str) -> None:
-    client.query(statement)
+def by_either(client: MRCClient, statement: str) -> None:
+    client.query_to_promise(statement)
 
 
 def in_transaction(client: MRCClient, statement: str) -> None:
     with client.transaction() as tx:
-        tx.execute(statement)
+        send(tx, statement)
 
 
 def by_cursor(client: MRCClient, statement: str) -> None:
@@ -80,7 +81,7 @@ def by_unbuffered_cursor(client: MRCClient, statement: str) -> None:
         cursor.fetchall()
 
 
-WAYS = [by_execute, by_query, in_transaction, by_cursor, by_unbuffered_cursor]
+WAYS = [by_itself, by_either, in_transaction, by_cursor, by_unbuffered_cursor]
 
 # What a session may be left as, and what anybody would see of it.
 SETTINGS: dict[str, tuple[str, str]] = {
@@ -195,7 +196,7 @@ def test_locks_end_with_their_use(client: MRCClient, mysql_url: str, mysql_admin
     ]
     if "MariaDB" in client.query("SELECT VERSION() AS v")[0]["v"]:
         statements.append("EXECUTE IMMEDIATE CONCAT('SELECT GET_', 'LOCK(\"job\", 0)')")
-    for way in (by_query, in_transaction, by_cursor):
+    for way in (by_itself, in_transaction, by_cursor):
         for statement in statements:
             way(client, statement)
             assert run(mysql_admin, "SELECT IS_FREE_LOCK('job')") == ((1,),), (way, statement)
@@ -225,7 +226,7 @@ def test_prepared_locks_end_too(client: MRCClient, mysql_admin: Connection[Any])
 def test_locked_tables_are_unlocked(client: MRCClient, mysql_admin: Connection[Any], statement: str) -> None:
     """Anybody may write again at once."""
     run(mysql_admin, "SET lock_wait_timeout = 1, innodb_lock_wait_timeout = 1")
-    for way in (by_execute, by_cursor):
+    for way in (by_itself, by_cursor):
         way(client, statement)
         run(mysql_admin, "INSERT INTO who VALUES ('x')", "INSERT INTO numbered (v) VALUES (1)")
         assert client.query("SELECT COUNT(*) > 0 AS n FROM numbered") == [{"n": 1}]
@@ -240,7 +241,7 @@ def test_another_role_ends_with_its_use(
     run(mysql_admin, f"GRANT mrc_reader TO '{account[0]}'@'{account[1]}'")
     try:
         as_new = client.query("SELECT CURRENT_ROLE() AS r")
-        for way in (by_execute, by_cursor):
+        for way in (by_itself, by_cursor):
             way(client, "SET ROLE mrc_reader")
             assert client.query("SELECT CURRENT_ROLE() AS r") == as_new
     finally:
@@ -295,7 +296,7 @@ def test_the_last_insert_id_is_nobody_elses(client: MRCClient, look: str) -> Non
 )
 def test_nor_is_what_ran_before(client: MRCClient, before: str, look: str, others: int) -> None:
     """How many rows somebody else's statement had."""
-    for way in (by_query, by_cursor):
+    for way in (by_itself, by_cursor):
         way(client, before)
         assert client.query(look)[0]["v"] != others
 
@@ -320,7 +321,7 @@ def test_within_a_lease_the_session_is_one_s_own(client: MRCClient) -> None:
 # How values are written
 
 
-@pytest.mark.parametrize("way", [by_query, in_transaction, by_cursor])
+@pytest.mark.parametrize("way", [by_itself, in_transaction, by_cursor])
 def test_a_mode_of_one_statement_is_not_the_session_s(
     client: MRCClient, server_flavour: str, way: Callable[[MRCClient, str], None]
 ) -> None:
@@ -349,7 +350,7 @@ def test_a_mode_of_one_statement_is_not_the_next_one_s_in_the_same_session(
     }[server_flavour]
     with client.transaction() as tx:
         for value in HOSTILE:
-            tx.query(statement)
+            send(tx, statement)
             assert tx.query("SELECT n FROM who WHERE n = ?", [value]) == []
     with client.get_mysql_pool().connection() as connection, connection.cursor() as cursor:
         for value in HOSTILE:
@@ -517,7 +518,7 @@ def test_the_first_statement_knows_the_mode_of_init_connect(
 def test_what_init_connect_sets_is_set_again(greeted: Callable[[str], MRCClient]) -> None:
     """A reset would not run it, so that the connection is replaced."""
     client = greeted("SET time_zone = '+03:00'")
-    for way in (by_execute, by_cursor):
+    for way in (by_itself, by_cursor):
         way(client, "SET time_zone = '+09:00'")
         assert client.query("SELECT @@time_zone AS z") == [{"z": "+03:00"}]
 
@@ -560,9 +561,13 @@ REFUSED = [
 def test_statements_of_transactions_are_refused_alone(statement: str) -> None:
     """Before anything is sent (there is no server here), with advice."""
     with MRCClient("mysql://app@127.0.0.1:1/shop") as client:
-        for call in (client.query, client.execute, client.query_to_promise):
+        for call in (client.execute, client.query_to_promise):
             with pytest.raises(ValueError, match=r"is refused: it .*(transaction\(\)|get_mysql_pool\(\))"):
                 call(statement)
+        with pytest.raises(
+            ValueError, match=r"this statement has none .*; use (transaction|execute)\(\)|is refused: "
+        ):
+            client.query(statement)
 
 
 NOT_REFUSED = [
@@ -581,7 +586,7 @@ def test_what_only_looks_like_them_is_not(client: MRCClient, statement: str, ser
     if server_flavour == "mysql":
         client.execute("DROP PROCEDURE IF EXISTS p")
         statement = statement.replace("OR REPLACE ", "")
-    client.query(statement)
+    send(client, statement)
 
 
 def test_a_statement_that_leaves_a_transaction_open_is_no_success(

@@ -20,18 +20,18 @@ HOUSE = """
     aio/          client server | borrowing facade transaction driver | gather lanes
                   | threads workers    [anyio asyncio]
     calls/        blocking | reading statements dropping instant lasting
-    readthrough/  blocking | core | cache | reads | guard many* params*
+    readthrough/  blocking | core | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
-    drops/        dropping | sharing sweep | finder* budget
+    drops/        dropping | lookup sharing | settling | sweep | budget
     store/        entries | config | cluster | single sentinel bounds
-                  | connections sharing replies scripts topology    [redis]
+                  | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database | session | pool | idle | connection | talk | driver | state*
                   | config effects* wire* | optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
     options*
     observe/      counters
-    keys/         naming | folding matching | pairs | jstext    [pure]
+    keys/         naming finding | folding matching | pairs | jstext    [pure]
     sql/          statements | binding verdicts | places | literals named scanner    [pure]
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
