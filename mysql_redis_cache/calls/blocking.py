@@ -15,10 +15,11 @@ from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import PATIENT, link
 from mysql_redis_cache.transaction import transaction
 
+from .decorating import Decorating
 from .dropping import Dropping
+from .halves import Halves
 from .instant import Instant
 from .lasting import Lasting
-from .reading import Reading
 from .statements import Statements
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["BlockingClient", "BlockingServer"]
 
 
-class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
+class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting):
     """A client, described as ``MRCClient``."""
 
     def __init__(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from mysql_redis_cache import sql
+from mysql_redis_cache.values import fitting
 
 if TYPE_CHECKING:
     from mysql_redis_cache.database import WriteResult
@@ -14,21 +15,74 @@ if TYPE_CHECKING:
 
 __all__ = ["Statements"]
 
+T = TypeVar("T")
+
 
 class Statements:
     """Statements, uncached."""
 
     _core: Core
 
-    def query(self, query: str, params: Params = None) -> list[Row]:
+    @overload
+    def query(
+        self,
+        query: str,
+        params: Params = None,
+        *,
+        into: None = None,
+        one: Literal[False] = False,
+    ) -> list[Row]: ...
+
+    @overload
+    def query(
+        self,
+        query: str,
+        params: Params = None,
+        *,
+        into: None = None,
+        one: Literal[True],
+    ) -> Row | None: ...
+
+    @overload
+    def query(
+        self,
+        query: str,
+        params: Params = None,
+        *,
+        into: type[T],
+        one: Literal[False] = False,
+    ) -> list[T]: ...
+
+    @overload
+    def query(
+        self,
+        query: str,
+        params: Params = None,
+        *,
+        into: type[T],
+        one: Literal[True],
+    ) -> T | None: ...
+
+    def query(self, query: str, params: Params = None, *, into: Any = None, one: bool = False) -> Any:
         """Run a statement that reads, uncached, and return its rows.
+
+        Args:
+            query: one statement that reads.
+            params: one value for each placeholder.
+            into: as for ``query_with_cache``.
+            one: as for ``query_with_cache``.
 
         Raises:
             ValueError: it gives no rows; also what cannot be sent.
+            RowMismatch, TooManyRows: as ``query_with_cache``.
         """
-        self._core.check_open()
+        core = self._core
+        core.check_open()
         sql.statement(query).check_rows()
-        return self._core.database.query(query, params)
+        if into is None and one is False:
+            return core.database.query(query, params)
+        shape = core.reads.shape(into, one=one)
+        return fitting(shape.decode(core.database.query_json(query, params)[1], None, True))
 
     def execute(self, query: str, params: Params = None) -> WriteResult:
         """Run a statement that writes; it is committed when this returns.

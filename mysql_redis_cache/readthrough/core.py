@@ -137,8 +137,8 @@ class Core:
         """Join the flight of those who gave up that of the key; as ``join``."""
         return _boarded(read, *self.late_flights.join(read.raw, step.began))
 
-    def landed(self, flight: Flight, between: Between = None) -> Shared | Seat:
-        """Return what a follower gets from *flight* after waiting for it; *between* as for ``codec.decode``.
+    def landed(self, read: Read, flight: Flight, between: Between = None) -> Shared | Seat:
+        """Return what *read* gets from *flight* after waiting for it; *between* as for ``codec.decode``.
 
         Raises:
             Exception: a fresh copy of what the leader's load raised.
@@ -152,7 +152,7 @@ class Core:
         if landing.payload is None:
             return Seat.AGAIN
         self.stats.bump("shared_loads")
-        return Shared(codec.decode(landing.payload, between))
+        return Shared(read.decode(landing.payload, between, read.is_query))
 
     def seal(self, read: Read, step: Seal = SEAL) -> None:  # noqa: ARG002 - a step's performer
         """Perform Seal.
@@ -210,10 +210,10 @@ class Core:
         before = times.get(query, took)
         times[query] = before + 0.3 * (took - before)
 
-    def loaded(self, value: object, between: Between = None) -> Loaded:
+    def loaded(self, read: Read, value: object, between: Between = None) -> Loaded:
         """Return what a function gave in the form that a later hit has; *between* as for ``codec.decode``."""
         payload = codec.encode(value, self.options.dates)
-        return self._sized(Loaded(codec.decode(payload, between), payload))
+        return self._sized(Loaded(read.decode(payload, between, read.is_query), payload))
 
     def check_value(self, value: object) -> None:
         """Raise what storing *value* would, for a client without Redis: ``TypeError`` or ``ValueError``."""
@@ -226,7 +226,8 @@ class Core:
         else:
             closing = partial(self._close_flight, read)
             rows, payload = self.database.query_json(read.query, read.params, before_sending=closing)
-        return self._sized(Loaded(rows, payload))
+        is_other = read.decode is not codec.decode
+        return self._sized(Loaded(read.decode(payload, None, True) if is_other else rows, payload))
 
     def _close_flight(self, read: Read) -> None:
         if read.flight is not None:

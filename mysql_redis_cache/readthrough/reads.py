@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mysql_redis_cache import keys, sql
 from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
-from mysql_redis_cache.values import codec
+from mysql_redis_cache.values import codec, fitting, shape_of
 
 from .many import Job, read_many
 from .params import copied, plain, surely_sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import tzinfo
 
     from mysql_redis_cache.sql import Params, Statement
     from mysql_redis_cache.store import Name
-    from mysql_redis_cache.values import Between
+    from mysql_redis_cache.values import Between, Shape
 
     from .flight import Flight
     from .many import Tasks
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     Decode = Callable[[bytes, Between, bool], object]
 
-__all__ = ["Asked", "Batch", "Read", "Reads", "Write"]
+__all__ = ["Asked", "Batch", "Read", "Reads", "Write", "shaped"]
 
 NO_WINDOWS: Mapping[str, Any] = {}
 WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh")
@@ -59,6 +60,19 @@ class Read:
         return Read(*about, self.is_query)
 
 
+def shaped(steps: Steps, read: Read, shape: Shape) -> Steps:
+    """Have *read* give the caller another form; its steps raise at their end what does not fit.
+
+    All else goes on as ever: the entry is good, and others may want it in a form in which it fits.
+    """
+    read.decode = shape.decode
+    return _fitting(steps)
+
+
+def _fitting(steps: Steps) -> Steps:
+    return fitting((yield from steps))
+
+
 class Write(NamedTuple):
     """A value to be stored under the key of a read."""
 
@@ -75,8 +89,8 @@ class Write(NamedTuple):
 class Batch:
     """The reads of one ``query_many_with_cache``."""
 
-    jobs: dict[str, Job] = field(default_factory=dict)
-    order: list[str] = field(default_factory=list)
+    jobs: dict[tuple[str, Decode], Job] = field(default_factory=dict)
+    order: list[tuple[str, Decode]] = field(default_factory=list)
 
     @property
     def reads(self) -> list[Read]:
@@ -90,11 +104,11 @@ class Batch:
 
     def _values(self) -> list[Any]:
         """Return the answers in the order asked for; equal queries get copies, not one object."""
-        given: set[str] = set()
+        given: set[tuple[str, Decode]] = set()
         return [self._value(key, given) for key in self.order]
 
-    def _value(self, key: str, given: set[str]) -> Any:
-        value = self.jobs[key].value
+    def _value(self, key: tuple[str, Decode], given: set[tuple[str, Decode]]) -> Any:
+        value = fitting(self.jobs[key].value)
         if key in given:
             return copy.deepcopy(value)
         given.add(key)
@@ -110,11 +124,13 @@ class Reads:
     Args:
         prefix: what stands in front of every key.
         policy: the waits and windows of calls that name none.
+        zone: that of DATETIME and TIMESTAMP columns, if it is known.
     """
 
-    def __init__(self, prefix: str, policy: Policy) -> None:
+    def __init__(self, prefix: str, policy: Policy, zone: tzinfo | None = None) -> None:
         self.prefix = prefix
         self._policy = policy
+        self._zone = zone
 
     def key(self, query: str, params: Params, names: Sequence[str] | None) -> str:
         """Return the key of a call; no I/O."""
@@ -177,18 +193,34 @@ class Reads:
         ttl: object,
         windows: Mapping[str, Any],
         steps: Callable[[Read], Steps],
+        *,
+        into: Any = None,
+        one: Any = False,
     ) -> Batch:
         """Return the reads of several cached queries, equal ones once, all of them checked."""
         if not isinstance(queries, (list, tuple)):
             raise TypeError(f"queries must be a list of tuples, not {type(queries).__name__}")
         batch = Batch()
-        for number, query in enumerate(queries):
+        decodes = self._decodes(len(queries), into, one)
+        for number, (query, decode) in enumerate(zip(queries, decodes, strict=True)):
             text, params, names = _parts(query, number)
             read = self.of_query(text, params, names, ttl, windows)
-            batch.order.append(read.key)
-            if read.key not in batch.jobs:
-                batch.jobs[read.key] = Job(read, steps(read))
+            read.decode = decode
+            batch.order.append((read.key, decode))
+            if batch.order[-1] not in batch.jobs:
+                batch.jobs[batch.order[-1]] = Job(read, steps(read))
         return batch
+
+    def shape(self, into: Any, *, one: bool = False, are_rows: bool = True) -> Shape:
+        """Return the form that a caller asks for; see ``shape_of``."""
+        return shape_of(into, self._zone if are_rows else None, one=one, are_rows=are_rows)
+
+    def _decodes(self, count: int, into: Any, one: Any) -> list[Decode]:
+        """Return what each of *count* queries is decoded by."""
+        if into is None and one is False:
+            return [codec.decode] * count
+        kinds, ones = _for_each("into", into, count), _for_each("one", one, count)
+        return [self.shape(kind, one=only).decode for kind, only in zip(kinds, ones, strict=True)]
 
     def _windowed(self, windows: Mapping[str, Any]) -> Policy:
         for name in windows:
@@ -221,6 +253,15 @@ def _in_order(
     if params is None or isinstance(params, (list, tuple)):
         return params, names
     return sql.statement(query).named(params, names)
+
+
+def _for_each(name: str, given: Any, count: int) -> Sequence[Any]:
+    """Return what was given for each of *count* queries, or once for all of them."""
+    if not isinstance(given, (list, tuple)):
+        return [given] * count
+    if len(given) != count:
+        raise ValueError(f"{name} is a list of {len(given)}, and there are {count} queries")
+    return given
 
 
 def _parts(query: Any, number: int) -> tuple[Any, Any, Any]:

@@ -52,8 +52,8 @@ def encode(value: object, dates: Dates = "iso") -> bytes:
 
     Args:
         value: None, bool, str, numbers (a Decimal with all its digits), date, datetime, time, UUID, bytes,
-            Enum members (as their value), and lists, tuples, dataclasses and str-keyed dicts of these. NaN and
-            the infinities become null, as in JavaScript.
+            Enum members (as their value), and lists, tuples, dataclasses and str-keyed dicts of these. NaN
+            and the infinities become null, as in JavaScript.
         dates: ``"npm"`` writes date and datetime as a Node.js process at UTC does,
             ``2025-12-23T10:30:00.000Z``: milliseconds, cut not rounded; a naive datetime is taken as UTC.
 

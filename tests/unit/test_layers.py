@@ -19,7 +19,7 @@ HOUSE = """
     client server
     aio/          client server | borrowing facade transaction driver | gather lanes
                   | threads workers    [anyio asyncio]
-    calls/        blocking | reading statements dropping instant lasting
+    calls/        blocking | decorating | reading halves statements dropping instant lasting | asking
     readthrough/  blocking | core | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
