@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import TYPE_CHECKING, TypedDict
 
 from mysql_redis_cache import keys
 from mysql_redis_cache.policy import Policy, check_count
+from mysql_redis_cache.values import zone_of
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import timedelta, tzinfo
 
     from mysql_redis_cache.values import Dates
 
@@ -32,6 +34,7 @@ class ClientOptions(ServerOptions, total=False):
     """The keyword options of ``MRCClient``."""
 
     dates: Dates
+    timezone: str | tzinfo | None
     stale_while_revalidate: float | timedelta
     stale_if_error: float | timedelta
     early_refresh: float
@@ -46,16 +49,22 @@ class Options:
     namespace: str | None = None
     index: bool = False
     dates: Dates = "iso"
+    timezone: str | tzinfo | None = None
     max_entry_bytes: int | None = None
     wait_replicas: int = 0
     policy: Policy = field(default_factory=Policy)
     # What stands in front of every key.
     prefix: str = field(init=False)
+    # That of DATETIME and TIMESTAMP columns, if it is known.
+    zone: tzinfo | None = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prefix", keys.check_namespace(self.namespace))
         if self.dates not in {"iso", "npm"}:
             raise ValueError(f"dates must be 'iso' or 'npm', not {self.dates!r}")
+        object.__setattr__(self, "zone", zone_of(self.timezone))
+        if self.dates == "npm" and self.zone is not None and self.zone is not UTC:
+            raise ValueError("dates='npm' writes what a Node process at UTC does, so timezone must be UTC")
         check_count("wait_replicas", self.wait_replicas)
         limit = self.max_entry_bytes
         if limit is None:

@@ -16,9 +16,11 @@ from mysql_redis_cache.drops import DROP_TIMEOUT, Budget
 from mysql_redis_cache.errors import CacheUnavailable, DropTimeout, InvalidationFailed
 from mysql_redis_cache.keys import Matcher
 from mysql_redis_cache.runtime import process
+from mysql_redis_cache.values import in_zone, rows_as_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import tzinfo
 
     from mysql_redis_cache.database import Database, Session, WriteResult
     from mysql_redis_cache.drops import Drops
@@ -31,8 +33,9 @@ __all__ = ["Transaction", "transaction"]
 class Transaction:
     """An open transaction. Made by ``MRCClient.transaction()``; runs one statement at a time."""
 
-    def __init__(self, session: Session, drops: Drops | None, prefix: str) -> None:
+    def __init__(self, session: Session, drops: Drops | None, prefix: str, zone: tzinfo | None) -> None:
         self._session = session
+        self._zone = zone
         self._drops = drops
         self._prefix = prefix
         self._wanted: list[Matcher] = []
@@ -55,15 +58,13 @@ class Transaction:
         Raises:
             TransactionEnded: the server has ended the transaction before.
         """
+        return rows_as_list(self.load(query, params))
+
+    def load(self, query: str, params: Params = None) -> list[Row]:
+        """Run a statement that reads, and return its rows as ``Database.query`` does."""
         sql.statement(query).check_rows()
         with self._turn:
             return self._session.query(query, params)
-
-    def query_json(self, query: str, params: Params = None) -> tuple[list[Row], bytes]:
-        """Run a statement that reads, and return its rows and their JSON, see ``Database.query_json``."""
-        sql.statement(query).check_rows()
-        with self._turn:
-            return self._session.query_json(query, params)
 
     def execute(self, query: str, params: Params = None) -> WriteResult:
         """Run a statement that writes, in the transaction.
@@ -86,7 +87,8 @@ class Transaction:
         """
         if self.is_over:
             raise RuntimeError("the transaction is over; use drop_outdated_cache of the client")
-        self._wanted.append(Matcher(key_names, key_values, require_all_match, self._prefix))
+        values = key_values if self._zone is None else in_zone(key_values, self._zone)
+        self._wanted.append(Matcher(key_names, values, require_all_match, self._prefix))
 
     def commit(self) -> None:
         """Commit."""
@@ -135,7 +137,7 @@ def transaction(database: Database, drops: Drops | None, prefix: str) -> Iterato
     """Open a transaction; commit and drop at the end of the block, roll back if it raises."""
     with database.session() as session:
         session.begin()
-        tx = Transaction(session, drops, prefix)
+        tx = Transaction(session, drops, prefix, database.zone)
         try:
             yield tx
             tx.is_over = True

@@ -24,7 +24,7 @@ from .statements import Statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import timedelta
+    from datetime import timedelta, tzinfo
 
     from mysql_redis_cache.sql import Params
     from mysql_redis_cache.transaction import Transaction
@@ -44,6 +44,7 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
         namespace: str | None = None,
         index: bool = False,
         dates: Dates = "iso",
+        timezone: str | tzinfo | None = None,
         stale_while_revalidate: float | timedelta = 0,
         stale_if_error: float | timedelta = 0,
         early_refresh: float = 0,
@@ -57,9 +58,10 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
             early_refresh=early_refresh,
             wait_timeout=wait_timeout,
         )
-        options = Options(namespace, index, dates, max_entry_bytes, wait_replicas, policy)
+        options = Options(namespace, index, dates, timezone, max_entry_bytes, wait_replicas, policy)
         self._core = Core(mysql_config, redis_config, options)
         self._drops = self._core.drops
+        self._zone = options.zone
         self._driver = BlockingDriver(self._core)
 
     @contextmanager

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from mysql_redis_cache.drops import DROP_TIMEOUT
 from mysql_redis_cache.keys import Matcher
+from mysql_redis_cache.values import in_zone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import tzinfo
 
     from mysql_redis_cache.drops import Drops
 
@@ -19,6 +21,7 @@ class Dropping:
     """Drops of outdated entries, by a client and by a server alike."""
 
     _drops: Drops | None  # None without a cache: then there is nothing to drop
+    _zone: tzinfo | None = None  # of a client with ``timezone=``
 
     def _check_open(self) -> None:
         """Raise ``ClosedError`` after ``close``."""
@@ -57,6 +60,8 @@ class Dropping:
             DropTimeout: it took longer than *timeout*. Repeating is safe.
         """
         self._check_open()
+        if self._zone is not None:
+            key_values = in_zone(key_values, self._zone)
         if self._drops is None:
             Matcher(key_names, key_values, require_all_match)
             return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from mysql_redis_cache import sql
-from mysql_redis_cache.values import fitting
+from mysql_redis_cache.values import encode_rows, fitting, rows_as_list
 
 if TYPE_CHECKING:
     from mysql_redis_cache.database import WriteResult
@@ -79,10 +79,11 @@ class Statements:
         core = self._core
         core.check_open()
         sql.statement(query).check_rows()
-        if into is None and one is False:
-            return core.database.query(query, params)
         shape = core.reads.shape(into, one=one)
-        return fitting(shape.decode(core.database.query_json(query, params)[1], None, True))
+        rows = core.database.query(query, params)
+        if into is None and not one:
+            return rows_as_list(rows)
+        return fitting(shape.decode(encode_rows(rows), None, True))
 
     def execute(self, query: str, params: Params = None) -> WriteResult:
         """Run a statement that writes; it is committed when this returns.
@@ -97,4 +98,5 @@ class Statements:
     def query_to_promise(self, query: str, params: Params = None) -> list[Row] | WriteResult:
         """Run any statement, uncached: rows of one that reads, a ``WriteResult`` of one that writes."""
         self._core.check_open()
-        return self._core.database.run(query, params)
+        answer = self._core.database.run(query, params)
+        return rows_as_list(answer) if isinstance(answer, list) else answer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from mysql_redis_cache import sql
 from mysql_redis_cache.errors import DatabaseUnavailable, QueryTimeout, TransactionEnded
-from mysql_redis_cache.values import encode_rows, rows_as_list
+from mysql_redis_cache.values import in_zone
 
 from .connection import WHY_UTF8MB4
 from .effects import effects_of
@@ -15,6 +15,7 @@ from .failures import err, errno_of, is_answer
 from .talk import Overdue
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
     from types import TracebackType
 
     from mysql_redis_cache.sql import Params, Statement
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from .pool import Pool
     from .wire import Reply
 
-__all__ = ["Session", "WriteResult", "ask", "checked", "is_call", "json_of", "rows_of", "write_result_of"]
+__all__ = ["Session", "WriteResult", "ask", "checked", "is_call", "rows_of", "write_result_of"]
 
 _MARK = "mrc_same_transaction"
 # Answers to COMMIT that are certain: on another node or member the same rows had been changed.
@@ -55,8 +56,9 @@ class Session:
         committed: whether what was done in the transaction is committed; None if that is unknown.
     """
 
-    def __init__(self, pool: Pool, dates: Dates) -> None:
+    def __init__(self, pool: Pool, dates: Dates, zone: tzinfo | None = None) -> None:
         self._pool = pool
+        self._zone = zone
         self._dates: Dates = dates
         self._lease = pool.connection()
         self._connection: Connection | None = None
@@ -82,10 +84,6 @@ class Session:
             TransactionEnded: the server has ended the transaction before.
         """
         return rows_of(text, self._ask(text, params))
-
-    def query_json(self, text: str, params: Params = None) -> tuple[list[Row], bytes]:
-        """Run a statement and return its rows and their JSON, see ``Database.query_json``."""
-        return json_of(text, self._ask(text, params))
 
     def execute(self, text: str, params: Params = None) -> WriteResult:
         """Run a write, as ``Database.execute``; within a transaction it is not committed yet.
@@ -144,6 +142,7 @@ class Session:
     def _ask(self, text: str, params: Params) -> Reply:
         connection = self._in_use
         self._check_open()
+        params = params if self._zone is None else in_zone(params, self._zone)
         statement, effects = checked(text, params, inside=self._is_begun)
         is_marked = self._is_told and effects.is_opaque
         if is_marked:
@@ -279,19 +278,10 @@ def is_call(text: str) -> bool:
 
 def rows_of(text: str, reply: Reply) -> list[Any]:
     """Return a reply in the shape npm's users know."""
-    return _shaped(text, reply, [rows_as_list(rows) for rows in reply.result_sets])
-
-
-def json_of(text: str, reply: Reply) -> tuple[list[Any], bytes]:
-    """Return what ``rows_of`` returns, and its JSON, which has all digits of DECIMAL columns."""
-    return rows_of(text, reply), encode_rows(_shaped(text, reply, reply.result_sets))
-
-
-def _shaped(text: str, reply: Reply, result_sets: list[list[Row]]) -> list[Any]:
     if reply.ok is None:
-        return result_sets[0]
-    if result_sets:
-        return [*result_sets, reply.ok.as_npm()]
+        return reply.result_sets[0]
+    if reply.result_sets:
+        return [*reply.result_sets, reply.ok.as_npm()]
     return reply.ok.as_npm() if is_call(text) else []  # type: ignore[return-value]  # npm's shape
 
 

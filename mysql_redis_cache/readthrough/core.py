@@ -17,7 +17,7 @@ from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.observe import Counters
 from mysql_redis_cache.runtime import Marks, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
-from mysql_redis_cache.values import codec
+from mysql_redis_cache.values import codec, rows_as_list
 
 from . import steps as readthrough
 from .background import Background
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.store import Link
     from mysql_redis_cache.transaction import Transaction
-    from mysql_redis_cache.values import Between
+    from mysql_redis_cache.values import Between, Row
 
     from .reads import Asked, Read
     from .steps import JoinLate, Load, Seal, Settle, Steps
@@ -56,8 +56,8 @@ class Core:
 
     def __init__(self, mysql_config: Mapping[str, Any] | str, redis_config: object, options: Options) -> None:
         self.options = options
-        self.reads = Reads(options.prefix, options.policy)
-        self.database = Database(mysql_config, dates=options.dates)
+        self.reads = Reads(options.prefix, options.policy, options.zone)
+        self.database = Database(mysql_config, dates=options.dates, zone=options.zone)
         self.flights = Flights()
         self.late_flights = Flights()  # of those who gave one of the others up
         self.loading: Marks[str] = Marks()  # the keys that are being loaded
@@ -220,14 +220,20 @@ class Core:
         codec.encode(value, self.options.dates)
 
     def _load_query(self, read: Read) -> Loaded:
-        source = self._transaction() or self.database
-        if source is not self.database or read.flight is None or read.holds_lease:
-            rows, payload = source.query_json(read.query, read.params)
-        else:
-            closing = partial(self._close_flight, read)
-            rows, payload = self.database.query_json(read.query, read.params, before_sending=closing)
-        is_other = read.decode is not codec.decode
-        return self._sized(Loaded(read.decode(payload, None, True) if is_other else rows, payload))
+        rows = self._rows(read)
+        payload = codec.encode_rows(rows)
+        if read.decode is codec.decode:  # what that would give is here
+            return self._sized(Loaded(rows_as_list(rows), payload))
+        return self._sized(Loaded(read.decode(payload, None, True), payload))
+
+    def _rows(self, read: Read) -> list[Row]:
+        transaction = self._transaction()
+        if transaction is not None:
+            return transaction.load(read.query, read.params)
+        if read.flight is None or read.holds_lease:
+            return self.database.query(read.query, read.params)
+        closing = partial(self._close_flight, read)
+        return self.database.query(read.query, read.params, before_sending=closing)
 
     def _close_flight(self, read: Read) -> None:
         if read.flight is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mysql_redis_cache import keys, sql
 from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
-from mysql_redis_cache.values import codec, fitting, shape_of
+from mysql_redis_cache.values import codec, fitting, in_zone, shape_of
 
 from .many import Job, read_many
 from .params import copied, plain, surely_sendable
@@ -134,7 +134,7 @@ class Reads:
 
     def key(self, query: str, params: Params, names: Sequence[str] | None) -> str:
         """Return the key of a call; no I/O."""
-        values, names = _in_order(query, params, names)
+        values, names = _in_order(query, self._local(params), names)
         return keys.make_key(query, values, names, self.prefix)
 
     def check_signature(self, query: str, names: Sequence[str] | None, ttl: object) -> None:
@@ -161,7 +161,7 @@ class Reads:
             raise ValueError(f"query_with_cache cannot cache this statement: {statement.refusal}")
         own = plain(params)
         if own is None or len(own) != statement.plain_placeholders:
-            own, names = _checked(statement, params, names)
+            own, names = _checked(statement, self._local(params), names)
         lifetime = ttl_seconds(ttl)
         policy = self._windowed(windows) if windows else self._policy
         key = keys.make_key(query, own, names, self.prefix)
@@ -182,7 +182,7 @@ class Reads:
         policy = self._windowed(windows) if windows else self._policy
         own = plain(params)
         if own is None:
-            values, names = _in_order(query, params, names)
+            values, names = _in_order(query, self._local(params), names)
             own = copied(values)
         key = keys.make_key(query, own, names, self.prefix)
         return Read(key, query, own, names, lifetime, policy, load, key.encode())
@@ -214,6 +214,10 @@ class Reads:
     def shape(self, into: Any, *, one: bool = False, are_rows: bool = True) -> Shape:
         """Return the form that a caller asks for; see ``shape_of``."""
         return shape_of(into, self._zone if are_rows else None, one=one, are_rows=are_rows)
+
+    def _local(self, params: Params) -> Params:
+        """Return *params* as they are sent: moments as the wall clock of the columns."""
+        return params if self._zone is None else in_zone(params, self._zone)
 
     def _decodes(self, count: int, into: Any, one: Any) -> list[Decode]:
         """Return what each of *count* queries is decoded by."""

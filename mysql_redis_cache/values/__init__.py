@@ -4,5 +4,18 @@ from .codec import Between, Dates, encode_rows
 from .decimals import rows_as_list
 from .rows import Row
 from .shapes import Shape, fitting, shape_of
+from .zones import in_zone, session_zone, zone_of
 
-__all__ = ["Between", "Dates", "Row", "Shape", "encode_rows", "fitting", "rows_as_list", "shape_of"]
+__all__ = [
+    "Between",
+    "Dates",
+    "Row",
+    "Shape",
+    "encode_rows",
+    "fitting",
+    "in_zone",
+    "rows_as_list",
+    "session_zone",
+    "shape_of",
+    "zone_of",
+]

@@ -75,6 +75,10 @@ class ExactRows(list[_Row]):
                     row[name] = number
 
 
-def rows_as_list(rows: list[_Row]) -> list[_Row]:
-    """Return *rows* without what is kept beside them."""
-    return list(rows) if isinstance(rows, ExactRows) else rows
+def rows_as_list(rows: list[Any]) -> list[Any]:
+    """Return *rows*, or the lists of them that a ``CALL`` gave, without what is kept beside them."""
+    if isinstance(rows, ExactRows):
+        return list(rows)
+    if isinstance(rows, list) and rows and isinstance(rows[0], list):
+        return [rows_as_list(each) if isinstance(each, list) else each for each in rows]
+    return rows

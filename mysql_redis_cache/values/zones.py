@@ -64,11 +64,22 @@ def has_aware(value: object) -> bool:
 
 
 def in_zone(value: Any, zone: tzinfo) -> Any:
-    """Return *value* with every aware datetime in it, at any depth, as the wall clock of *zone*, naive."""
-    if not has_aware(value):
-        return value
+    """Return *value* with every aware datetime in it, at any depth, as the wall clock of *zone*, naive.
+
+    Raises:
+        ValueError: it nests too deeply, or a moment is beyond what the zone's calendar has.
+    """
+    try:
+        return _in_zone(value, zone) if has_aware(value) else value
+    except RecursionError:
+        raise ValueError("a param is nested too deeply, or contains itself") from None
+    except OverflowError:
+        raise ValueError("an aware datetime is in the year 0 or 10000 in the zone of timezone=") from None
+
+
+def _in_zone(value: Any, zone: tzinfo) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(zone).replace(tzinfo=None)
+        return value if value.tzinfo is None else value.astimezone(zone).replace(tzinfo=None, fold=0)
     if isinstance(value, Mapping):
-        return {name: in_zone(item, zone) for name, item in value.items()}
-    return [in_zone(item, zone) for item in value]
+        return {name: _in_zone(item, zone) for name, item in value.items()}
+    return [_in_zone(item, zone) for item in value] if isinstance(value, (list, tuple)) else value
