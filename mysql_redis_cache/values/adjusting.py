@@ -8,9 +8,10 @@ JSON column, and no digit of a number is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,7 +25,10 @@ Adjust = Callable[[bytes], bytes]
 _rows = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _write = msgspec.json.Encoder().encode
 _TIME = re.compile(rb'"(-?)([0-9]{2,3}):([0-9]{2}):([0-9]{2}(?:\.[0-9]+)?)"')
-_MOMENT = re.compile(rb'"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+"')
+_NAME = rb'"(?:[^"\\]|\\.)*"'
+_BEFORE_A_NAME = b"{,"
+_CELL = rb'"[^"\\]*"|-?[0-9][0-9.eE+-]*'
+_MOMENTS = frozenset([len('"2026-01-02T03:04:05"'), len('"2026-01-02T03:04:05.678901"')])
 
 
 def adjust_columns(
@@ -38,32 +42,57 @@ def adjust_columns(
         quoting: whether the reader takes all digits of a Decimal from text alone.
     """
     found = {name: _change_for(hint, zone, quoting=quoting) for name, hint in columns.items()}
-    changes = [(name, change) for name, change in found.items() if change is not None]
-
-    def adjust(payload: bytes) -> bytes:
-        rows = _rows.decode(payload)
-        for row in rows:
-            for name, change in changes:
-                if name in row:
-                    row[name] = msgspec.Raw(change(bytes(row[name])))
-        return _write(rows)
-
-    return adjust if changes else None
+    changes = {name: change for name, change in found.items() if change is not None}
+    # One search for each, beginning with what does not vary: that is several times as fast.
+    flat = [_in_flat(re.escape(msgspec.json.encode(name)), change) for name, change in changes.items()]
+    return _adjust(flat, changes.get) if changes else None
 
 
 def adjust_all(hint: object, zone: tzinfo | None) -> Adjust | None:
     """Return what puts the cells of all columns right, each being of the type *hint*; None as above."""
     change = _change_for(hint, zone, quoting=False)
-    if change is None:
-        return None
+    return change and _adjust([_in_flat(_NAME, change)], lambda _: change)
 
+
+def _in_flat(name: bytes, change: Adjust) -> Adjust:
+    """Return what changes the cells behind a name; not what only looks like it, since a quote is in it."""
+
+    def changed(found: re.Match[bytes]) -> bytes:
+        if found.string[found.start() - 1] not in _BEFORE_A_NAME:
+            return found[0]
+        return found[1] + change(found[2])
+
+    return partial(re.compile(rb"(%b:)(%b)" % (name, _CELL)).sub, changed)
+
+
+def _adjust(flat: Sequence[Adjust], change_of: Callable[[str], Adjust | None]) -> Adjust:
     def adjust(payload: bytes) -> bytes:
-        rows = _rows.decode(payload)
-        return _write(
-            [{name: msgspec.Raw(change(bytes(cell))) for name, cell in row.items()} for row in rows]
-        )
+        if not _is_flat(payload):
+            return _adjust_rows(payload, change_of)
+        for change in flat:
+            payload = change(payload)
+        return payload
 
     return adjust
+
+
+def _is_flat(payload: bytes) -> bool:
+    """Whether no object is inside another, so that each name is a column's.
+
+    Every brace then begins a row: one more at least than there are ends of a row and starts of the next.
+    Quotes inside a text are escaped, so what looks like a name and its colon is that.
+    """
+    return payload.startswith(b'[{"') and payload.count(b"{") == payload.count(b'},{"') + 1
+
+
+def _adjust_rows(payload: bytes, change_of: Callable[[str], Adjust | None]) -> bytes:
+    """Change the cells of rows with objects in them, which takes four times as long."""
+    rows = _rows.decode(payload)
+    for row in rows:
+        for name, cell in row.items():
+            if (change := change_of(name)) is not None:
+                row[name] = msgspec.Raw(change(bytes(cell)))
+    return _write(rows)
 
 
 def _change_for(hint: object, zone: tzinfo | None, *, quoting: bool) -> Adjust | None:
@@ -87,13 +116,17 @@ def _quoted(cell: bytes) -> bytes:
     return cell if cell[:1] not in b"-0123456789" else b'"%b"' % cell
 
 
+def _is_naive(cell: bytes) -> bool:
+    return len(cell) in _MOMENTS and cell[11:12] == b"T"
+
+
 def _in_utc(cell: bytes) -> bytes:
-    return cell[:-1] + b'Z"' if _MOMENT.fullmatch(cell) else cell
+    return cell[:-1] + b'Z"' if _is_naive(cell) else cell
 
 
 def _in_zone(zone: tzinfo) -> Adjust:
     def change(cell: bytes) -> bytes:
-        if not _MOMENT.fullmatch(cell):
+        if not _is_naive(cell):
             return cell
         try:
             moment = datetime.fromisoformat(cell[1:-1].decode())

@@ -23,6 +23,8 @@ from hypothesis import strategies as st
 
 from mysql_redis_cache.errors import RowMismatch, TooManyRows
 from mysql_redis_cache.values import codec, fitting, shape_of
+from mysql_redis_cache.values.adjusting import adjust_columns
+from mysql_redis_cache.values.hints import columns_of
 
 ROME = ZoneInfo("Europe/Rome")
 
@@ -216,6 +218,32 @@ def test_only_columns_are_moments_of_the_zone() -> None:
 
     assert (event.text, event.meta) == (text, {"at": "2025-12-23T10:30:00"})
     assert event.at == datetime(2025, 12, 23, 10, 30, tzinfo=UTC)
+
+
+names = st.sampled_from(["at", '"at', 'x"at', "at,", "{at", "é", "a.t", "at\\\\"]) | st.text(max_size=5)
+texts = st.text('at\\\\":,{}[]T', max_size=12) | st.sampled_from(
+    ['},{"at":"', '{"at":', "2025-12-23T10:30:00"]
+)
+
+
+@given(st.lists(st.dictionaries(names, texts | st.lists(texts, max_size=2), max_size=4), max_size=4))
+def test_nothing_else_is_changed(rows: list[dict[str, Any]]) -> None:
+    """Whatever names and texts look like: moments of the column get an offset, all else is as it was."""
+
+    class Event(TypedDict, total=False):
+        at: datetime
+
+    adjust = adjust_columns(columns_of(Event), UTC)
+    assert adjust is not None
+    moment = "2025-12-23T10:30:00"
+    expected = [
+        {name: f"{cell}Z" if name == "at" and cell == moment else cell for name, cell in row.items()}
+        for row in rows
+    ]
+
+    assert json.loads(adjust(codec.encode(rows))) == expected
+    nested = [{**row, "more": {"at": moment}} for row in rows]
+    assert json.loads(adjust(codec.encode(nested))) == [{**row, "more": {"at": moment}} for row in expected]
 
 
 def test_a_named_tuple_has_its_defaults() -> None:
