@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 from uuid import UUID
 
@@ -56,6 +57,12 @@ def _inside(kind: type, arguments: tuple[Any, ...]) -> str | None:
 
 def returned(fn: Callable[..., Any]) -> object:
     """Return what *fn* says that it returns, when it is awaited if it has to be; Any if it does not say."""
+    while isinstance(fn, partial):
+        fn = fn.func
+    if isinstance(fn, type):
+        return fn
+    if not hasattr(fn, "__code__"):  # an object that can be called, or a bound method of one
+        fn = getattr(fn, "__func__", type(fn).__call__)
     try:
         hint = get_type_hints(fn, include_extras=True).get("return", Any)
     except Exception:  # noqa: BLE001 - a name that is defined later, or only for type checkers

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypedDict
 from uuid import UUID
 
@@ -96,7 +97,15 @@ def silent(): ...
 def unknown() -> Never: ...
 
 
-@pytest.mark.parametrize("fn", [awaited, coroutine, awaitable, plain])
+class Callable:
+    def __call__(self, user_id: int) -> User: ...
+    def method(self, user_id: int) -> User: ...
+
+
+OTHER_FORMS = [User, partial(plain), partial(partial(plain)), Callable(), Callable().method]
+
+
+@pytest.mark.parametrize("fn", [awaited, coroutine, awaitable, plain, *OTHER_FORMS])
 def test_what_a_function_returns(fn: Any) -> None:
     """Of one that is awaited, what that gives."""
     assert returned(fn) is User

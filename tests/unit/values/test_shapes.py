@@ -371,6 +371,32 @@ def test_what_is_not_json_is_no_misfit(into: Any, payload: bytes) -> None:
     assert not isinstance(caught.value, RowMismatch)
 
 
+def outcome(decode: Any, payload: bytes) -> str:
+    """What a decoder makes of it."""
+    try:
+        return type(decode(payload)).__name__
+    except RowMismatch:
+        return "an error that was not caught"
+    except ValueError:
+        return "no JSON"
+
+
+FORMS = [*CLASSES, int, Decimal, bytes, timedelta]
+
+
+@given(st.sampled_from(FORMS), st.integers(), st.integers(1, 40), st.binary())
+def test_damage_is_a_value_a_misfit_or_no_json(into: Any, start: int, length: int, noise: bytes) -> None:
+    """Whatever lies under a key, readers see one of these three and nothing else."""
+    payload = written()
+    place = start % len(payload)
+    damaged = payload[:place] + noise + payload[place + length :]
+
+    for zone in (None, UTC):
+        found = outcome(shape_of(into, zone).decode, damaged)
+        assert found in {"list", "Misfit", "no JSON"}
+        assert found != "no JSON" or outcome(codec.decode, damaged) == "no JSON"
+
+
 def test_the_only_row() -> None:
     """Or None, where there is none; more are an error that counts them."""
     assert typed(int, b"[]", one=True) is None
