@@ -6,7 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -255,6 +255,64 @@ def test_a_named_tuple_has_its_defaults() -> None:
         b: str = "none"
 
     assert typed(Pair, b'[{"a":1},{"a":2,"b":"x"}]') == [Pair(1), Pair(2, "x")]
+
+
+@dataclass
+class Defaults:
+    a: int
+    b: list[int] = field(default_factory=list)
+    c: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    a: int
+    b: str = "x"
+
+
+@dataclass(kw_only=True)
+class Keywords:
+    a: int
+    b: str = "x"
+
+
+@dataclass
+class Derived:
+    a: int
+    twice: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self.twice = 2 * self.a
+
+
+class Heir(Defaults):
+    def __init__(self, a: int) -> None:
+        raise AssertionError("nobody calls it")
+
+
+@pytest.mark.parametrize(
+    ("into", "row"),
+    [
+        (Defaults, Defaults(1)),
+        (Frozen, Frozen(1)),
+        (Keywords, Keywords(a=1)),
+        (Derived, Derived(1)),
+    ],
+)
+def test_dataclasses_of_all_kinds(into: Any, row: Any) -> None:
+    """They are what they would be if they were made by hand, and each has defaults of its own."""
+    first, second = typed(into, b'[{"a":1},{"a":1}]')
+
+    assert first == second == row
+    assert type(first) is into
+    assert into is not Defaults or first.b is not second.b
+
+
+def test_a_class_with_a_constructor_of_its_own() -> None:
+    """It is filled in without it, as by msgspec."""
+    (heir,) = typed(Heir, b'[{"a":1}]')
+
+    assert (type(heir), heir.a, heir.b) == (Heir, 1, [])
 
 
 def test_renamed_fields_are_found_by_their_columns() -> None:
