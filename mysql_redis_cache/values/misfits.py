@@ -12,7 +12,7 @@ import msgspec
 
 from mysql_redis_cache.errors import RowMismatch
 
-from .hints import columns_of, is_mapping, name_of
+from .hints import columns_of, is_mapping, mentions, name_of
 from .typed import NotOneColumn
 
 __all__ = ["explained"]
@@ -64,7 +64,7 @@ def _of_msgspec(message: str, into: Any, value: Any) -> RowMismatch:
     if missing := _MISSING.match(message):
         column = missing[1]
         return RowMismatch(name, f"{path}.{column}", column, _expected(into, column), "missing")
-    place = _place(path, value)
+    place = _place(path, value, into)
     if unknown := _UNKNOWN.match(message):
         return RowMismatch(name, f"{path}.{unknown[1]}", unknown[1], "no such column", "there")
     types = _TYPES.match(message)
@@ -81,7 +81,7 @@ def _of_pydantic(error: Any, into: Any, value: Any) -> Exception:
     except (AttributeError, IndexError):
         return error  # type: ignore[no-any-return]  # no error of validation
     steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]]
-    place = _place(f"${''.join(steps)}", value)
+    place = _place(f"${''.join(steps)}", value, into)
     found = "missing" if first["type"] == "missing" else _type_of(first["input"])
     expected = _expected(into, place.column) if place.is_column else first["type"].partition("_")[0]
     return RowMismatch(name_of(into), place.path, place.column, expected, found)
@@ -94,22 +94,36 @@ def _expected(into: Any, column: str) -> str:
     return name_of(columns[column]) if column in columns else ""
 
 
-def _place(path: str, value: Any) -> _Place:
-    """Find a path's place; where a name in it is not told it is that of the only column, if there is one."""
-    shown, is_at = "$", True
-    names: list[str] = []
-    for name, number in _STEP.findall(path):
-        if not name and not number and isinstance(value, dict) and len(value) == 1:
-            name = next(iter(value))  # noqa: PLW2901 - the one that was meant
-        shown += f".{name}" if name else f"[{number or '...'}]"
-        names += [name] if name else [] if not names else [number]
-        key: Any = name or (int(number) if number else None)
+def _place(path: str, value: Any, into: Any) -> _Place:
+    """Find a path's place. Keys of dicts inside a column are values of the caller's, and are not shown."""
+    fields = _fields_in(into)
+    shown, column, is_column, is_at = "$", "", False, True
+    for told, number in _STEP.findall(path):
+        is_row = not (told or number or column) and shown != "$" and isinstance(value, dict)
+        name = (
+            next(iter(value)) if is_row and len(value) == 1 else told
+        )  # that of the only column of a row is not told
+        is_shown = bool(name) and (not column or name in fields)
+        shown += f".{name}" if is_shown else f"[{number or '...'}]"
+        is_column = bool(name) and not column
+        column = column or name
         try:
-            value = value[key]
-        except (LookupError, TypeError):
+            value = value[name or int(number)]
+        except (LookupError, TypeError, ValueError):
             value, is_at = None, False
-    column = names[0] if names else ""
-    return _Place(shown, column, len(names) == 1, value if is_at else ...)
+    return _Place(shown, column, is_column, value if is_at else ...)
+
+
+def _fields_in(into: Any) -> set[str]:
+    """Return the names of all fields of the classes that *into* is made of."""
+    names: set[str] = set()
+
+    def collect(hint: object) -> bool:
+        names.update(columns_of(hint))
+        return False
+
+    mentions(into, collect)
+    return names
 
 
 def _type_of(value: object) -> str:

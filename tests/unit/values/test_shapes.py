@@ -406,6 +406,26 @@ def test_a_column_that_does_not_fit(into: Any, payload: bytes, message: str) -> 
         typed(into, payload)
 
 
+@pytest.mark.parametrize("base", [msgspec.Struct, pydantic.BaseModel])
+def test_keys_inside_a_column_are_values_too(base: Any) -> None:
+    """They are not shown."""
+
+    class Report(base):  # type: ignore[misc]
+        counts: dict[str, dict[str, int]]
+
+    for counts in ({"secret": {"hidden": "x"}}, {"secret": {"hidden": 1, "b": "x"}}):
+        with pytest.raises(
+            RowMismatch, match=r"column counts \(\$\[0\]\.counts\[\.\.\.\]\[\.\.\.\]\) is str"
+        ):
+            typed(Report, codec.encode([{"counts": counts}]))
+
+
+def test_keys_of_a_function_s_value_are_not_shown() -> None:
+    """A dict has no columns."""
+    with pytest.raises(RowMismatch, match=r"^\$\[\.\.\.\] is str, and dict\[str, int\] wants int$"):
+        typed(dict[str, int], b'{"secret":"x"}', are_rows=False)
+
+
 def test_what_a_class_raises_is_not_quoted() -> None:
     """A check of the class may put the value into its message."""
 
