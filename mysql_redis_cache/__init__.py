@@ -23,6 +23,7 @@ from mysql_redis_cache.errors import (
     TooManyRows,
     TransactionEnded,
 )
+from mysql_redis_cache.readthrough import Query
 from mysql_redis_cache.server import MRCServer
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "MRCError",
     "MRCServer",
     "PoolTimeout",
+    "Query",
     "QueryTimeout",
     "RowMismatch",
     "TooManyRows",

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, TypedDict
 
-from mysql_redis_cache import keys
+from mysql_redis_cache.keys import Namespace
 from mysql_redis_cache.policy import Policy, check_count
-from mysql_redis_cache.values import zone_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import timedelta, tzinfo
 
     from mysql_redis_cache.values import Dates
@@ -26,6 +26,7 @@ class ServerOptions(TypedDict, total=False):
     """The keyword options of ``MRCServer``."""
 
     namespace: str | None
+    names: Collection[str] | None
     index: bool
     wait_replicas: int
 
@@ -46,23 +47,17 @@ class ClientOptions(ServerOptions, total=False):
 class Options:
     """The keyword options of a client, described there."""
 
-    namespace: str | None = None
+    namespace: Namespace = field(default_factory=Namespace)
     index: bool = False
     dates: Dates = "iso"
-    timezone: str | tzinfo | None = None
+    zone: tzinfo | None = None  # that of DATETIME and TIMESTAMP columns, if it is known
     max_entry_bytes: int | None = None
     wait_replicas: int = 0
     policy: Policy = field(default_factory=Policy)
-    # What stands in front of every key.
-    prefix: str = field(init=False)
-    # That of DATETIME and TIMESTAMP columns, if it is known.
-    zone: tzinfo | None = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "prefix", keys.check_namespace(self.namespace))
         if self.dates not in {"iso", "npm"}:
             raise ValueError(f"dates must be 'iso' or 'npm', not {self.dates!r}")
-        object.__setattr__(self, "zone", zone_of(self.timezone))
         if self.dates == "npm" and self.zone is not None and self.zone is not UTC:
             raise ValueError("dates='npm' writes what a Node process at UTC does, so timezone must be UTC")
         check_count("wait_replicas", self.wait_replicas)

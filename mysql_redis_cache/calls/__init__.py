@@ -13,6 +13,7 @@ from .instant import Instant
 from .lasting import Lasting
 from .reading import Reading
 from .statements import Statements
+from .transaction import Transaction
 
 __all__ = [
     "BlockingClient",
@@ -24,5 +25,6 @@ __all__ = [
     "Lasting",
     "Reading",
     "Statements",
+    "Transaction",
     "Windows",
 ]

@@ -8,12 +8,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
+    from mysql_redis_cache.keys import Tagged
     from mysql_redis_cache.readthrough import Core
     from mysql_redis_cache.readthrough.many import Tasks
     from mysql_redis_cache.readthrough.reads import Asked
     from mysql_redis_cache.readthrough.steps import Steps
 
-__all__ = ["CallOptions", "Driven", "Driver", "Windows"]
+__all__ = ["CallOptions", "Driven", "Driver", "OneCallOptions", "Windows"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,10 +29,16 @@ class Windows(TypedDict, total=False):
 
 
 class CallOptions(Windows, total=False):
-    """The keyword options of one cached read, for the overloads of the calls."""
+    """The keyword options of cached reads, for the overloads of the calls."""
 
     refresh: bool
     cache: bool
+
+
+class OneCallOptions(CallOptions, total=False):
+    """The same of a call for one entry."""
+
+    tags: Tagged
 
 
 class Driver(Protocol):

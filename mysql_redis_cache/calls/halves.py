@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
+    from mysql_redis_cache.keys import Tagged
     from mysql_redis_cache.sql import Params
 
 __all__ = ["Halves"]
@@ -27,6 +28,8 @@ class Halves(Driven):
         params: Params = None,
         param_names: Sequence[str] | None = (),
         default: Any = None,
+        *,
+        tags: Tagged = None,
     ) -> Any:
         """Return what is cached, or *default*; MySQL is not asked.
 
@@ -36,10 +39,11 @@ class Halves(Driven):
             param_names: as it was cached.
             default: returned on a miss, and when Redis does not answer; a sentinel of your own tells a
                 cached ``None`` from a miss.
+            tags: as it was cached.
         """
         core = self._core
         core.check_open()
-        read = core.reads.of_function(query, params, param_names, DEFAULT_TTL)
+        read = core.reads.of_function(query, params, param_names, DEFAULT_TTL, tags=tags)
         return self._driver.run(look(default), read)
 
     def write_to_cache(
@@ -49,6 +53,8 @@ class Halves(Driven):
         params: Params = None,
         param_names: Sequence[str] | None = (),
         ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        tags: Tagged = None,
     ) -> None:
         """Cache *value*; a load in flight does not overwrite it. Without Redis configured, do nothing.
 
@@ -58,5 +64,5 @@ class Halves(Driven):
         """
         core = self._core
         core.check_open()
-        read = core.reads.of_function(query, params, param_names, ttl)
+        read = core.reads.of_function(query, params, param_names, ttl, tags=tags)
         return self._driver.run(put(value), read)  # type: ignore[no-any-return]

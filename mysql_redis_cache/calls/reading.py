@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import timedelta
 
+    from mysql_redis_cache.keys import Tagged
     from mysql_redis_cache.sql import Params
     from mysql_redis_cache.values import Row
 
-    from .asking import CallOptions, Windows
+    from .asking import CallOptions, OneCallOptions, Windows
 
 __all__ = ["Reading"]
 
@@ -37,7 +38,7 @@ class Reading(Driven):
         *,
         into: None = None,
         one: Literal[False] = False,
-        **options: Unpack[CallOptions],
+        **options: Unpack[OneCallOptions],
     ) -> list[Row]: ...
 
     @overload
@@ -50,7 +51,7 @@ class Reading(Driven):
         *,
         into: None = None,
         one: Literal[True],
-        **options: Unpack[CallOptions],
+        **options: Unpack[OneCallOptions],
     ) -> Row | None: ...
 
     @overload
@@ -63,7 +64,7 @@ class Reading(Driven):
         *,
         into: type[T],
         one: Literal[False] = False,
-        **options: Unpack[CallOptions],
+        **options: Unpack[OneCallOptions],
     ) -> list[T]: ...
 
     @overload
@@ -76,7 +77,7 @@ class Reading(Driven):
         *,
         into: type[T],
         one: Literal[True],
-        **options: Unpack[CallOptions],
+        **options: Unpack[OneCallOptions],
     ) -> T | None: ...
 
     def query_with_cache(
@@ -86,6 +87,7 @@ class Reading(Driven):
         param_names: Sequence[str] | None = (),
         ttl: float | timedelta = DEFAULT_TTL,
         *,
+        tags: Tagged = None,
         into: Any = None,
         one: bool = False,
         refresh: bool = False,
@@ -99,6 +101,7 @@ class Reading(Driven):
             params: one value for each placeholder.
             param_names: names of the first params; a drop finds the entry by them.
             ttl: seconds (or timedelta) to keep the answer, ± 10 %.
+            tags: further pairs by which a drop finds the entry, a mapping or list of pairs.
             into: what to make of a row: a dataclass, TypedDict, NamedTuple, attrs class, msgspec Struct or
                 pydantic model with its columns, or the type of the only column. ``None``: a dict.
             one: give the only row, or ``None`` if there is none, instead of a list.
@@ -120,7 +123,7 @@ class Reading(Driven):
         """
         core = self._core
         core.check_open()
-        read = core.reads.of_query(query, params, param_names, ttl, windows)
+        read = core.reads.of_query(query, params, param_names, ttl, windows, tags=tags)
         steps = core.steps(read, refresh=refresh, cache=cache)
         if into is not None or one is not False:
             steps = shaped(steps, read, core.reads.shape(into, one=one))
@@ -136,7 +139,7 @@ class Reading(Driven):
         ttl: float | timedelta = DEFAULT_TTL,
         *,
         into: type[T],
-        **options: Unpack[CallOptions],
+        **options: Unpack[OneCallOptions],
     ) -> T: ...
 
     @overload
@@ -149,7 +152,7 @@ class Reading(Driven):
         ttl: float | timedelta = DEFAULT_TTL,
         *,
         into: None = None,
-        **options: Unpack[CallOptions],
+        **options: Unpack[OneCallOptions],
     ) -> T: ...
 
     @overload
@@ -162,7 +165,7 @@ class Reading(Driven):
         ttl: float | timedelta = DEFAULT_TTL,
         *,
         into: None = None,
-        **options: Unpack[CallOptions],
+        **options: Unpack[OneCallOptions],
     ) -> T: ...
 
     def with_cache(
@@ -173,6 +176,7 @@ class Reading(Driven):
         param_names: Sequence[str] | None = (),
         ttl: float | timedelta = DEFAULT_TTL,
         *,
+        tags: Tagged = None,
         into: Any = None,
         refresh: bool = False,
         cache: bool = True,
@@ -187,6 +191,7 @@ class Reading(Driven):
             params: as for ``query_with_cache``.
             param_names: as for ``query_with_cache``.
             ttl: as for ``query_with_cache``.
+            tags: as for ``query_with_cache``.
             into: the type of what *fn* returns, such as ``User`` or ``list[User]``.
             refresh: as for ``query_with_cache``.
             cache: as for ``query_with_cache``.
@@ -204,7 +209,7 @@ class Reading(Driven):
         core.check_open()
         self._driver.check_function(fn)
         load = self._driver.load_of(fn)
-        read = core.reads.of_function(query, params, param_names, ttl, windows, load=load)
+        read = core.reads.of_function(query, params, param_names, ttl, windows, tags=tags, load=load)
         steps = core.steps(read, refresh=refresh, cache=cache)
         if into is not None:
             steps = shaped(steps, read, core.reads.shape(into, are_rows=False))
@@ -279,8 +284,8 @@ class Reading(Driven):
         """Answer several queries, all hits in one round trip; misses are loaded and cached.
 
         Args:
-            queries: ``(query, params, param_names)`` of each, the last two optional; one may stand there
-                twice.
+            queries: a ``Query`` for each, or a tuple ``(query, params, param_names, tags)``, all but the
+                first optional; one may stand there twice.
             ttl: as for ``query_with_cache``.
             into: as for ``query_with_cache``; or a list with one for each query.
             one: as for ``query_with_cache``; or a list with one for each query.

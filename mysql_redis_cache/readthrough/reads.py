@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mysql_redis_cache import keys, sql
 from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
-from mysql_redis_cache.values import codec, fitting, in_zone, shape_of
+from mysql_redis_cache.values import codec, fitting, shape_of
 
 from .many import Job, read_many
-from .params import copied, plain, surely_sendable
+from .params import are_plain, copied, plain, surely_sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import tzinfo
 
+    from mysql_redis_cache.keys import Namespace, Tagged, Tags
     from mysql_redis_cache.sql import Params, Statement
     from mysql_redis_cache.store import Name
     from mysql_redis_cache.values import Between, Shape
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Decode = Callable[[bytes, Between, bool], object]
 
-__all__ = ["Asked", "Batch", "Read", "Reads", "Write", "shaped"]
+__all__ = ["Asked", "Batch", "Query", "Read", "Reads", "Write", "shaped"]
 
 NO_WINDOWS: Mapping[str, Any] = {}
 WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh")
@@ -45,6 +45,7 @@ class Read:
     policy: Policy
     load: Any  # called with this read it gives ``Loaded`` (the facade has a form of its own); None: the query
     raw: bytes
+    tags: Tags = ()
     is_query: bool = False  # so that what it finds are rows
     decode: Decode = codec.decode  # what the caller gets of the JSON
     where: Name | None = None
@@ -57,7 +58,23 @@ class Read:
     def again(self) -> Read:
         """Return a read of the same that holds nothing yet."""
         about = (self.key, self.query, self.params, self.names, self.ttl, self.policy, self.load, self.raw)
-        return Read(*about, self.is_query)
+        return Read(*about, self.tags, self.is_query)
+
+
+class Query(NamedTuple):
+    """One of the queries of ``query_many_with_cache``; a plain tuple of the same does as well.
+
+    Attributes:
+        query: as for ``query_with_cache``.
+        params: as for ``query_with_cache``.
+        param_names: as for ``query_with_cache``.
+        tags: as for ``query_with_cache``.
+    """
+
+    query: str
+    params: Params = None
+    param_names: Sequence[str] | None = ()
+    tags: Tagged = None
 
 
 def shaped(steps: Steps, read: Read, shape: Shape) -> Steps:
@@ -122,25 +139,19 @@ class Reads:
     """Makes the reads of one client.
 
     Args:
-        prefix: what stands in front of every key.
+        namespace: the client's.
         policy: the waits and windows of calls that name none.
-        zone: that of DATETIME and TIMESTAMP columns, if it is known.
     """
 
-    def __init__(self, prefix: str, policy: Policy, zone: tzinfo | None = None) -> None:
-        self.prefix = prefix
+    def __init__(self, namespace: Namespace, policy: Policy) -> None:
+        self._namespace = namespace
+        self._prefix = namespace.prefix
         self._policy = policy
-        self._zone = zone
-
-    def key(self, query: str, params: Params, names: Sequence[str] | None) -> str:
-        """Return the key of a call; no I/O."""
-        values, names = _in_order(query, self._local(params), names)
-        return keys.make_key(query, values, names, self.prefix)
 
     def check_signature(self, query: str, names: Sequence[str] | None, ttl: object) -> None:
         """Raise what every call of a cached function would raise because of these."""
         ttl_seconds(ttl)
-        self.key(query, (0,) * len(names or ()), names)
+        self._namespace.key(query, (0,) * len(names or ()), names)
 
     def of_query(
         self,
@@ -149,6 +160,8 @@ class Reads:
         names: Sequence[str] | None,
         ttl: object,
         windows: Mapping[str, Any] = NO_WINDOWS,
+        *,
+        tags: Tagged = None,
     ) -> Read:
         """Return the read of a cached query, all of it checked.
 
@@ -161,11 +174,12 @@ class Reads:
             raise ValueError(f"query_with_cache cannot cache this statement: {statement.refusal}")
         own = plain(params)
         if own is None or len(own) != statement.plain_placeholders:
-            own, names = _checked(statement, self._local(params), names)
+            own, names = _checked(statement, self._namespace.local(params), names)
         lifetime = ttl_seconds(ttl)
         policy = self._windowed(windows) if windows else self._policy
-        key = keys.make_key(query, own, names, self.prefix)
-        return Read(key, query, own, names, lifetime, policy, None, key.encode(), True)
+        pairs = () if tags is None else self._own(tags)
+        key = self._key(query, own, names, pairs)
+        return Read(key, query, own, names, lifetime, policy, None, key.encode(), pairs, True)
 
     def of_function(
         self,
@@ -175,6 +189,7 @@ class Reads:
         ttl: object,
         windows: Mapping[str, Any] = NO_WINDOWS,
         *,
+        tags: Tagged = None,
         load: object = None,
     ) -> Read:
         """Return the read of anything that *load* gives, as ``Loaded``."""
@@ -182,10 +197,11 @@ class Reads:
         policy = self._windowed(windows) if windows else self._policy
         own = plain(params)
         if own is None:
-            values, names = _in_order(query, self._local(params), names)
+            values, names = keys.in_order(query, self._namespace.local(params), names)
             own = copied(values)
-        key = keys.make_key(query, own, names, self.prefix)
-        return Read(key, query, own, names, lifetime, policy, load, key.encode())
+        pairs = () if tags is None else self._own(tags)
+        key = self._key(query, own, names, pairs)
+        return Read(key, query, own, names, lifetime, policy, load, key.encode(), pairs)
 
     def many(
         self,
@@ -203,8 +219,8 @@ class Reads:
         batch = Batch()
         decodes = self._decodes(len(queries), into, one)
         for number, (query, decode) in enumerate(zip(queries, decodes, strict=True)):
-            text, params, names = _parts(query, number)
-            read = self.of_query(text, params, names, ttl, windows)
+            each = _parts(query, number)
+            read = self.of_query(each.query, each.params, each.param_names, ttl, windows, tags=each.tags)
             read.decode = decode
             batch.order.append((read.key, decode))
             if batch.order[-1] not in batch.jobs:
@@ -213,11 +229,7 @@ class Reads:
 
     def shape(self, into: Any, *, one: bool = False, are_rows: bool = True) -> Shape:
         """Return the form that a caller asks for; see ``shape_of``."""
-        return shape_of(into, self._zone if are_rows else None, one=one, are_rows=are_rows)
-
-    def _local(self, params: Params) -> Params:
-        """Return *params* as they are sent: moments as the wall clock of the columns."""
-        return params if self._zone is None else in_zone(params, self._zone)
+        return shape_of(into, self._namespace.zone if are_rows else None, one=one, are_rows=are_rows)
 
     def _decodes(self, count: int, into: Any, one: Any) -> list[Decode]:
         """Return what each of *count* queries is decoded by."""
@@ -225,6 +237,18 @@ class Reads:
             return [codec.decode] * count
         kinds, ones = _for_each("into", into, count), _for_each("one", one, count)
         return [self.shape(kind, one=only).decode for kind, only in zip(kinds, ones, strict=True)]
+
+    def _own(self, tags: Tagged) -> Tags:
+        """Return tags as pairs whose values are as they are now."""
+        pairs = keys.tag_pairs(tags)
+        values = copied([self._namespace.local(value) for _, value in pairs])
+        return tuple(zip([name for name, _ in pairs], values, strict=True))
+
+    def _key(self, query: str, params: Sequence[object], names: Sequence[str] | None, tags: Tags) -> str:
+        key = keys.make_key(query, params, names, self._prefix, tags)
+        if self._namespace.declared is not None:
+            self._namespace.check([*(names or ()), *[name for name, _ in tags]])
+        return key
 
     def _windowed(self, windows: Mapping[str, Any]) -> Policy:
         for name in windows:
@@ -244,19 +268,12 @@ def _checked(
         statement.check_count(params)
     else:
         params, names = statement.named(params, names)
+        if statement.is_plain and are_plain(params):
+            return params, names
     own = copied(params)
-    if not (statement.plain_placeholders >= 0 and surely_sendable(own)):
+    if not (statement.is_plain and surely_sendable(own)):
         statement.check(own)
     return own, names
-
-
-def _in_order(
-    query: str, params: Params, names: Sequence[str] | None
-) -> tuple[Sequence[object] | None, Sequence[str] | None]:
-    """Return params and names as a key has them: of a mapping, by the names that *query* uses."""
-    if params is None or isinstance(params, (list, tuple)):
-        return params, names
-    return sql.statement(query).named(params, names)
 
 
 def _for_each(name: str, given: Any, count: int) -> Sequence[Any]:
@@ -268,11 +285,10 @@ def _for_each(name: str, given: Any, count: int) -> Sequence[Any]:
     return given
 
 
-def _parts(query: Any, number: int) -> tuple[Any, Any, Any]:
-    """Return text, params and names of one of many queries."""
-    if not isinstance(query, (tuple, list)) or not 1 <= len(query) <= 3:
-        raise TypeError(f"queries[{number}] must be a tuple (query, params, param_names)")
-    text, *rest = query
-    params = rest[0] if rest else None
-    names = rest[1] if len(rest) > 1 else ()
-    return text, params, names
+def _parts(query: Any, number: int) -> Query:
+    """Return what one of many queries asks for."""
+    if not isinstance(query, (tuple, list)) or not 1 <= len(query) <= len(Query._fields):
+        raise TypeError(
+            f"queries[{number}] must be a tuple ({', '.join(Query._fields)}), all but the first optional"
+        )
+    return Query(*query)

@@ -98,6 +98,21 @@ async def test_drops_find_the_moment(make_client: Callable[..., Any], moments: C
     assert await client.read_from_cache(AT, day, ["At"]) is None
 
 
+async def test_tags_and_drops_of_many_find_the_moment(
+    make_client: Callable[..., Any], moments: Connection
+) -> None:
+    """Wherever a pair may stand."""
+    client = make_client(timezone="UTC")
+    rome = NOON.astimezone(ROME)
+    tagged = ("SELECT id FROM moments", None, (), 60)
+    for tags in ({"At": NOON}, [("At", rome)]):
+        await client.query_with_cache(*tagged, tags=tags)
+        assert await client.drop_many("At", [rome, NOON]) == 1
+    await client.query_with_cache(*tagged, tags={"At": NOON})
+    await client.execute("DELETE FROM moments", drops={"At": rome})
+    assert await client.read_from_cache(*tagged[:3], tags={"At": rome}) is None
+
+
 async def test_functions_have_it_in_their_keys(make_client: Callable[..., Any]) -> None:
     """The function itself gets what it was called with."""
     client = make_client(timezone="UTC")

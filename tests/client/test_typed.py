@@ -280,8 +280,13 @@ async def test_bad_forms(client: Any, into: Any, users: Connection) -> None:
 
 
 async def test_inside_a_transaction(client: Any, users: Connection) -> None:
-    """Past the cache, in the form that is asked for."""
-    async with client.transaction():
+    """Past the cache, in the form that is asked for; dict rows are plain lists, of money too."""
+    async with client.transaction() as tx:
+        assert type(await tx.query(MONEY, [ALL_DIGITS])) is list
+        assert type(await client.query(MONEY, [ALL_DIGITS])) is list
+        assert type(await client.query_to_promise(MONEY, [ALL_DIGITS])) is list
+        bill = await client.query_with_cache(MONEY, [ALL_DIGITS], into=Bill, one=True)
+        assert str(bill.total) == ALL_DIGITS
         assert await client.query_with_cache(USER, [123], into=User, one=True) == ADA
 
 

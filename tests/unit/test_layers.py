@@ -17,13 +17,14 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 HOUSE = """
     __init__
     client server
-    aio/          client server | borrowing facade transaction driver | gather lanes
+    aio/          client server | transaction | borrowing facade driver | gather lanes
                   | threads workers    [anyio asyncio]
-    calls/        blocking | decorating | reading halves statements dropping instant lasting | asking
+    calls/        blocking | decorating | reading halves statements dropping instant lasting transaction
+                  | asking
     readthrough/  blocking | core | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
-    drops/        dropping | lookup sharing | settling | sweep | budget
+    drops/        following | dropping | lookup sharing | settling | sweep | budget
     store/        entries | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database | session | pool | idle | connection | talk | driver | state*
@@ -31,7 +32,7 @@ HOUSE = """
                   | identity*    [pymysql dbutils]
     options*
     observe/      counters
-    keys/         naming finding | folding matching | pairs | jstext    [pure]
+    keys/         namespace finding | wanted | naming | folding matching | pairs | jstext    [pure]
     sql/          statements | binding verdicts | places | literals named scanner    [pure]
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
