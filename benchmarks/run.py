@@ -22,6 +22,7 @@ from index_memory import index_text
 from near import near_text
 from report import machine, replace_section
 from servers import ROOT, private_servers
+from typed_rows import typed_text
 
 if TYPE_CHECKING:
     from subjects import Subject
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 CORE = {"hit", "miss", "key", "drop"}
-PARTS = (*sorted(CORE), "index", "cold", "facade", "near")
+PARTS = (*sorted(CORE), "typed", "index", "cold", "facade", "near")
 MAKERS = (
     "ours.make_subject",
     "ours.make_index_subject",
@@ -53,6 +54,8 @@ def main() -> None:
     with private_servers() as workload:
         if parts & CORE:
             run_core(workload, parts & CORE, quick=options.quick)
+        if "typed" in parts:
+            publish("typed", typed_text(workload, quick=options.quick), whole=not options.quick)
         if "index" in parts:
             publish("index", index_text(workload, quick=options.quick), whole=not options.quick)
         if "cold" in parts:

@@ -19,6 +19,8 @@ from mysql_redis_cache.errors import (
     MRCError,
     PoolTimeout,
     QueryTimeout,
+    RowMismatch,
+    TooManyRows,
     TransactionEnded,
 )
 from mysql_redis_cache.options import Near
@@ -41,6 +43,8 @@ __all__ = [
     "PoolTimeout",
     "Query",
     "QueryTimeout",
+    "RowMismatch",
+    "TooManyRows",
     "TransactionEnded",
     "WriteResult",
 ]

@@ -24,6 +24,8 @@ class MRCClient(BlockingClient):
         names: the names that params, tags and drops may have; any other is a ``ValueError``. By default all.
         index: register entries so that drops cost O(matches); all clients and servers must agree.
         dates: ``"npm"`` writes dates as a Node process at UTC does.
+        timezone: of DATETIME columns and of the sessions, ``"UTC"``, another name or a tzinfo: aware
+            datetimes are taken as params, and given by ``into=``.
         stale_while_revalidate: seconds (or timedelta) past its ttl for which an entry is served while it is
             refreshed behind the reader's back.
         stale_if_error: seconds (or timedelta) past its ttl for which an entry is served if the load fails.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import TYPE_CHECKING, TypedDict
 
 from mysql_redis_cache.keys import Namespace
@@ -10,7 +11,7 @@ from mysql_redis_cache.policy import Policy, check_count, wait_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from datetime import timedelta
+    from datetime import timedelta, tzinfo
 
     from mysql_redis_cache.values import Dates
 
@@ -34,6 +35,7 @@ class ClientOptions(ServerOptions, total=False):
     """The keyword options of ``MRCClient``."""
 
     dates: Dates
+    timezone: str | tzinfo | None
     stale_while_revalidate: float | timedelta
     stale_if_error: float | timedelta
     early_refresh: float
@@ -98,6 +100,7 @@ class Options:
     namespace: Namespace = field(default_factory=Namespace)
     index: bool = False
     dates: Dates = "iso"
+    zone: tzinfo | None = None  # that of DATETIME and TIMESTAMP columns, if it is known
     max_entry_bytes: int | None = None
     wait_replicas: int = 0
     policy: Policy = field(default_factory=Policy)
@@ -106,6 +109,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.dates not in {"iso", "npm"}:
             raise ValueError(f"dates must be 'iso' or 'npm', not {self.dates!r}")
+        if self.dates == "npm" and self.zone is not None and self.zone is not UTC:
+            raise ValueError("dates='npm' writes what a Node process at UTC does, so timezone must be UTC")
         check_count("wait_replicas", self.wait_replicas)
         limit = self.max_entry_bytes
         if limit is None:

@@ -287,7 +287,8 @@ class LoopDriver:
         began = time.monotonic()
         value = await self._await_function(read, load)
         self._core.note_load_time(read, time.monotonic() - began)
-        return await self._soon(partial(self._core.loaded, value, breathe), partial(self._core.loaded, value))
+        loaded = partial(self._core.loaded, read, value)
+        return await self._soon(partial(loaded, breathe), loaded)
 
     async def _await_function(self, read: Read, load: _Awaited) -> Any:
         """Call the user's function, marked as the load of the key, so that it may read that key itself."""
@@ -322,21 +323,21 @@ class LoopDriver:
 
     async def _join(self, read: Read, step: Join) -> Shared | Seat:
         flight = self._core.join(read)
-        return Seat.LEADER if flight is None else await self._landed(flight, step.until)
+        return Seat.LEADER if flight is None else await self._landed(read, flight, step.until)
 
     async def _join_late(self, read: Read, step: JoinLate) -> Shared | Seat:
         flight = self._core.join_late(read, step)
-        return Seat.LEADER if flight is None else await self._landed(flight, step.until)
+        return Seat.LEADER if flight is None else await self._landed(read, flight, step.until)
 
-    async def _landed(self, flight: Flight, until: float) -> Shared | Seat:
+    async def _landed(self, read: Read, flight: Flight, until: float) -> Shared | Seat:
         landed = anyio.Event()
         if flight.wake(partial(soon(), landed.set)):
             with anyio.move_on_after(until - time.monotonic()):
                 await landed.wait()
         payload = flight.landing.payload if flight.landing is not None else None
         if payload is None or len(payload) <= DECODED_IN_LOOP:
-            return self._core.landed(flight)
-        landed_ = partial(self._core.landed, flight)
+            return self._core.landed(read, flight)
+        landed_ = partial(self._core.landed, read, flight)
         return await self._soon(partial(landed_, breathe), landed_)
 
     async def _seal(self, read: Read, step: Seal) -> None:

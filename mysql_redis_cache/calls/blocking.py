@@ -13,17 +13,19 @@ from mysql_redis_cache.policy import Policy, seconds
 from mysql_redis_cache.readthrough import BlockingDriver, Core
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import PATIENT, link
+from mysql_redis_cache.values import zone_of
 
+from .decorating import Decorating
 from .dropping import Dropping
+from .halves import Halves
 from .instant import Instant
 from .lasting import Lasting
-from .reading import Reading
 from .statements import Statements
 from .transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from datetime import timedelta
+    from datetime import timedelta, tzinfo
 
     from mysql_redis_cache.options import Near
     from mysql_redis_cache.transaction import UnitOfWork
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["BlockingClient", "BlockingServer"]
 
 
-class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
+class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting):
     """A client, described as ``MRCClient``."""
 
     def __init__(
@@ -44,6 +46,7 @@ class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
         names: Collection[str] | None = None,
         index: bool = False,
         dates: Dates = "iso",
+        timezone: str | tzinfo | None = None,
         stale_while_revalidate: float | timedelta = 0,
         stale_if_error: float | timedelta = 0,
         early_refresh: float = 0,
@@ -58,9 +61,10 @@ class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
             early_refresh=early_refresh,
             wait_timeout=wait_timeout,
         )
-        self._namespace = Namespace(namespace, names)
+        zone = zone_of(timezone)
+        self._namespace = Namespace(namespace, names, zone)
         options = Options(
-            self._namespace, index, dates, max_entry_bytes, wait_replicas, policy, near_bounds(near)
+            self._namespace, index, dates, zone, max_entry_bytes, wait_replicas, policy, near_bounds(near)
         )
         self._core = Core(mysql_config, redis_config, options)
         self._drops = self._core.drops

@@ -20,7 +20,6 @@ from mysql_redis_cache import near
 from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import Entries, Found, Name, Refused
-from mysql_redis_cache.values import codec
 
 from .background import Keeper
 from .guard import Guard
@@ -257,7 +256,7 @@ class Cache(Writes):
             return None
         payload, left = found if isinstance(found, Found) else (found, math.inf)
         try:
-            return Entry(codec.decode(payload, between, read.is_query), left)
+            return Entry(read.decode(payload, between, read.is_query), left)
         except ValueError:
             self._note_corrupt(read)
             return None

@@ -7,7 +7,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mysql_redis_cache.store import Found
-from mysql_redis_cache.values import codec
 
 from .cache import Cache
 from .steps import GET, Entry, known
@@ -61,7 +60,7 @@ class NearbyCache(Cache):
         if kept is None or len(kept.payload) > SHORT:
             return None
         try:
-            value = codec.decode(kept.payload, None, read.is_query)
+            value = read.decode(kept.payload, None, read.is_query)
         except ValueError:  # Get meets it again
             return None
         self._stats.bump("near_hits")
@@ -71,7 +70,7 @@ class NearbyCache(Cache):
         """Return what is kept as Get gives it; *between* as for ``codec.decode``."""
         left = kept.ends - monotonic() if read.policy.needs_age else math.inf
         try:
-            entry = Entry(codec.decode(kept.payload, between, read.is_query), left)
+            entry = Entry(read.decode(kept.payload, between, read.is_query), left)
         except ValueError:
             self._note_corrupt(read)
             return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from mysql_redis_cache import MRCClient, MRCServer, Near
+from mysql_redis_cache import MRCClient, MRCServer, Near, RowMismatch
 from tests.client.drivers import until
 from tests.support.forks import in_child
 from tests.support.waiting import wait_until
@@ -72,6 +72,44 @@ async def test_what_is_read_often_is_answered_by_the_process(
     assert await client.query_many_with_cache([ASKED, ASKED]) == [[{"name": "Ada"}]] * 2
     assert near_hits(client) == before + 4
     assert proxy.connections == trips
+
+
+async def test_typed_rows_are_made_of_what_is_kept(
+    make_client: Callable[..., Any], users: Connection
+) -> None:
+    """Each reader in its own form; what does not fit is said, and is served on in forms in which it fits."""
+    client = make_client(near=LONG)
+    await keep(client)
+    before = near_hits(client)
+
+    assert await read(client, into=str, one=True) == "Ada"
+    with pytest.raises(RowMismatch):
+        await read(client, into=int)
+    assert await client.query_many_with_cache([ASKED], 3600, into=str) == [["Ada"]]
+    assert await read(client) == [{"name": "Ada"}]
+    assert near_hits(client) == before + 4
+
+
+@pytest.mark.parametrize("way", ["drop_all", "drop_query", "drop_many", "execute", "transaction"])
+async def test_wide_drops_empty_it_too(make_client: Callable[..., Any], users: Connection, way: str) -> None:
+    """Whatever way a drop is asked for here, nothing older is served after it."""
+    client = make_client(near=LONG)
+    await keep(client)
+    rename(users, "Eve")
+
+    if way == "drop_all":
+        await client.drop_all()
+    elif way == "drop_query":
+        await client.drop_query(QUERY, any_params=True)
+    elif way == "drop_many":
+        await client.drop_many("UserId", [1, 123])
+    elif way == "execute":
+        await client.execute("DO 1", drops={"UserId": 123})
+    else:
+        async with client.transaction():
+            await client.drop_outdated_cache(NAMES, [123])
+
+    assert await read(client) == [{"name": "Eve"}]
 
 
 async def test_near_false_asks_redis(

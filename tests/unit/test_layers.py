@@ -19,7 +19,8 @@ HOUSE = """
     client server
     aio/          client server | transaction | borrowing facade driver | gather lanes
                   | threads workers    [anyio asyncio]
-    calls/        blocking | reading statements dropping instant lasting transaction
+    calls/        blocking | decorating | reading halves statements dropping instant lasting transaction
+                  | asking
     readthrough/  blocking | core | nearby | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
@@ -34,7 +35,8 @@ HOUSE = """
     observe/      counters
     keys/         namespace finding | wanted | naming | folding matching | pairs | jstext    [pure]
     sql/          statements | binding verdicts | places | literals named scanner    [pure]
-    values/       rows | cells | codec | buffers    [pure]
+    values/       shapes rows | misfits | typed | adjusting cells given
+                  | codec hints zones | buffers decimals    [pure]
     policy* errors*
     runtime/      context | slots | process tls waiters kept*
 """
