@@ -9,15 +9,19 @@ import math
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Lifetime: TypeAlias = "float | timedelta | Callable[[Any], float | timedelta | None]"
+"""How long to keep an answer: seconds, or what gives them for a value; ``None`` for one not to be kept."""
 
 __all__ = [
     "DEFAULT_TTL",
     "LONGEST_WAIT",
     "Freshness",
+    "Lifetime",
     "Policy",
     "check_count",
     "seconds",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from mysql_redis_cache.calls import BlockingClient, Decorating, Halves, Instant, Reading
+from mysql_redis_cache.calls import PARTS, BlockingClient, Halves, Instant, Reading
 
-from .borrowing import as_it_is, driven, dropping, in_mysql_thread
+from .borrowing import driven, dropping, in_mysql_thread
+from .decorating import AsyncDecorating
 from .driver import LoopDriver
 from .facade import Facade
 from .threads import shielded
@@ -20,11 +22,15 @@ if TYPE_CHECKING:
     import anyio
 
     from mysql_redis_cache.options import ClientOptions
+    from mysql_redis_cache.readthrough import Core
 
 __all__ = ["AsyncMRCClient"]
 
+# Of a client that was deferred; re-entrant, since a signal handler may read.
+_setting_up = threading.RLock()
 
-class AsyncMRCClient(Instant, Facade):
+
+class AsyncMRCClient(Instant, AsyncDecorating, Facade):
     """Reads MySQL through a Redis cache, from coroutines; asyncio and trio alike.
 
     Each method does what the method of the same name of ``MRCClient`` does; those that need no I/O are not to
@@ -55,13 +61,44 @@ class AsyncMRCClient(Instant, Facade):
         else:
             client = mysql_config
         super().__init__(client, owned=owned)
-        self._core = client._core  # noqa: SLF001 - one client, two faces
-        self._driver = LoopDriver(self._core, limiter)
+        self._limiter = limiter
+        if "_core" in vars(client):
+            self._set_up()
+
+    @classmethod
+    def deferred(cls) -> Self:
+        """Return a client that is configured later, for modules that decorate functions when imported."""
+        return cls(BlockingClient.deferred(), owned=True)
+
+    def configure(
+        self,
+        mysql_config: Mapping[str, Any] | str,
+        redis_config: object = None,
+        **options: Unpack[ClientOptions],
+    ) -> None:
+        """Configure a client that is ``deferred``; once. As ``MRCClient.configure``, and nothing to await."""
+        self._blocking.configure(mysql_config, redis_config, **options)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Return a part that there is once the blocking client is configured."""
+            if name not in PARTS:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            with _setting_up:
+                if name not in vars(self):
+                    self._set_up()
+            return vars(self)[name]
+
+    def _set_up(self) -> None:
+        core = self._blocking._core  # noqa: SLF001 - one client, two faces
+        self._namespace = core.options.namespace
+        self._driver = LoopDriver(core, self._limiter)
+        self._core = core
 
     query_with_cache = driven(Reading.query_with_cache)
     with_cache = driven(Reading.with_cache)
     query_many_with_cache = driven(Reading.query_many_with_cache)
-    cached = as_it_is(Decorating.cached)
     read_from_cache = driven(Halves.read_from_cache)
     write_to_cache = driven(Halves.write_to_cache)
 
@@ -75,8 +112,13 @@ class AsyncMRCClient(Instant, Facade):
     drop_all = dropping(BlockingClient.drop_all)
     drop_again = dropping(BlockingClient.drop_again)
 
+    _blocking: BlockingClient
+    _core: Core
+    _driver: LoopDriver
+
     def _let_threads_go(self) -> None:
-        self._driver.close()
+        if "_driver" in vars(self):
+            self._driver.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncTransaction]:

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from contextlib import asynccontextmanager
-from functools import partial, wraps
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary, ref
 
@@ -170,15 +170,6 @@ class LoopDriver:
     def load_of(self, fn: Callable[[], Any]) -> _Awaited:
         """Return a call of *fn*, a coroutine function or a plain one, as the load of a read."""
         return _Awaited(fn)
-
-    def like(self, fn: Callable[P, T], call: Callable[P, Any]) -> Callable[P, T]:
-        """Return *call* as a coroutine function under the name and docstring of *fn*."""
-
-        @wraps(fn)
-        async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return await call(*args, **kwargs)
-
-        return awaited  # type: ignore[return-value]  # *fn* is a coroutine function too
 
     def close(self) -> None:
         """Need no threads any more."""

@@ -4,9 +4,10 @@ A method here ends in ``self._driver.run(steps, read)`` or in a blocking call. `
 inherit it; their asynchronous twins borrow it (``aio.borrowing``), with a driver of their own or in a thread.
 """
 
-from .asking import Windows
-from .blocking import BlockingClient, BlockingServer
-from .decorating import Decorating
+from .asking import OneCallOptions, Windows
+from .blocking import PARTS, BlockingClient, BlockingServer
+from .caching import Cached, CachedCoroutine
+from .decorating import Decorating, decorator
 from .dropping import Dropping
 from .halves import Halves
 from .instant import Instant
@@ -16,15 +17,20 @@ from .statements import Statements
 from .transaction import Transaction
 
 __all__ = [
+    "PARTS",
     "BlockingClient",
     "BlockingServer",
+    "Cached",
+    "CachedCoroutine",
     "Decorating",
     "Dropping",
     "Halves",
     "Instant",
     "Lasting",
+    "OneCallOptions",
     "Reading",
     "Statements",
     "Transaction",
     "Windows",
+    "decorator",
 ]

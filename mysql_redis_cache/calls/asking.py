@@ -54,10 +54,6 @@ class Driver(Protocol):
     def load_of(self, fn: Callable[[], Any]) -> Any:
         """Return a call of *fn* as the load of a read."""
 
-    def like(self, fn: Callable[P, T], call: Callable[P, Any]) -> Callable[P, T]:
-        """Return *call* in the form of *fn*: its name, its docstring, and a coroutine function here."""
-        ...
-
 
 class Driven:
     """Calls that the client's driver carries out."""

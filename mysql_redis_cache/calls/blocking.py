@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from datetime import timedelta, tzinfo
 
-    from mysql_redis_cache.options import Near
+    from mysql_redis_cache.options import ClientOptions, Near
     from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Dates
 
-__all__ = ["BlockingClient", "BlockingServer"]
+__all__ = ["PARTS", "UNCONFIGURED", "BlockingClient", "BlockingServer"]
+
+# What a client has once it is configured.
+PARTS = frozenset({"_core", "_driver", "_drops", "_namespace"})
+UNCONFIGURED = "this client is not configured yet: call its configure(mysql_config, redis_config) first"
 
 
 class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting):
@@ -70,6 +74,39 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
         self._drops = self._core.drops
         self._driver = BlockingDriver(self._core)
 
+    @classmethod
+    def deferred(cls) -> Self:
+        """Return a client that is configured later, for modules that decorate functions when imported."""
+        return cls.__new__(cls)
+
+    def configure(
+        self,
+        mysql_config: Mapping[str, Any] | str,
+        redis_config: object = None,
+        **options: Unpack[ClientOptions],
+    ) -> None:
+        """Configure a client that is ``deferred``; once.
+
+        Args:
+            mysql_config: as for the client.
+            redis_config: as for the client.
+            **options: as for the client.
+
+        Raises:
+            RuntimeError: it is configured already.
+            TypeError, ValueError: as of the client.
+        """
+        if "_core" in vars(self):
+            raise RuntimeError("this client is configured already; make another one")
+        BlockingClient.__init__(self, mysql_config, redis_config, **options)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in PARTS:
+                raise RuntimeError(UNCONFIGURED)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Open a transaction on a connection of its own: ``with client.transaction() as tx: …``.
@@ -96,7 +133,8 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
         self._core.drain_redis()
 
     def _end(self) -> None:
-        self._core.close()
+        if "_core" in vars(self):
+            self._core.close()
 
     def _check_open(self) -> None:
         self._core.check_open()

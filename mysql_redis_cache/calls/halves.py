@@ -12,9 +12,9 @@ from .asking import Driven
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
 
     from mysql_redis_cache.keys import Tagged
+    from mysql_redis_cache.policy import Lifetime
     from mysql_redis_cache.sql import Params
 
 __all__ = ["Halves"]
@@ -59,7 +59,7 @@ class Halves(Driven):
         value: Any,
         params: Params = None,
         param_names: Sequence[str] | None = (),
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         tags: Tagged = None,
     ) -> None:

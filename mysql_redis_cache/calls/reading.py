@@ -12,9 +12,9 @@ from .asking import Driven
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from datetime import timedelta
 
     from mysql_redis_cache.keys import Tagged
+    from mysql_redis_cache.policy import Lifetime
     from mysql_redis_cache.sql import Params
     from mysql_redis_cache.values import Row
 
@@ -34,7 +34,7 @@ class Reading(Driven):
         query: str,
         params: Params = None,
         param_names: Sequence[str] | None = (),
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         into: None = None,
         one: Literal[False] = False,
@@ -47,7 +47,7 @@ class Reading(Driven):
         query: str,
         params: Params = None,
         param_names: Sequence[str] | None = (),
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         into: None = None,
         one: Literal[True],
@@ -60,7 +60,7 @@ class Reading(Driven):
         query: str,
         params: Params = None,
         param_names: Sequence[str] | None = (),
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         into: type[T],
         one: Literal[False] = False,
@@ -73,7 +73,7 @@ class Reading(Driven):
         query: str,
         params: Params = None,
         param_names: Sequence[str] | None = (),
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         into: type[T],
         one: Literal[True],
@@ -85,7 +85,7 @@ class Reading(Driven):
         query: str,
         params: Params = None,
         param_names: Sequence[str] | None = (),
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         tags: Tagged = None,
         into: Any = None,
@@ -100,7 +100,8 @@ class Reading(Driven):
             query: one statement that reads, with ``?`` placeholders (or ``%s``).
             params: one value for each placeholder.
             param_names: names of the first params; a drop finds the entry by them.
-            ttl: seconds (or timedelta) to keep the answer, ± 10 %.
+            ttl: seconds (or timedelta) to keep the answer, ± 10 %; or a function that is given what was
+                loaded and returns them, or ``None`` for an answer that is not to be kept.
             tags: further pairs by which a drop finds the entry, a mapping or list of pairs.
             into: what to make of a row: a dataclass, TypedDict, NamedTuple, attrs class, msgspec Struct or
                 pydantic model with its columns, or the type of the only column. ``None``: a dict.
@@ -137,7 +138,7 @@ class Reading(Driven):
         query: str,
         params: Params = None,
         param_names: Sequence[str] | None = (),
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         into: type[T],
         **options: Unpack[OneCallOptions],
@@ -150,7 +151,7 @@ class Reading(Driven):
         query: str,
         params: Params = None,
         param_names: Sequence[str] | None = (),
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         into: None = None,
         **options: Unpack[OneCallOptions],
@@ -163,7 +164,7 @@ class Reading(Driven):
         query: str,
         params: Params = None,
         param_names: Sequence[str] | None = (),
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         into: None = None,
         **options: Unpack[OneCallOptions],
@@ -175,7 +176,7 @@ class Reading(Driven):
         query: str,
         params: Params = None,
         param_names: Sequence[str] | None = (),
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         tags: Tagged = None,
         into: Any = None,
@@ -220,7 +221,7 @@ class Reading(Driven):
     def query_many_with_cache(
         self,
         queries: Sequence[tuple[Any, ...]],
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         into: None = None,
         one: Literal[False] = False,
@@ -231,7 +232,7 @@ class Reading(Driven):
     def query_many_with_cache(
         self,
         queries: Sequence[tuple[Any, ...]],
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         into: type[T],
         one: Literal[False] = False,
@@ -242,7 +243,7 @@ class Reading(Driven):
     def query_many_with_cache(
         self,
         queries: Sequence[tuple[Any, ...]],
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         into: type[T],
         one: Literal[True],
@@ -253,7 +254,7 @@ class Reading(Driven):
     def query_many_with_cache(
         self,
         queries: Sequence[tuple[Any, ...]],
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         into: Sequence[Any] | type[Any] | None = None,
         one: Sequence[bool] | bool,
@@ -264,7 +265,7 @@ class Reading(Driven):
     def query_many_with_cache(
         self,
         queries: Sequence[tuple[Any, ...]],
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         into: Sequence[Any],
         one: Sequence[bool] | bool = False,
@@ -274,7 +275,7 @@ class Reading(Driven):
     def query_many_with_cache(
         self,
         queries: Sequence[tuple[Any, ...]],
-        ttl: float | timedelta = DEFAULT_TTL,
+        ttl: Lifetime = DEFAULT_TTL,
         *,
         into: Any = None,
         one: Any = False,

@@ -2,6 +2,7 @@
 
 from .blocking import BlockingDriver
 from .core import Core
+from .functions import check_blocking_function
 from .reads import Query
 
-__all__ = ["BlockingDriver", "Core", "Query"]
+__all__ = ["BlockingDriver", "Core", "Query", "check_blocking_function"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import threading
 import time
-from functools import partial, wraps
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from mysql_redis_cache.runtime import apart
 
-from .functions import Stopped, check_function, passable
+from .functions import NEEDS_FACADE, Stopped, check_blocking_function, passable
 from .many import AcquireMany, GetMany, JoinNow, Perform
 from .reads import Batch
 from .steps import (
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BlockingDriver"]
 
-NEEDS_FACADE = "fn gives an awaitable: a coroutine function needs AsyncMRCClient"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -107,17 +106,11 @@ class BlockingDriver:
 
     def check_function(self, fn: object) -> None:
         """Raise ``TypeError`` unless *fn* can be called and gives its result, not something to await."""
-        check_function(fn)
-        if inspect.iscoroutinefunction(fn):
-            raise TypeError(NEEDS_FACADE)
+        check_blocking_function(fn)
 
     def load_of(self, fn: Callable[[], Any]) -> Callable[[Read], Loaded]:
         """Return a call of *fn* as the load of a read."""
         return partial(self._call, fn)
-
-    def like(self, fn: Callable[P, T], call: Callable[P, T]) -> Callable[P, T]:
-        """Return *call* under the name and docstring of *fn*."""
-        return wraps(fn)(call)
 
     def refresh_behind(self, read: Read, step: Refresh) -> None:
         """Perform Refresh, in a thread that nobody waits for."""

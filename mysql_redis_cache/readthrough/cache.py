@@ -207,7 +207,10 @@ class Cache(Writes):
             return False
         lifetime = read.policy.lifetime(read.ttl, random.random)
         try:
-            accepted = self.entries.fill(self._named(read), read.token, step.payload, lifetime)
+            where = self._named(read)
+            if read.is_prolonged and not self.entries.renew(where, read.token):  # so that drops find it
+                return False
+            accepted = self.entries.fill(where, read.token, step.payload, lifetime)
         except CacheUnavailable as error:
             self._lost_write([read], error, began)
             return False

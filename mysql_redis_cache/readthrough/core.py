@@ -233,7 +233,7 @@ class Core:
     def loaded(self, read: Read, value: object, between: Between = None) -> Loaded:
         """Return what a function gave in the form that a later hit has; *between* as for ``codec.decode``."""
         payload = codec.encode(value, self.options.dates)
-        return self._sized(Loaded(read.decode(payload, between, read.is_query), payload))
+        return self._sized(read, Loaded(read.decode(payload, between, read.is_query), payload))
 
     def check_value(self, value: object) -> None:
         """Raise what storing *value* would, for a client without Redis: ``TypeError`` or ``ValueError``."""
@@ -243,8 +243,8 @@ class Core:
         rows = self._rows(read)
         payload = codec.encode_rows(rows)
         if read.decode is codec.decode:  # what that would give is here
-            return self._sized(Loaded(rows_as_list(rows), payload))
-        return self._sized(Loaded(read.decode(payload, None, True), payload))
+            return self._sized(read, Loaded(rows_as_list(rows), payload))
+        return self._sized(read, Loaded(read.decode(payload, None, True), payload))
 
     def _rows(self, read: Read) -> list[Row]:
         transaction = self.transaction_here()
@@ -275,8 +275,8 @@ class Core:
             return savepoint(outer)
         return transaction(self.database, self.drops, self.options.namespace)
 
-    def _sized(self, loaded: Loaded) -> Loaded:
-        fits = self.cache is None or self.cache.fits(loaded.payload)
+    def _sized(self, read: Read, loaded: Loaded) -> Loaded:
+        fits = self.cache is None or (self.cache.fits(loaded.payload) and read.lives(loaded.value))
         return loaded if fits else loaded._replace(fits=False)
 
 

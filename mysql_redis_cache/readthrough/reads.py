@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mysql_redis_cache import keys, sql
-from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
-from mysql_redis_cache.values import codec, fitting, shape_of
+from mysql_redis_cache.policy import DEFAULT_TTL, Policy, seconds, ttl_seconds
+from mysql_redis_cache.values import Misfit, codec, fitting, shape_of
 
 from .many import Job, read_many
 from .params import are_plain, copied, plain, surely_sendable
@@ -48,6 +48,8 @@ class Read:
     tags: Tags = ()
     is_query: bool = False  # so that what it finds are rows
     decode: Decode = codec.decode  # what the caller gets of the JSON
+    lifespan: Callable[[Any], Any] | None = None  # tells the ttl of what was loaded
+    is_prolonged: bool = False  # the ttl is longer than the lease was taken for
     where: Name | None = None
     token: bytes = b""
     holds_lease: bool = False
@@ -58,7 +60,22 @@ class Read:
     def again(self) -> Read:
         """Return a read of the same that holds nothing yet."""
         about = (self.key, self.query, self.params, self.names, self.ttl, self.policy, self.load, self.raw)
-        return Read(*about, self.tags, self.is_query)
+        again = Read(*about, self.tags, self.is_query, self.decode)
+        if self.lifespan is not None:
+            again.ttl, again.lifespan = DEFAULT_TTL, self.lifespan
+        return again
+
+    def lives(self, value: Any) -> bool:
+        """Set the ttl by what was loaded; return whether it is to be kept at all."""
+        if self.lifespan is None:
+            return True
+        seconds = None if isinstance(value, Misfit) else self.lifespan(value)
+        if seconds is None:
+            return False
+        self.ttl = ttl_seconds(seconds)
+        if self.ttl > DEFAULT_TTL:
+            self.where, self.is_prolonged = None, True
+        return True
 
 
 class Query(NamedTuple):
@@ -143,11 +160,6 @@ class Reads:
         self._prefix = namespace.prefix
         self._policy = policy
 
-    def check_signature(self, query: str, names: Sequence[str] | None, ttl: object) -> None:
-        """Raise what every call of a cached function would raise because of these."""
-        ttl_seconds(ttl)
-        self._namespace.key(query, (0,) * len(names or ()), names)
-
     def of_query(
         self,
         query: str,
@@ -170,11 +182,14 @@ class Reads:
         own = plain(params)
         if own is None or len(own) != statement.plain_placeholders:
             own, names = _checked(statement, self._namespace.local(params), names)
-        lifetime = ttl_seconds(ttl)
+        lifetime = DEFAULT_TTL if callable(ttl) else ttl_seconds(ttl)
         policy = self._windowed(windows) if windows else self._policy
         pairs = () if tags is None else self._own(tags)
         key = self._key(query, own, names, pairs)
-        return Read(key, query, own, names, lifetime, policy, None, key.encode(), pairs, True)
+        read = Read(key, query, own, names, lifetime, policy, None, key.encode(), pairs, True)
+        if callable(ttl):
+            read.lifespan = ttl
+        return read
 
     def of_function(
         self,
@@ -188,7 +203,7 @@ class Reads:
         load: object = None,
     ) -> Read:
         """Return the read of anything that *load* gives, as ``Loaded``."""
-        lifetime = ttl_seconds(ttl)
+        lifetime = DEFAULT_TTL if callable(ttl) else ttl_seconds(ttl)
         policy = self._windowed(windows) if windows else self._policy
         own = plain(params)
         if own is None:
@@ -196,7 +211,10 @@ class Reads:
             own = copied(values)
         pairs = () if tags is None else self._own(tags)
         key = self._key(query, own, names, pairs)
-        return Read(key, query, own, names, lifetime, policy, load, key.encode(), pairs)
+        read = Read(key, query, own, names, lifetime, policy, load, key.encode(), pairs)
+        if callable(ttl):
+            read.lifespan = ttl
+        return read
 
     def many(
         self,

@@ -103,10 +103,11 @@ class Writes:
     def _put(self, read: Read, value: object) -> tuple[Name, bytes, int] | None:
         """Return how *value* is stored, or ``None`` if it cannot be: then nothing is left under its key."""
         payload = codec.encode(value, self._options.dates)
+        is_kept = read.lives(value)
         where = self.name(read)
         if where is None:
             return None
-        if not self.fits(payload):
+        if not self.fits(payload) or not is_kept:
             self.drop_key(read.key)  # what is cached is outdated
             return None
         return where, payload, read.policy.lifetime(read.ttl, random.random)

@@ -3,12 +3,13 @@
 from .codec import Between, Dates, encode_rows
 from .decimals import rows_as_list
 from .rows import Row
-from .shapes import Shape, fitting, shape_of
+from .shapes import Misfit, Shape, fitting, shape_of
 from .zones import in_zone, session_zone, zone_of
 
 __all__ = [
     "Between",
     "Dates",
+    "Misfit",
     "Row",
     "Shape",
     "encode_rows",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mysql_redis_cache import MRCClient
+from mysql_redis_cache import AsyncMRCClient, MRCClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import redis
 
 pytestmark = pytest.mark.anyio
 
@@ -243,3 +247,191 @@ async def test_variable_arguments(client: Any) -> None:
     assert await call(1, 2, 3) == [1, 2, 3]
     with pytest.raises(TypeError, match="keyword-only arguments: c"):
         await call(1, 2, c=3)
+
+
+# What a cached function has besides
+
+
+async def awaited(value: Any) -> Any:
+    """What a call gives, of whichever client."""
+    return await value if inspect.isawaitable(value) else value
+
+
+async def test_key_drop_refresh_and_uncached(client: Any) -> None:
+    """They take the arguments of a call, and are about its entry."""
+    fn, calls = counted(client)
+    inner = getattr(client, "inner", client)
+    call = inner.cached("v1", ["A"], tags={"Table": "prices"})(fn)
+
+    assert (
+        call.key(1)
+        == call.key(a=1, b=2)
+        == inner.get_key_from_query("v1", [1, 2], ["A"], tags={"Table": "prices"})
+    )
+    assert await awaited(call(1)) == await awaited(call(1)) == [1, 2]
+    assert len(calls) == 1
+    assert await awaited(call.uncached(1)) == [1, 2]
+    assert await awaited(call.refresh(1)) == [1, 2]
+    assert len(calls) == 3
+    assert await awaited(call.drop(1)) is True
+    assert await awaited(call.drop(1)) is False
+    await awaited(call(1))
+    assert len(calls) == 4
+    assert await client.drop_outdated_cache(["Table"], ["prices"]) == 1
+
+
+async def test_options_of_with_cache(client: Any) -> None:
+    """All of them; others are refused at decoration."""
+    fn, calls = counted(client)
+    inner = getattr(client, "inner", client)
+    call = inner.cached("v1", cache=False, stale_if_error=5)(fn)
+
+    await awaited(call(1))
+    await awaited(call(1))
+
+    assert len(calls) == 2
+    with pytest.raises(TypeError, match="no keyword stale; there are cache,"):
+        inner.cached("v1", stale=5)
+
+
+class Request:
+    """Something that no key can hold."""
+
+
+class View:
+    """Methods that are cached whatever their object is."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+
+async def test_ignored_arguments_are_no_part_of_the_key(client: Any) -> None:
+    """Neither the object of a method nor what it is called with beside what matters."""
+    inner = getattr(client, "inner", client)
+
+    def plain(self: View, request: Request, user: int) -> int:
+        self.calls += 1
+        return user
+
+    async def coroutine(self: View, request: Request, user: int) -> int:
+        return plain(self, request, user)
+
+    cached = inner.cached("v1", ["UserId"], ignore=["self", "request"])
+    View.user = cached(plain if client.is_blocking else coroutine)  # type: ignore[attr-defined]
+    one, other = View(), View()
+    call: Any = one.user  # type: ignore[attr-defined]
+
+    assert await awaited(call(Request(), 7)) == await awaited(other.user(Request(), user=7)) == 7  # type: ignore[attr-defined]
+    assert (one.calls, other.calls) == (1, 0)
+    assert call.key(Request(), 7) == inner.get_key_from_query("v1", [7], ["UserId"])
+    assert list(inspect.signature(call).parameters) == ["request", "user"]
+    assert await awaited(other.user.drop(Request(), 7)) is True  # type: ignore[attr-defined]
+    assert View.user.__name__ == ("plain" if client.is_blocking else "coroutine")  # type: ignore[attr-defined]
+
+
+async def test_names_by_argument(client: Any) -> None:
+    """Keyword-only ones too; in the key they come in the order of the mapping, the others behind them."""
+    inner = getattr(client, "inner", client)
+
+    def plain(a: int, *rest: int, c: int = 3, b: int = 2) -> list[Any]:
+        return [a, rest, b, c]
+
+    async def coroutine(a: int, *rest: int, c: int = 3, b: int = 2) -> list[Any]:
+        return plain(a, *rest, b=b, c=c)
+
+    call = inner.cached("v1", {"b": "B", "a": "A"})(plain if client.is_blocking else coroutine)
+
+    assert call.key(1, 8, 9, b=5) == inner.get_key_from_query("v1", [5, 1, 8, 9, 3], ["B", "A"])
+    assert await awaited(call(1, 8, b=5)) == [1, [8], 5, 3]
+    assert await client.drop_outdated_cache(["A", "B"], [1, 5]) == 1
+
+
+MORE_REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
+    "names of no argument": (lambda c: c.cached("v1", {"c": "C"})(keyword_only), ValueError, "names 'c'"),
+    "ignore of no argument": (lambda c: c.cached("v1", ignore=["c"])(keyword_only), ValueError, "names 'c'"),
+    "ignore is a str": (lambda c: c.cached("v1", ignore="a")(keyword_only), TypeError, "list or tuple"),
+    "names of the rest": (lambda c: c.cached("v1", {"r": "R"})(lambda *r: r), ValueError, "names 'r'"),
+    "tags are a str": (lambda c: c.cached("v1", tags="a"), TypeError, "mapping or a list of pairs"),
+    "a bad name in a mapping": (lambda c: c.cached("v1", {"a": "A="}), ValueError, "="),
+}
+
+
+@pytest.mark.parametrize(("decorate", "error", "says"), MORE_REFUSED.values(), ids=MORE_REFUSED)
+async def test_more_is_refused_at_decoration(
+    client: Any, decorate: Callable[[Any], Any], error: type[Exception], says: str
+) -> None:
+    """When the module is imported."""
+    with pytest.raises(error, match=says):
+        decorate(client)
+
+
+async def test_keyword_only_arguments_may_be_ignored(client: Any) -> None:
+    """Then they need no place."""
+    inner = getattr(client, "inner", client)
+
+    async def later(a: int, *, b: int = 2) -> int:
+        return a + b
+
+    call = inner.cached("v1", ["A"], ignore=["b"])(keyword_only if client.is_blocking else later)
+    assert await awaited(call(1, b=5)) == await awaited(call(1, b=7)) == 6
+
+
+@MRCClient("mysql://nobody@127.0.0.1:1/none").cached("module_v1")
+def of_a_module(a: int) -> int:
+    """Pickled by its name."""
+    return a
+
+
+def test_a_cached_function_can_be_pickled() -> None:
+    """As a function is: process pools and task queues do so."""
+    assert pickle.dumps(of_a_module).startswith(b"\x80")
+    assert copy.copy(of_a_module) is of_a_module
+    assert repr(of_a_module).startswith("<cached <function of_a_module")
+
+
+# Clients that are configured later
+
+
+async def test_a_deferred_client_is_configured_once(
+    kind: str, mysql_url: str, redis_url: str, redis_client: redis.Redis
+) -> None:
+    """Functions are decorated before; calls before say so, and it is closed without harm."""
+    deferred: Any = MRCClient.deferred() if kind == "blocking" else AsyncMRCClient.deferred()
+
+    def plain(a: int) -> int:
+        return a
+
+    async def coroutine(a: int) -> int:
+        return a
+
+    call = deferred.cached("v1", ["A"])(plain if kind == "blocking" else coroutine)
+    for early in (lambda: call(1), lambda: call.key(1), lambda: deferred.stats()):
+        with pytest.raises(RuntimeError, match="not configured yet: call its configure"):
+            await awaited(early())
+    assert not hasattr(deferred, "no_such_thing")
+
+    deferred.configure(mysql_url, redis_url, namespace="late")
+    assert await awaited(call(1)) == 1
+    assert len(redis_client.keys("late:A=1_*")) == 1
+    with pytest.raises(RuntimeError, match="configured already"):
+        deferred.configure(mysql_url)
+    await awaited(deferred.close() if kind == "blocking" else deferred.aclose())
+
+
+async def test_a_bad_configuration_may_be_tried_again(kind: str, mysql_url: str) -> None:
+    """It is none."""
+    deferred: Any = MRCClient.deferred() if kind == "blocking" else AsyncMRCClient.deferred()
+    with pytest.raises(ValueError, match="namespace"):
+        deferred.configure(mysql_url, namespace="a b")
+    await awaited(deferred.close() if kind == "blocking" else deferred.aclose())
+    deferred.configure(mysql_url)
+    await awaited(deferred.close() if kind == "blocking" else deferred.aclose())
+
+
+async def test_a_facade_over_a_deferred_client(kind: str, mysql_url: str, redis_url: str) -> None:
+    """It is there when that one is configured."""
+    with MRCClient.deferred() as client:
+        facade = AsyncMRCClient(client)
+        client.configure(mysql_url, redis_url)
+        assert await facade.query("SELECT 1 AS a") == [{"a": 1}]
+        await facade.aclose()

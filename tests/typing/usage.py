@@ -164,6 +164,54 @@ def cached() -> None:
     assert_type(count(), int | None)
     user("1")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     user(1, deeep=True)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    assert_type(user.key(1), str)
+    assert_type(user.drop(1), bool)
+    assert_type(user.refresh(1, deep=True), User)
+    assert_type(names.uncached(1), list[dict[str, str]])
+    user.drop("1")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+class Views:
+    """Methods."""
+
+    @blocking.cached("total_v1", {"user_id": "UserId"}, ignore=["self"], tags={"Table": "orders"})
+    def total(self, user_id: int) -> int:
+        """Add up."""
+        return user_id
+
+    @facade.cached("total_v2", ignore=["self"])
+    async def total_later(self, user_id: int) -> int:
+        """Add up, later."""
+        return user_id
+
+
+def methods(views: Views) -> None:
+    """Bound to their object."""
+    assert_type(views.total(1), int)
+    assert_type(views.total.drop(1), bool)
+    views.total("1")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+async def methods_later(views: Views) -> None:
+    """The same, awaited."""
+    assert_type(await views.total_later(1), int)
+    assert_type(await views.total_later.refresh(1), int)
+    assert_type(await user_later.drop(1), bool)
+    task = asyncio.create_task(user_later(1))
+    assert_type(await task, User)
+    views.total_later.drop(1)  # type: ignore[unused-coroutine] # pyright: ignore[reportUnusedCoroutine]
+
+
+def lifetimes(client: MRCClient) -> None:
+    """Seconds, or what gives them."""
+    client.query_with_cache("SELECT 1", ttl=lambda rows: 60 if rows else None)
+    client.query_with_cache("SELECT 1", ttl="60")  # type: ignore[call-overload] # pyright: ignore[reportArgumentType]
+
+
+later = MRCClient.deferred()
+assert_type(later, MRCClient)
+later.configure(MYSQL, REDIS, namespace="shop")
+later.configur(MYSQL)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 
 async def reads_later(client: AsyncMRCClient) -> None:

@@ -17,10 +17,10 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 HOUSE = """
     __init__
     client server
-    aio/          client server | transaction | borrowing facade driver | gather lanes
+    aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]
     calls/        blocking | decorating | reading halves statements dropping instant lasting transaction
-                  | asking
+                  | asking caching
     readthrough/  blocking | core | nearby | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
