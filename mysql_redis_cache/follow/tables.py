@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .charsets import charset_of, decoder
-from .columns import CHARACTERS, ENUM, GEOMETRY, NUMBERS, SET, STRING, Column, metadata_width
+from .columns import CHARACTERS, ENUM, GEOMETRY, NUMBERS, SET, STRING, VECTOR, Column, metadata_width
 from .cursor import Cursor, Malformed
 from .declared import Declared, complete
 from .events import Event
@@ -139,7 +139,7 @@ def _describe(facts: list[Facts], extras: dict[int, Cursor], is_mariadb: bool) -
         _spread(facts, facts, "name", [name.decode() for name in _all(extras[_NAMES], Cursor.counted)])
     if _VISIBILITY in extras:
         _spread(facts, facts, "is_visible", _bits(extras[_VISIBILITY]))
-    texts = _of(facts, CHARACTERS | ({GEOMETRY} if is_mariadb else set()))
+    texts = _of(facts, CHARACTERS | {GEOMETRY if is_mariadb else VECTOR})
     _add_charsets(texts, extras.get(_CHARSET), extras.get(_CHARSETS), is_mariadb)
     labelled = _of(facts, {ENUM, SET})
     _add_charsets(labelled, extras.get(_LABEL_CHARSET), extras.get(_LABEL_CHARSETS), is_mariadb)
