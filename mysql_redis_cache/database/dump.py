@@ -62,7 +62,7 @@ class DumpConnection:
     @property
     def is_mariadb(self) -> bool:
         """Whether MariaDB answers."""
-        return "mariadb" in str(self._connection.server_version).lower()
+        return "mariadb" in self._connection.get_server_info().lower()
 
     def ask(self, statement: str) -> list[dict[str, Any]]:
         """Run a statement before the dump begins; return its rows.
@@ -202,4 +202,3 @@ class DumpConnection:
         with suppress(AttributeError):
             self.close()
         return DatabaseUnavailable(f"MySQL at {self._address} cannot be reached or hung up: {error.args[-1]}")
-

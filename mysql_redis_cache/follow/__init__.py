@@ -1,12 +1,1 @@
-"""The binary log, read as a replica would: bytes become events, and nothing passes in silence.
-
-The only wing that reads binary logs. Reading is pure; ``stream.py`` alone has a connection.
-"""
-
-from .declared import Declared
-from .events import Event, Header, Unknown
-from .reader import Reader
-from .spellings import Undecodable, spellings
-from .tables import Wanted
-
-__all__ = ["Declared", "Event", "Header", "Reader", "Undecodable", "Unknown", "Wanted", "spellings"]
+"""Drops by themselves: a server's binary log is followed, and what its changes make outdated is dropped."""

@@ -1,7 +1,7 @@
 """A server's binary log as it grows, over a connection: what a replica would be sent.
 
-This module alone of its wing is not pure. It asks for checksums, for heartbeats (a connection that is silent for
-longer is lost) and, from MariaDB, for GTIDs and the statements behind rows.
+It asks for checksums, for heartbeats (a connection that is silent for longer is lost) and, from MariaDB, for
+GTIDs and the statements behind rows.
 """
 
 from __future__ import annotations
@@ -13,19 +13,16 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from mysql_redis_cache.binlog.gtids import encode_gtid_set, parse_gtid_set
 from mysql_redis_cache.database.dump import DumpConnection
-
-from .gtids import encode_gtid_set, parse_gtid_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
+    from mysql_redis_cache.binlog import Event, Reader
     from mysql_redis_cache.database.config import MySQLConfig
-
-    from .events import Event
-    from .reader import Reader
 
 __all__ = ["FilePosition", "GtidPosition", "Stream"]
 
@@ -59,7 +56,7 @@ class Stream:
     Args:
         config: where MySQL is. The account needs REPLICATION SLAVE.
         reader: what reads the events; it is used for this stream alone.
-        server_id: unlike that of any server or replica of the same source, or the server ends the older of two.
+        server_id: unlike that of any server or replica of the same source; of two, the server ends the older.
         heartbeat: seconds after which a server with nothing to say says so. Three times that, and at least
             5 s, is the longest silence.
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 from pymysql.cursors import DictCursor
 
+from mysql_redis_cache.binlog import Declared, Reader, Wanted
 from mysql_redis_cache.database.config import parse_mysql_config
-from mysql_redis_cache.follow import Declared, Reader, Wanted
 from mysql_redis_cache.follow.stream import FilePosition, Stream
 from tests.support.urls import mysql_arguments
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import tzinfo
 
-    from mysql_redis_cache.follow import Event
+    from mysql_redis_cache.binlog import Event
 
 __all__ = ["LOGGING", "LoggedServer", "rows_of"]
 
@@ -85,7 +85,8 @@ class LoggedServer:
     def declared(self, table: str) -> tuple[Declared, ...]:
         """What the schema says of a table's columns."""
         rows = self.ask(
-            "SELECT column_name AS n, column_type AS t, character_set_name AS c FROM information_schema.columns "
+            "SELECT column_name AS n, column_type AS t, character_set_name AS c "
+            "FROM information_schema.columns "
             "WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
             (self.schema, table),
         )
@@ -100,5 +101,3 @@ def rows_of(events: Sequence[Event], table: str, side: str = "after") -> dict[st
             for name, values in zip(event.columns, getattr(event, side), strict=True):
                 found.setdefault(name, []).extend(values)
     return found
-
-

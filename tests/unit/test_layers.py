@@ -23,12 +23,17 @@ HOUSE = """
     readthrough/  blocking | core | cache | reads
                   | guard many* | background breaker* flight functions* interruptions steps*
     transaction
+    follow/       stream
     drops/        dropping | sharing sweep | finder* budget
     store/        entries | config | cluster | single sentinel bounds
                   | connections sharing replies scripts topology    [redis]
-    database/     database | pool | idle | connection | config failures wire*    [pymysql dbutils]
+    database/     database dump | pool | idle | connection | config failures wire*    [pymysql dbutils]
     options*
     observe/      counters
+    binlog/       reader | rows | layouts | tables | declared mariadb_gtids readers
+                  | columns json_binary statements transactions
+                  | charsets compressed decimals files gtids networks payloads temporal variables
+                  | chartables cursor events kinds spellings    [pure]
     keys/         naming | folding matching | pairs | jstext    [pure]
     sql/          statements | literals scanner    [pure]
     values/       rows | cells | codec | buffers    [pure]

@@ -1,7 +1,7 @@
 """MySQL's binary JSON, to the text that the server writes for it.
 
-Source: sql/json_binary.h of MySQL's source, whose comment describes the format; ``Json_wrapper::to_string`` of
-sql-common/json_dom.cc for the text.
+Source: sql/json_binary.h of MySQL's source, whose comment describes the format; ``Json_wrapper::to_string``
+of sql-common/json_dom.cc for the text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ __all__ = ["json_text"]
 
 _MAX_DEPTH = 100  # the server's own bound
 _LITERALS = {0: "null", 1: "true", 2: "false"}
-_NUMBERS = {5: Struct("<h"), 6: Struct("<H"), 7: Struct("<i"), 8: Struct("<I"), 9: Struct("<q"), 10: Struct("<Q")}
+_NUMBERS = {
+    5: Struct("<h"),
+    6: Struct("<H"),
+    7: Struct("<i"),
+    8: Struct("<I"),
+    9: Struct("<q"),
+    10: Struct("<Q"),
+}
 _DOUBLE = Struct("<d")
 _LITERAL, _DOUBLE_TYPE, _STRING, _OPAQUE = 4, 11, 12, 15
 _INLINED, _INLINED_LARGE = {_LITERAL, 5, 6}, {7, 8}
@@ -49,8 +56,8 @@ def json_text(document: bytes) -> str:
 class _Writer:
     """Writes one document.
 
-    Nothing keeps two entries of a broken document from pointing to one place, so what has been read is counted:
-    an honest one holds each of its bytes once.
+    Nothing keeps two entries of a broken document from pointing to one place, so what has been read is
+    counted: an honest one holds each of its bytes once.
     """
 
     def __init__(self, document: bytes) -> None:

@@ -1,7 +1,7 @@
 """Values of columns as a key spells them.
 
 A key holds the text of what a caller passed, and callers pass one value in several ways: a DECIMAL as
-``Decimal("12.50")`` or as the float 12.5 that a SELECT gave, a DATETIME as ``datetime`` or as the server's text,
+``Decimal("12.50")`` or as the float 12.5 that a SELECT gave, a DATETIME as ``datetime`` or as text,
 a TINYINT(1) as 1 or True. Each is an entry of its own, so a change of the row has to find them all.
 """
 
@@ -10,11 +10,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
 from mysql_redis_cache.keys.jstext import number_text, plain, text
+
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = ["Bits", "JsonText", "Moment", "Single", "Undecodable", "Value", "spellings"]
 
@@ -36,7 +39,7 @@ class Single(float):
     __slots__ = ("stored",)
     stored: float
 
-    def __new__(cls, stored: float) -> Single:
+    def __new__(cls, stored: float) -> Self:
         """Round to what the server shows."""
         single = super().__new__(cls, f"{stored:.6g}")
         single.stored = stored
@@ -67,7 +70,7 @@ class JsonText(str):
     __slots__ = ()
 
 
-Value: TypeAlias = "int | float | Decimal | str | bytes | None | Undecodable"
+Value: TypeAlias = "int | float | Decimal | str | bytes | Undecodable | None"
 """What a column of a row holds; subclasses of these tell how else it may be spelled."""
 
 

@@ -11,7 +11,7 @@ __all__ = ["TransactionPayload"]
 
 @dataclass(frozen=True, slots=True)
 class TransactionPayload(Event):
-    """MySQL: a compressed transaction. The events in it come next, as if they had stood in the log themselves.
+    """MySQL: a compressed transaction. The events in it come next, as if they stood in the log themselves.
 
     Attributes:
         compression: 0 is zstd, 255 is none.

@@ -21,34 +21,27 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Gtid",
-    "GtidList",
-    "MariaGtid",
     "PreviousGtids",
     "TransactionContext",
     "ViewChange",
     "XaPrepare",
     "Xid",
     "parse_gtid",
-    "parse_gtid_list",
-    "parse_maria_gtid",
     "parse_previous_gtids",
     "parse_tagged_gtid",
     "parse_transaction_context",
     "parse_view_change",
     "parse_xa_prepare",
     "parse_xid",
+    "xid_text",
 ]
 
 _GTID = Struct("<B16sq")
 _CLOCK = Struct("<Bqq")
 _LOGICAL_CLOCK = 2
-_MARIA_GTID = Struct("<QIB")
-_MARIA_LISTED = Struct("<IIQ")
 _XA = Struct("<BIII")
 _CONTEXT = Struct("<BIBIII")
 _VIEW = Struct("<40sqI")
-_GROUP, _PREPARED, _COMPLETED = 0x02, 0x40, 0x80
-_ENGINES, _ALTERED, _THREAD = 0x01, 0x0C, 0x10
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,60 +92,6 @@ class PreviousGtids(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class MariaGtid(Event):
-    """MariaDB: a transaction, or a statement by itself, begins here.
-
-    Attributes:
-        domain: its domain.
-        sequence: its number within the domain.
-        flags: the byte of flags.
-        commit_group: of transactions that committed together; 0 if there is none.
-        xid: as ``XaPrepare.xid``, of XA PREPARE, COMMIT and ROLLBACK.
-        thread_id: of the connection; 0 if unknown, as before 11.5.
-    """
-
-    domain: int
-    sequence: int
-    flags: int
-    commit_group: int = 0
-    xid: str | None = None
-    thread_id: int = 0
-
-    @property
-    def gtid(self) -> str:
-        """``domain-server-sequence``."""
-        return f"{self.domain}-{self.header.server_id}-{self.sequence}"
-
-    @property
-    def is_standalone(self) -> bool:
-        """Whether the next statement is all of it, and no COMMIT will come."""
-        return bool(self.flags & 0x01)
-
-    @property
-    def is_ddl(self) -> bool:
-        """Whether it is DDL."""
-        return bool(self.flags & 0x20)
-
-    @property
-    def is_prepared_xa(self) -> bool:
-        """Whether it ends with XA PREPARE, so that its changes are not visible yet."""
-        return bool(self.flags & _PREPARED)
-
-    @property
-    def is_completed_xa(self) -> bool:
-        """Whether it is XA COMMIT or XA ROLLBACK of one that was prepared."""
-        return bool(self.flags & _COMPLETED)
-
-
-@dataclass(frozen=True, slots=True)
-class GtidList(Event):
-    """MariaDB: the last ``domain-server-sequence`` of each domain and server before this place."""
-
-    gtids: tuple[str, ...]
-    flags: int
-
-
-@dataclass(frozen=True, slots=True)
 class Xid(Event):
     """COMMIT, by an engine that has transactions; the number means nothing outside its server."""
 
@@ -171,7 +110,7 @@ class XaPrepare(Event):
     @property
     def xid(self) -> str:
         """The transaction's name as XA COMMIT is logged with it: ``X'61',X'',1``."""
-        return _xid(self.global_id, self.branch, self.format_id)
+        return xid_text(self.global_id, self.branch, self.format_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +132,6 @@ class ViewChange(Event):
     view_id: str
     sequence_number: int
     certification: tuple[tuple[bytes, bytes], ...] = field(repr=False)
-
-
-# --- MySQL's -----------------------------------------------------------------------------------------------
 
 
 def parse_gtid(header: Header, body: Cursor) -> Gtid:
@@ -243,7 +179,9 @@ def parse_tagged_gtid(header: Header, body: Cursor) -> Gtid:
         number = varlen(body)
         if number not in _FIELDS:
             if number <= last_needed:
-                raise Malformed(f"field {number} of a tagged GTID is not known, and the server says it matters")
+                raise Malformed(
+                    f"field {number} of a tagged GTID is not known, and the server says it matters"
+                )
             break
         name, take = _FIELDS[number]
         found[name] = take(body)
@@ -281,38 +219,6 @@ def parse_previous_gtids(header: Header, body: Cursor) -> PreviousGtids:
     return PreviousGtids(header, decode_gtid_set(body))
 
 
-# --- MariaDB's ---------------------------------------------------------------------------------------------
-
-
-def parse_maria_gtid(header: Header, body: Cursor) -> MariaGtid:
-    """Parse MariaDB's GTID_EVENT; what its flags do not announce is padding.
-
-    Source: https://mariadb.com/kb/en/gtid_event/
-    """
-    sequence, domain, flags = body.unpack(_MARIA_GTID)
-    group = body.uint(8) if flags & _GROUP else 0
-    xid = None
-    if flags & (_PREPARED | _COMPLETED):
-        format_id, global_size, branch_size = body.uint(4), body.uint(1), body.uint(1)
-        xid = _xid(body.take(global_size), body.take(branch_size), format_id)
-    more = body.uint(1) if body.left else 0
-    if more & _ENGINES:
-        body.skip(1)
-    if more & _ALTERED:
-        body.skip(8)
-    return MariaGtid(header, domain, sequence, flags, group, xid, body.uint(4) if more & _THREAD else 0)
-
-
-def parse_gtid_list(header: Header, body: Cursor) -> GtidList:
-    """Parse MariaDB's GTID_LIST_EVENT."""
-    head = body.uint(4)
-    listed = [body.unpack(_MARIA_LISTED) for _ in range(head & 0x0FFF_FFFF)]
-    return GtidList(header, tuple([f"{domain}-{server}-{number}" for domain, server, number in listed]), head >> 28)
-
-
-# --- both --------------------------------------------------------------------------------------------------
-
-
 def parse_xid(header: Header, body: Cursor) -> Xid:
     """Parse a XID_EVENT."""
     xid = body.uint(8)
@@ -328,7 +234,8 @@ def parse_xa_prepare(header: Header, body: Cursor) -> XaPrepare:
     return XaPrepare(header, bool(is_one_phase), format_id, body.take(global_size), body.take(branch_size))
 
 
-def _xid(global_id: bytes, branch: bytes, format_id: int) -> str:
+def xid_text(global_id: bytes, branch: bytes, format_id: int) -> str:
+    """Write the name of an XA transaction as the log has it in statements."""
     return f"X'{global_id.hex()}',X'{branch.hex()}',{format_id}"
 
 

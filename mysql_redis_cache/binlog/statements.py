@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .charsets import shown
 from .compressed import inflate
@@ -178,7 +178,7 @@ def parse_execute_load(header: Header, body: Cursor) -> ExecuteLoadQuery:
     return ExecuteLoadQuery(header, *fields, body.rest(), file_id, (first, last), duplicates)
 
 
-def _query(body: Cursor, more: int) -> tuple[tuple[Any, ...], bytes]:
+def _query(body: Cursor, more: int) -> tuple[tuple[int, int, str, int, StatusVariables], bytes]:
     thread_id, duration, database_size, error_code, variables_size = body.unpack(_QUERY)
     post_header = body.take(more)
     variables = parse_variables(body.take(variables_size))

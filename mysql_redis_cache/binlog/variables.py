@@ -28,7 +28,7 @@ class StatusVariables:
     """What a session had set when it ran a statement; ``None`` if the log does not say.
 
     Attributes:
-        flags: ``foreign_key_checks`` (2^26 is off), ``unique_checks`` (2^27), ``autocommit`` (2^19) and others.
+        flags: ``foreign_key_checks`` (2^26 is off), ``unique_checks`` (2^27), ``autocommit`` (2^19), others.
         sql_mode: as bits.
         increments: ``auto_increment_increment`` and ``auto_increment_offset``.
         charset: collation number of ``character_set_client``, in which the statement is written.
@@ -76,7 +76,11 @@ def _number(name: str, width: int) -> Take:
 
 
 def _left_out(width: int) -> Take:
-    return lambda body: {} if body.skip(width) else {}
+    def take(body: Cursor) -> dict[str, Any]:
+        body.skip(width)
+        return {}
+
+    return take
 
 
 def _charsets(body: Cursor) -> dict[str, Any]:
@@ -105,6 +109,11 @@ def _altered(body: Cursor) -> dict[str, Any]:
     return {}
 
 
+def _catalog(body: Cursor) -> dict[str, Any]:
+    body.skip(body.uint(1) + 1)
+    return {}
+
+
 def _collations(body: Cursor) -> dict[str, Any]:
     body.skip(4 * body.uint(1))
     return {}
@@ -114,7 +123,7 @@ def _collations(body: Cursor) -> dict[str, Any]:
 _VARIABLES: dict[int, Take] = {
     0: _number("flags", 4),
     1: _number("sql_mode", 8),
-    2: lambda body: {} if (body.short(), body.uint(1)) else {},
+    2: _catalog,
     3: lambda body: {"increments": (body.uint(2), body.uint(2))},
     4: _charsets,
     5: lambda body: {"time_zone": body.short().decode("ascii", "backslashreplace")},

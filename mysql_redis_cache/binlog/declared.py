@@ -1,8 +1,8 @@
 """What ``information_schema`` declares of a table, to fill in what the log leaves open.
 
-With ``binlog_row_metadata=MINIMAL`` (MySQL) or ``NO_LOG`` (MariaDB) a log has no names of columns, and MariaDB
-never tells a UUID from a BINARY(16). A declaration counts only if every column of it fits what the log does say:
-the schema is that of now, the log's of then.
+With ``binlog_row_metadata=MINIMAL`` (MySQL) or ``NO_LOG`` (MariaDB) a log has no names of columns, and
+MariaDB never tells a UUID from a BINARY(16). A declaration counts only if every column of it fits what the
+log does say: the schema is that of now, the log's of then.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from . import columns as types
+from . import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,29 +65,31 @@ class Declared:
 
 
 _KINDS: dict[str, frozenset[int]] = {
-    "tinyint": frozenset([types.TINY]),
-    "smallint": frozenset([types.SHORT]),
-    "mediumint": frozenset([types.INT24]),
-    "int": frozenset([types.LONG]),
-    "bigint": frozenset([types.LONGLONG]),
-    "float": frozenset([types.FLOAT]),
-    "double": frozenset([types.DOUBLE]),
-    "decimal": frozenset([types.NEWDECIMAL]),
-    "bit": frozenset([types.BIT]),
-    "year": frozenset([types.YEAR]),
-    "date": frozenset([types.DATE, types.NEWDATE]),
-    "time": frozenset([types.TIME, types.TIME2]),
-    "datetime": frozenset([types.DATETIME, types.DATETIME2]),
-    "timestamp": frozenset([types.TIMESTAMP, types.TIMESTAMP2]),
-    **dict.fromkeys(["char", "binary", "uuid", "inet6", "inet4"], frozenset([types.STRING])),
-    **dict.fromkeys(["varchar", "varbinary"], frozenset([types.VARCHAR, types.VAR_STRING, types.VARCHAR_COMPRESSED])),
-    "vector": frozenset([types.VECTOR, types.VARCHAR]),
-    "json": frozenset([types.JSON, types.BLOB]),
-    "enum": frozenset([types.ENUM]),
-    "set": frozenset([types.SET]),
+    "tinyint": frozenset([kinds.TINY]),
+    "smallint": frozenset([kinds.SHORT]),
+    "mediumint": frozenset([kinds.INT24]),
+    "int": frozenset([kinds.LONG]),
+    "bigint": frozenset([kinds.LONGLONG]),
+    "float": frozenset([kinds.FLOAT]),
+    "double": frozenset([kinds.DOUBLE]),
+    "decimal": frozenset([kinds.NEWDECIMAL]),
+    "bit": frozenset([kinds.BIT]),
+    "year": frozenset([kinds.YEAR]),
+    "date": frozenset([kinds.DATE, kinds.NEWDATE]),
+    "time": frozenset([kinds.TIME, kinds.TIME2]),
+    "datetime": frozenset([kinds.DATETIME, kinds.DATETIME2]),
+    "timestamp": frozenset([kinds.TIMESTAMP, kinds.TIMESTAMP2]),
+    **dict.fromkeys(["char", "binary", "uuid", "inet6", "inet4"], frozenset([kinds.STRING])),
+    **dict.fromkeys(
+        ["varchar", "varbinary"], frozenset([kinds.VARCHAR, kinds.VAR_STRING, kinds.VARCHAR_COMPRESSED])
+    ),
+    "vector": frozenset([kinds.VECTOR, kinds.VARCHAR]),
+    "json": frozenset([kinds.JSON, kinds.BLOB]),
+    "enum": frozenset([kinds.ENUM]),
+    "set": frozenset([kinds.SET]),
     **dict.fromkeys(
         [f"{size}{kind}" for size in ("tiny", "", "medium", "long") for kind in ("blob", "text")],
-        frozenset([types.BLOB, types.BLOB_COMPRESSED]),
+        frozenset([kinds.BLOB, kinds.BLOB_COMPRESSED]),
     ),
     **dict.fromkeys(
         [
@@ -95,11 +97,13 @@ _KINDS: dict[str, frozenset[int]] = {
             for many in ("", "multi")
             for shape in ("point", "linestring", "polygon", "geometry")
         ],
-        frozenset([types.GEOMETRY]),
+        frozenset([kinds.GEOMETRY]),
     ),
-    **dict.fromkeys(["geometrycollection", "geomcollection"], frozenset([types.GEOMETRY])),
+    **dict.fromkeys(["geometrycollection", "geomcollection"], frozenset([kinds.GEOMETRY])),
 }
-_BYTES = frozenset(["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "uuid", "inet6", "inet4"])
+_BYTES = frozenset(
+    ["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "uuid", "inet6", "inet4"]
+)
 
 
 def complete(columns: Sequence[Column], declared: Sequence[Declared]) -> tuple[Column, ...]:
@@ -133,9 +137,9 @@ def _fits_in_detail(column: Column, declared: Declared) -> bool:
     charset = _charset(declared)
     if None not in {column.charset, charset} and column.charset != charset:
         return False
-    if column.type == types.NEWDECIMAL:
+    if column.type == kinds.NEWDECIMAL:
         return declared.arguments == f"{column.metadata & 0xFF},{column.metadata >> 8}"
-    if column.type in {types.TIME2, types.DATETIME2, types.TIMESTAMP2}:
+    if column.type in {kinds.TIME2, kinds.DATETIME2, kinds.TIMESTAMP2}:
         return (declared.arguments or "0") == str(column.metadata)
     if declared.word in {"uuid", "inet6", "inet4"}:
         return column.metadata == (4 if declared.word == "inet4" else 16)
@@ -149,7 +153,7 @@ def _charset(declared: Declared) -> str | None:
 
 
 def _completed(column: Column, declared: Declared) -> Column:
-    is_number = column.type in types.NUMBERS and column.is_unsigned is None
+    is_number = column.type in kinds.NUMBERS and column.is_unsigned is None
     return replace(
         column,
         name=declared.name,
@@ -157,4 +161,10 @@ def _completed(column: Column, declared: Declared) -> Column:
         charset=column.charset or _charset(declared),
         members=column.members or declared.members,
         declared=declared.word,
+        decimals=_decimals(declared),
     )
+
+
+def _decimals(declared: Declared) -> int | None:
+    _, mark, decimals = declared.arguments.partition(",")
+    return int(decimals) if mark and declared.word in {"float", "double"} else None

@@ -82,9 +82,7 @@ _LATIN_1 = "".join(map(chr, range(0xA0, 0xC0)))
 
 SINGLE_BYTE = {
     "ascii": _table("ascii"),
-    "armscii8": _table(
-        "latin_1", "\xa0\u2741§։)(»«—.՝,-՟…՜՛՞" + _ARMENIAN + "’'"
-    ),
+    "armscii8": _table("latin_1", "\xa0\u2741§։)(»«—.՝,-՟…՜՛՞" + _ARMENIAN + "’'"),
     "cp1250": _table("cp1250"),
     "cp1251": _table("cp1251"),
     "cp1256": _table("cp1256", **_holes("8A 8F 98 9A 9F AA C0 FF")),
@@ -93,13 +91,19 @@ SINGLE_BYTE = {
     "cp852": _table("cp852"),
     "cp866": _table("cp866", xFC="ⁿ", xFD="²"),
     "dec8": _table(
-        "latin_1", xA8="¤", xD7="Œ", xDD="Ÿ", xF7="œ", xFD="ÿ",
+        "latin_1",
+        xA8="¤",
+        xD7="Œ",
+        xDD="Ÿ",
+        xF7="œ",
+        xFD="ÿ",
         **_holes("A4 A6 AC AD AE AF B4 B8 BE D0 DE F0 FE FF"),
-    ),  # fmt: skip
+    ),
     "geostd8": _table(
-        "cp1252", _LATIN_1 + _GEORGIAN + _HOLE * 23 + "№" + _HOLE * 2,
+        "cp1252",
+        _LATIN_1 + _GEORGIAN + _HOLE * 23 + "№" + _HOLE * 2,
         **_holes("83 88 8A 8C 8E 98 99 9A 9C 9E 9F"),
-    ),  # fmt: skip
+    ),
     "greek": _table("iso8859_7", xA1="ʽ", xA2="ʼ", **_holes("A4 A5 AA")),
     "hebrew": _table("iso8859_8", xAF="‾"),
     "hp8": _table("hp_roman8"),
@@ -113,10 +117,22 @@ SINGLE_BYTE = {
     "macce": _table("mac_latin2"),
     "macroman": _table("mac_roman"),
     "swe7": _table(
-        "ascii", x40="É", x5B="Ä", x5C="Ö", x5D="Å", x5E="Ü", x60="é", x7B="ä", x7C="ö", x7D="å", x7E="ü",
+        "ascii",
+        x40="É",
+        x5B="Ä",
+        x5C="Ö",
+        x5D="Å",
+        x5E="Ü",
+        x60="é",
+        x7B="ä",
+        x7C="ö",
+        x7D="å",
+        x7E="ü",
         x7F=_HOLE,
-    ),  # fmt: skip
-    "tis620": _table("tis_620", **dict.fromkeys("xA0 xDB xDC xDD xDE xFC xFD xFE xFF".split(), _REPLACED)),
+    ),
+    "tis620": _table(
+        "tis_620", **dict.fromkeys(["xA0", "xDB", "xDC", "xDD", "xDE", "xFC", "xFD", "xFE", "xFF"], _REPLACED)
+    ),
 }
 """256 characters for each set of one byte a character."""
 
@@ -124,8 +140,13 @@ MULTI_BYTE: dict[str, tuple[str, dict[bytes, str]]] = {
     "big5": (
         "big5",
         {
-            **dict.fromkeys(map(bytes.fromhex, "A15A A1C3 A1C5 A1FE A240 A2CC A2CE".split()), _REPLACED),
-            **{bytes([0xF9, 0xD6 + place]): character for place, character in enumerate("\u7881\u92b9\u88cf\u58bb\u6052\u7ca7\u5afa")},
+            **dict.fromkeys(
+                map(bytes.fromhex, ["A15A", "A1C3", "A1C5", "A1FE", "A240", "A2CC", "A2CE"]), _REPLACED
+            ),
+            **{
+                bytes([0xF9, 0xD6 + place]): character
+                for place, character in enumerate("\u7881\u92b9\u88cf\u58bb\u6052\u7ca7\u5afa")
+            },
         },
     ),
     "cp932": ("cp932", {}),

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .charsets import charset_of, decoder
-from .columns import CHARACTERS, ENUM, GEOMETRY, NUMBERS, SET, STRING, VECTOR, Column, metadata_width
+from .columns import Column, metadata_width
 from .cursor import Cursor, Malformed
 from .declared import Declared, complete
 from .events import Event
+from .kinds import CHARACTERS, ENUM, GEOMETRY, NUMBERS, SET, STRING, VECTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

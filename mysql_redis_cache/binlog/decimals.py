@@ -1,7 +1,8 @@
 """DECIMAL as rows hold it, with every digit.
 
-Source: ``decimal2bin`` in strings/decimal.cc of MySQL's source: nine digits in four bytes, the leftover digits
-before the first and after the last group in fewer, the highest bit turned over, all bits of a negative number.
+Source: ``decimal2bin`` in strings/decimal.cc of MySQL's source: nine digits in four bytes, the leftover
+digits before the first and after the last group in fewer, the highest bit turned over, all bits of a negative
+number.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sets of MySQL's GTIDs, as text and as the bytes that the log and the dump command hold.
 
-Source: libs/mysql/gtid/gtid_set.h and ``Gtid_set::encode`` of sql/rpl_gtid_set.cc in MySQL's source; tags came
-with 8.3, and with them a second form of the bytes.
+Source: libs/mysql/gtid/gtid_set.h and ``Gtid_set::encode`` of sql/rpl_gtid_set.cc in MySQL's source; tags
+came with 8.3, and with them a second form of the bytes.
 """
 
 from __future__ import annotations
@@ -115,5 +115,3 @@ def _merged(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
 def _by_bytes(item: tuple[tuple[UUID, str], object]) -> tuple[bytes, str]:
     (source, tag), _ = item
     return source.bytes, tag
-
-

@@ -1,6 +1,6 @@
 """What every event of a binary log has, and those that could not be read. Pure data.
 
-The other events stand beside their parsing: ``files``, ``transactions``, ``statements``, ``tables``, ``rows``.
+The others stand beside their parsing: ``files``, ``transactions``, ``statements``, ``tables``, ``rows``.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """Text in every character set of MySQL and MariaDB, as the servers themselves read it.
 
-Python has codecs of the same names, but few agree in every byte: MySQL's latin1 fills the holes of cp1252, its
-sjis has a backslash where Shift JIS has a wide one, and eucjpms, geostd8 or keybcs2 are in no codec. What
-differs is written here, found by asking MySQL 9.7, MariaDB 10.11 and 11.8 for every sequence; they agree with
-each other. What a server has no character for is refused, never guessed.
+Python has codecs of the same names, but few agree in every byte: MySQL's latin1 fills the holes of cp1252,
+its sjis has a backslash where Shift JIS has a wide one, and eucjpms, geostd8 or keybcs2 are in no codec. What
+differs is written here, found by asking MySQL 9.7, MariaDB 10.11 and 11.8 for every sequence; they agree
+with each other. What a server has no character for is refused, never guessed.
 """
 
 from __future__ import annotations
 
 import codecs
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
 
 from .chartables import COLLATIONS, MULTI_BYTE, NEC_AND_IBM, SINGLE_BYTE
 
@@ -25,7 +25,7 @@ _ROW, _PRIVATE_USE = 94, 0xE000
 _EUC_LEADS = frozenset([0x8E, 0x8F, *range(0xA1, 0xFF)])
 
 
-@lru_cache(maxsize=None)  # there are some 1,500 collations
+@cache  # there are some 1,500 collations
 def charset_of(collation: int, is_mariadb: bool) -> str | None:
     """Return the character set of a collation.
 
@@ -62,7 +62,7 @@ def decoder(charset: str) -> Callable[[bytes], str] | None:
     if charset in _UNICODE:
         return _UNICODE[charset]
     if charset in SINGLE_BYTE:
-        table = SINGLE_BYTE[charset]
+        table: Any = SINGLE_BYTE[charset]  # a str, which the stubs do not know of
         return lambda data: codecs.charmap_decode(data, "strict", table)[0]
     if charset in MULTI_BYTE:
         return lambda data: data.decode("ascii") if data.isascii() else _walk(charset, data)
@@ -138,7 +138,7 @@ def _character(charset: str, data: bytes) -> str:
 
 
 def _euc(charset: str, data: bytes) -> str | None:
-    """Decode what the two Japanese EUC sets have beyond ``euc_jp``: NEC's and IBM's characters, private use."""
+    """Decode what Japanese EUC has beyond ``euc_jp``: NEC's and IBM's characters, private use."""
     if data[0] not in _EUC_LEADS or not all(0xA1 <= byte <= 0xFE for byte in data[1:]):
         raise ValueError(f"{charset} has no character for {len(data)} of the bytes")
     planes = {1: data[:2], 2: data[1:]} if len(data) == 3 else {1: data}

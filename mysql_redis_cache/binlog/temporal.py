@@ -2,9 +2,10 @@
 
 That is ISO 8601, and the server's own text for what no calendar has: zero, partial and impossible dates.
 
-Source: https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html and ``my_datetime_packed_from_binary``
-and its siblings in mysys/my_time.cc of MySQL's source. Values with fractions of a second are integers, the highest byte first,
-with the highest bit turned over, so that they sort; the older ones hold the digits as a decimal number.
+Source: https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html;
+``my_datetime_packed_from_binary`` and its siblings in mysys/my_time.cc of MySQL's source. Values with
+fractions of a second are integers, the highest byte first, with the highest bit turned over, so that they
+sort; the older ones hold the digits as a decimal number.
 """
 
 from __future__ import annotations
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-__all__ = ["date_text", "datetime2", "datetime_text", "time2", "time_text", "timestamp2", "timestamp_text", "year"]
+__all__ = [
+    "date_text",
+    "datetime2",
+    "datetime_text",
+    "time2",
+    "time_text",
+    "timestamp2",
+    "timestamp_text",
+    "year",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -65,7 +75,7 @@ def time2(decimals: int) -> Callable[[bytes], Moment]:
 
 
 def datetime2(decimals: int) -> Callable[[bytes], Moment]:
-    """Return the reading of a DATETIME with so many decimals: a sign, 17 bits of year * 13 + month, 5, 5, 6, 6."""
+    """Return the reading of a DATETIME of n decimals: a sign, 17 bits of year * 13 + month, 5, 5, 6, 6."""
 
     def read(cell: bytes) -> Moment:
         value = int.from_bytes(cell[:5], "big") - (1 << 39)

@@ -1,6 +1,6 @@
 """Bytes of a binary log to events: headers, checksums, and which event is read by what.
 
-Whatever comes in, events come out: what is not understood is an ``Unknown`` that says so, and nothing is raised.
+Whatever comes in, events come out: what is not understood is an ``Unknown`` that says so; nothing is raised.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import zlib
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from . import files, statements, transactions
+from . import files, mariadb_gtids, statements, transactions
 from .compressed import inner_events, parse_payload
 from .cursor import Cursor, Malformed
 from .events import HEADER_SIZE, Corrupt, Event, Header, Ignorable, Unknown
 from .files import FormatDescription, parse_format
+from .layouts import Layout
 from .payloads import TransactionPayload
-from .rows import ROWS_TYPES, Layout, parse_rows
+from .rows import ROWS_TYPES, parse_rows
 from .tables import TableMap, Wanted, parse_table
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ _PARSERS: dict[int, Callable[[Header, Cursor], Event]] = {
     42: transactions.parse_tagged_gtid,
     160: statements.parse_annotate_rows,
     161: files.parse_checkpoint,
-    162: transactions.parse_maria_gtid,
-    163: transactions.parse_gtid_list,
+    162: mariadb_gtids.parse_maria_gtid,
+    163: mariadb_gtids.parse_gtid_list,
     164: files.parse_start_encryption,
     165: statements.parse_compressed_query,
 }
@@ -141,17 +142,20 @@ class Reader:
     def _events(self, header: Header, body: Cursor) -> Iterable[Event]:
         if header.type in ROWS_TYPES:
             return self._rows(header, body)
-        if header.type == _TABLE_MAP:
-            return (self._table_map(header, body),)
-        if header.type in _PARSERS:
-            return (_PARSERS[header.type](header, body),)
-        if header.type == _FORMAT_DESCRIPTION:
-            return (self._begin(header, body),)
         if header.type == _PAYLOAD:
             return self._payload(header, body)
+        return (self._event(header, body),)
+
+    def _event(self, header: Header, body: Cursor) -> Event:
+        if header.type == _TABLE_MAP:
+            return self._table_map(header, body)
+        if header.type in _PARSERS:
+            return _PARSERS[header.type](header, body)
+        if header.type == _FORMAT_DESCRIPTION:
+            return self._begin(header, body)
         if header.is_ignorable:
-            return (Ignorable(header),)
-        return (Unknown(header, f"events of type {header.type} are not known"),)
+            return Ignorable(header)
+        return Unknown(header, f"events of type {header.type} are not known")
 
     def _begin(self, header: Header, body: Cursor) -> FormatDescription:
         self._tables.clear()
@@ -177,11 +181,13 @@ class Reader:
         return TableMap(header, table_id, layout.table)
 
     def _layout(self, description: bytes) -> Layout:
-        """Parse a description; one table is described again before each statement, always in the same words."""
+        """Parse a description; a table is described before each statement, in the same words."""
         table = parse_table(Cursor(description), self._is_mariadb, self._declared)
         if len(self._layouts) >= _MOST_LAYOUTS:
             self._layouts.clear()
-        wanted = None if self._wanted is None else self._wanted.get((table.schema, table.name), _NOTHING).columns
+        wanted = (
+            None if self._wanted is None else self._wanted.get((table.schema, table.name), _NOTHING).columns
+        )
         layout = self._layouts[description] = Layout(table, wanted, self._zone, self._is_mariadb)
         return layout
 

@@ -7,6 +7,8 @@ believed, and a transaction is unpacked a piece at a time, so that memory holds 
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .cursor import Malformed
@@ -19,14 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["LARGEST", "inflate", "inner_events", "parse_payload", "unzip_column"]
 
-zstd: Any
-try:
-    from compression import zstd  # type: ignore[import-not-found, no-redef]  # from Python 3.14 on
-except ImportError:
-    try:
-        from backports import zstd  # type: ignore[no-redef]
-    except ImportError:
-        zstd = None
+
+def _find_zstd() -> Any:
+    """Return the module, which is Python's own from 3.14 on; ``None`` if there is none."""
+    for name in ("compression.zstd", "backports.zstd"):
+        with suppress(ImportError):
+            return import_module(name)
+    return None
+
+
+_zstd = _find_zstd()
 
 LARGEST = 1 << 30
 """The size of the largest event or value: the most that ``max_allowed_packet`` can be."""
@@ -127,7 +131,7 @@ def inner_events(compression: int, size: int, payload: bytes) -> Iterator[bytes]
         return _split([payload])
     if compression != _ZSTD:
         raise Malformed(f"a transaction compressed in way {compression}, which is not known")
-    if zstd is None:
+    if _zstd is None:
         raise Malformed("a compressed transaction: install mysql-redis-cache[follow] to read it")
     return _split(_unpacked(payload, size))
 
@@ -135,11 +139,11 @@ def inner_events(compression: int, size: int, payload: bytes) -> Iterator[bytes]
 def _unpacked(payload: bytes, size: int) -> Iterator[bytes]:
     done = 0
     while payload:
-        frame = zstd.ZstdDecompressor()
+        frame = _zstd.ZstdDecompressor()
         while not frame.eof:
             try:
                 piece = frame.decompress(payload, _PIECE)
-            except zstd.ZstdError as error:
+            except _zstd.ZstdError as error:
                 raise Malformed(f"a broken zstd stream ({error})") from None
             payload = b""
             done += len(piece)
