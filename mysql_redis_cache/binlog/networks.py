@@ -38,7 +38,7 @@ def _inet6(cell: bytes) -> str:
     start, length = _longest_gap(words)
     if start == 0 and (length == 6 or (length == 5 and words[5] == _MAPPED)):
         return f"::{'ffff:' if length == 5 else ''}{_inet4(raw[12:])}"
-    if length < 2:
+    if not length:
         return ":".join([f"{word:x}" for word in words])
     head, tail = words[:start], words[start + length :]
     return "::".join([":".join([f"{word:x}" for word in part]) for part in (head, tail)])

@@ -62,7 +62,7 @@ class DumpConnection:
     @property
     def is_mariadb(self) -> bool:
         """Whether MariaDB answers."""
-        return "mariadb" in self._connection.get_server_info().lower()
+        return "mariadb" in self._connection.get_server_info().lower()  # type: ignore[no-untyped-call]
 
     def ask(self, statement: str) -> list[dict[str, Any]]:
         """Run a statement before the dump begins; return its rows.

@@ -2,49 +2,29 @@
 
 from __future__ import annotations
 
+import random
 import zlib
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+import pymysql
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mysql_redis_cache.binlog import Undecodable, Wanted, spellings
+from mysql_redis_cache.binlog.chartables import MULTI_BYTE, SINGLE_BYTE
 from mysql_redis_cache.database import Database
 from mysql_redis_cache.keys.jstext import plain, text
-from tests.support.binlogs import LOGGING, LoggedServer, rows_of
-from tools.private_servers import PrivateMySQL
+from tests.support.binlogs import LoggedServer, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture(scope="module")
-def logged_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A schema on a server that keeps a log: MRC_MYSQL_URL's, or a private one."""
-    import os
-    import uuid
-
-    from tests.support.urls import with_database
-
-    schema = f"mrc_log_{uuid.uuid4().hex[:12]}"
-
-    def with_schema(url: str) -> Iterator[str]:
-        server = LoggedServer(with_database(url, "mysql"))
-        server.run(f"CREATE DATABASE {schema} CHARACTER SET utf8mb4")
-        yield with_database(url, schema)
-        server.run(f"DROP DATABASE {schema}")
-        server.close()
-
-    if url := os.environ.get("MRC_MYSQL_URL"):
-        yield from with_schema(url)
-        return
-    with PrivateMySQL(LOGGING) as private:
-        yield from with_schema(private.url)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +124,11 @@ TYPES: dict[str, st.SearchStrategy[Any]] = {
     "BIT(64)": WHOLE(0, 2**64 - 1),
 }
 MARIADB_TYPES: dict[str, st.SearchStrategy[Any]] = {
-    "UUID": st.uuids().map(str),
+    "UUID": st.builds(
+        lambda each, version: f"{each[:14]}{version}{each[15:]}",
+        st.uuids(version=4).map(str),
+        st.integers(1, 8),
+    ),
     "INET6": st.one_of(
         st.ip_addresses(v=6).map(str),
         st.ip_addresses(v=4).map(lambda ip: f"::ffff:{ip}"),
@@ -194,3 +178,57 @@ def test_a_value_has_the_text_that_a_select_gives(
     server.run("SET time_zone = '+00:00'", "SET sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE'")
     values = data.draw(st.lists((TYPES | MARIADB_TYPES)[kind], min_size=1, max_size=30))
     check(server, database, kind, [None, *values])
+
+
+SINGLE = sorted(SINGLE_BYTE)
+
+
+@pytest.mark.parametrize("charset", [*SINGLE, *sorted(MULTI_BYTE)])
+def test_every_character_set_is_read_as_the_server_reads_it(charset: str, server: LoggedServer) -> None:
+    """Whatever a column holds in its own character set, the log gives the text that a SELECT gives."""
+    sql = "SELECT 1 FROM information_schema.character_sets WHERE character_set_name = %s"
+    known = server.ask(sql, (charset,))
+    if not known:
+        return
+    chosen = random.Random(charset)
+    codes = [bytes([first]) for first in range(1, 256)]
+    if charset in MULTI_BYTE:
+        codes += [bytes([chosen.randrange(0x81, 0xFF), chosen.randrange(0x40, 0xFF)]) for _ in range(600)]
+        codes += list(MULTI_BYTE[charset][1])
+    table = f"charset_{charset}"
+    create = f"CREATE TABLE {table} (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET {charset})"
+    server.run("SET sql_mode = 'STRICT_ALL_TABLES'", create)
+    before = server.position()
+    with server.connection.cursor() as cursor:
+        for number, code in enumerate(codes):
+            with suppress(pymysql.err.Error):  # no character of the set
+                cursor.execute(f"INSERT INTO {table} VALUES ({number}, _{charset} X'{code.hex()}')")
+    selected = server.ask(f"SELECT id, CONVERT(v USING utf8mb4) AS v FROM {table}")
+    shown = {row["id"]: row["v"] for row in selected}
+    read = rows_of(server.events_since(before, {(server.schema, table): ("id", "v")}), table)
+    pairs = dict(zip(read["id"], read["v"], strict=True))
+
+    assert len(pairs) > 90
+    differing = {
+        number: (shown[number], value)
+        for number, value in pairs.items()
+        if value != shown[number] and not (isinstance(value, Undecodable) and "?" in shown[number])
+    }
+    assert differing == {}
+
+
+@pytest.mark.parametrize("zone", ["+00:00", "+05:30", "Europe/Berlin"])
+def test_a_timestamp_is_told_in_the_zone_of_those_who_read(zone: str, server: LoggedServer) -> None:
+    """TIMESTAMP is an instant in the log; a key has the text that a session of the readers' zone sees."""
+    offset = timezone(timedelta(hours=5, minutes=30)) if zone[0] == "+" and zone != "+00:00" else UTC
+    reader = ZoneInfo(zone) if "/" in zone else offset
+    table = f"zone_{abs(zlib.crc32(zone.encode()))}"
+    server.run("SET time_zone = '+00:00'", f"CREATE TABLE {table} (id INT PRIMARY KEY, v TIMESTAMP(6) NULL)")
+    before = server.position()
+    server.run(f"INSERT INTO {table} VALUES (1, '2026-03-29 00:59:59.5'), (2, '2026-07-01 12:00:00')")
+    read = rows_of(server.events_since(before, {(server.schema, table): ("v",)}, reader), table)
+
+    moments = [datetime(2026, 3, 29, 0, 59, 59, 500000, UTC), datetime(2026, 7, 1, 12, tzinfo=UTC)]
+    assert [str(value) for value in read["v"]] == [
+        moment.astimezone(reader).replace(tzinfo=None).isoformat() for moment in moments
+    ]

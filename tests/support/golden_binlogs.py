@@ -1,4 +1,4 @@
-"""Recorded binary logs; ``python -m tests.support.golden_binlogs [URL]`` records a server's, or a private one's.
+"""Recorded binary logs; ``python -m tests.support.golden_binlogs [URL]`` records a server, or a private one.
 
 Each scenario is a few statements; what is kept are the bytes of its events as the server sent them, and what
 a SELECT said of the rows, so that the expected values come from the server and not from the reader.
