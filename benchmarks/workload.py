@@ -121,7 +121,9 @@ for number = tonumber(ARGV[1]), tonumber(ARGV[2]) do
   redis.call('SET', name, ARGV[4], 'EX', 86400)
   if ARGV[5] == 'indexed' then
     for _, pair in ipairs(pairs) do
-      redis.call('ZADD', 'mrc:idx:' .. redis.sha1hex(pair), ARGV[6], name)
+      local digest = string.sub(redis.sha1hex(pair), 1, 20)
+      redis.call('ZADD', 'mrc:idx:' .. digest, ARGV[6], name)
+      redis.call('ZADD', 'mrc:idx:pairs', ARGV[6], digest)
     end
   end
 end
@@ -160,9 +162,12 @@ def restore_dropped(client: redis.Redis) -> None:
 
 def _index_dropped(client: redis.Redis) -> None:
     with client.pipeline(transaction=False) as pipeline:
+        pipeline.zadd("mrc:idx", {"looked": _FAR_MOMENT, "over": _FAR_MOMENT})
         for user, store in dropped_or_alike():
             for pair in (f"UserId={user}", f"StoreId={store}"):
-                pipeline.zadd(f"mrc:idx:{digest_of(pair)}", {_name(user, store): _FAR_MOMENT})
+                digest = digest_of(pair)[:20]
+                pipeline.zadd(f"mrc:idx:{digest}", {_name(user, store): _FAR_MOMENT})
+                pipeline.zadd("mrc:idx:pairs", {digest: _FAR_MOMENT})
         pipeline.execute()
 
 

@@ -3,6 +3,9 @@
 ``MRCClient`` reads, ``MRCServer`` drops; ``AsyncMRCClient`` and ``AsyncMRCServer`` do so from an event loop.
 """
 
+from importlib import metadata
+from typing import TYPE_CHECKING
+
 from mysql_redis_cache.aio import AsyncMRCClient, AsyncMRCServer
 from mysql_redis_cache.client import MRCClient
 from mysql_redis_cache.database import WriteResult
@@ -16,6 +19,7 @@ from mysql_redis_cache.errors import (
     MRCError,
     PoolTimeout,
     QueryTimeout,
+    TransactionEnded,
 )
 from mysql_redis_cache.server import MRCServer
 
@@ -33,9 +37,23 @@ __all__ = [
     "MRCServer",
     "PoolTimeout",
     "QueryTimeout",
+    "TransactionEnded",
     "WriteResult",
 ]
 
 # Tracebacks, reprs and pickles show the names under which users know these, not the files they stand in.
 for _public in [globals()[name] for name in __all__]:
     _public.__module__ = __name__
+
+if TYPE_CHECKING:
+    __version__: str
+else:
+
+    def __getattr__(name: str) -> str:
+        """Look ``__version__`` up when it is asked for: it stands in the package's metadata alone."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            return metadata.version("mysql-redis-cache")
+        except metadata.PackageNotFoundError:
+            raise AttributeError(f"{__name__} is not installed, and so has no __version__") from None

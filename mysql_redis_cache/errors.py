@@ -10,6 +10,7 @@
     ├── DatabaseUnavailable  + ConnectionError  MySQL could not be reached or the connection was lost
     ├── PoolTimeout          + TimeoutError     no connection (or thread) became free in time
     ├── QueryTimeout         + TimeoutError     a statement ran longer than query_timeout
+    ├── TransactionEnded     + RuntimeError     the server ended a transaction before its block ended
     └── LoadFailed                              another caller's load of the same key failed
 
 Bad input raises ``TypeError`` or ``ValueError``; what the server answers to a statement (a syntax error,
@@ -37,6 +38,7 @@ __all__ = [
     "MRCError",
     "PoolTimeout",
     "QueryTimeout",
+    "TransactionEnded",
 ]
 
 _PACKAGE = __name__.partition(".")[0]
@@ -144,22 +146,30 @@ class InvalidationFailed(MRCError):
 
     Attributes:
         committed: ``True`` if COMMIT was acknowledged, ``None`` if its outcome is unknown.
-        pairs: the ``(names, values)`` of the drops that have not happened.
+        pairs: for each drop that has not happened ``(key_names, key_values, require_all_match)``, which are
+            the arguments of ``drop_outdated_cache``, in types that JSON has.
+        namespace: that of the client, whose entries they are for.
+        timeout: seconds that all of them together may take.
     """
 
     def __init__(
         self,
         committed: bool | None,
-        pairs: list[tuple[list[str], list[object]]],
+        pairs: list[tuple[list[str], list[object], bool]],
         retry: Callable[[], int],
+        *,
+        namespace: str | None = None,
+        timeout: float = 60.0,
     ) -> None:
         outcome = "was committed" if committed else "may have been committed"
-        names = ", ".join("+".join(names) for names, _ in pairs)
+        names = ", ".join(dict.fromkeys("+".join(dict.fromkeys(names)) for names, *_ in pairs))
         super().__init__(
             f"the transaction {outcome}, but dropping {names} failed; call retry(), do not repeat the write"
         )
         self.committed = committed
         self.pairs = pairs
+        self.namespace = namespace
+        self.timeout = timeout
         self._retry = retry
 
     def retry(self) -> int:
@@ -172,6 +182,28 @@ class InvalidationFailed(MRCError):
             InvalidationFailed: they failed again.
         """
         return self._retry()
+
+
+class TransactionEnded(MRCError, RuntimeError):
+    """The server ended a transaction before its block did, or a statement left one open.
+
+    Attributes:
+        committed: whether what the block had done by then is committed: ``True``, ``False`` (rolled back: the
+            block may be repeated), ``None`` if that is unknown.
+    """
+
+    def __init__(self, text: str, committed: bool | None) -> None:
+        outcome = {
+            True: "is committed",
+            False: "is rolled back",
+            None: "is committed or not: look, then decide",
+        }
+        super().__init__(f"{text}; what was done before {outcome[committed]}")
+        self.text = text
+        self.committed = committed
+
+    def __reduce__(self) -> tuple[type[TransactionEnded], tuple[str, bool | None]]:
+        return type(self), (self.text, self.committed)
 
 
 class LoadFailed(MRCError):

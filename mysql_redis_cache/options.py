@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypedDict
 
 from mysql_redis_cache import keys
-from mysql_redis_cache.policy import Policy
+from mysql_redis_cache.policy import Policy, check_count
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -56,10 +56,11 @@ class Options:
         object.__setattr__(self, "prefix", keys.check_namespace(self.namespace))
         if self.dates not in {"iso", "npm"}:
             raise ValueError(f"dates must be 'iso' or 'npm', not {self.dates!r}")
+        check_count("wait_replicas", self.wait_replicas)
         limit = self.max_entry_bytes
         if limit is None:
             return
         if isinstance(limit, bool) or not isinstance(limit, int):
             raise TypeError(f"max_entry_bytes must be an int or None, not {type(limit).__name__}")
         if limit < 0:
-            raise ValueError(f"max_entry_bytes must not be negative, got {limit}")
+            raise ValueError("max_entry_bytes must not be negative")

@@ -14,12 +14,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DEFAULT_TTL", "Freshness", "Policy", "seconds", "ttl_seconds"]
+__all__ = [
+    "DEFAULT_TTL",
+    "LONGEST_WAIT",
+    "Freshness",
+    "Policy",
+    "check_count",
+    "seconds",
+    "shown",
+    "ttl_seconds",
+    "wait_seconds",
+]
 
 DEFAULT_TTL = 86_400
 JITTER = 0.1
 # Redis refuses expiries past 2^63 ms; a millennium is far below that and past anybody's intent.
 LONGEST = 1e11
+LONGEST_WAIT = 2e6
+"""Seconds, 23 days: what sockets and locks can wait for; sockets count milliseconds in 31 bits."""
 
 
 class Freshness(Enum):
@@ -47,7 +59,8 @@ class Policy:
         needs_age: whether a read must ask for the time an entry has left.
 
     Raises:
-        ValueError: a window is negative or not finite, or a wait is not positive.
+        TypeError: one is no number.
+        ValueError: a window is negative or not finite, or a wait is not positive or longer than 23 days.
     """
 
     stale_while_revalidate: float = 0.0
@@ -63,7 +76,7 @@ class Policy:
         for name in ("stale_while_revalidate", "stale_if_error", "early_refresh"):
             _check_number(name, getattr(self, name), smallest=0.0)
         for name in ("wait_timeout", "lease_seconds"):
-            _check_number(name, getattr(self, name), smallest=0.001)
+            _check_number(name, getattr(self, name), smallest=0.001, largest=LONGEST_WAIT)
         grace = max(self.stale_while_revalidate, self.stale_if_error)
         object.__setattr__(self, "grace", grace)
         object.__setattr__(self, "needs_age", bool(grace or self.early_refresh))
@@ -123,6 +136,18 @@ def seconds(name: str, value: object) -> float:
     return _check_number(name, value, smallest=0.0)
 
 
+def wait_seconds(name: str, value: object, *, smallest: float = 0.0) -> float:
+    """Return how long to wait for something, given as int, float or timedelta, in seconds.
+
+    Raises:
+        TypeError: it is none of these.
+        ValueError: it is less than *smallest*, or more than ``LONGEST_WAIT``.
+    """
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    return _check_number(name, value, smallest=smallest, largest=LONGEST_WAIT)
+
+
 def ttl_seconds(ttl: object) -> float:
     """Return *ttl* in seconds.
 
@@ -140,16 +165,39 @@ def ttl_seconds(ttl: object) -> float:
     if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
         raise TypeError(f"ttl must be seconds (int or float) or a timedelta, not {type(ttl).__name__}")
     if not 0 < ttl <= LONGEST:
-        raise ValueError(f"ttl must be positive seconds, at most {LONGEST:g}, not {ttl!r}")
+        raise ValueError(f"ttl must be positive seconds, at most {LONGEST:g}, not {shown(ttl)}")
     return ttl
 
 
-def _check_number(name: str, value: object, *, smallest: float) -> float:
+def check_count(name: str, value: object) -> int:
+    """Return a number of things.
+
+    Raises:
+        TypeError: it is no int.
+        ValueError: it is negative, or more than a server can be asked for.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if not 0 <= value < 2**31:
+        raise ValueError(f"{name} must be from 0 to 2147483647, not {shown(value)}")
+    return value
+
+
+def _check_number(name: str, value: object, *, smallest: float, largest: float = LONGEST) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    if not smallest <= value <= LONGEST:
-        raise ValueError(f"{name} must be at least {smallest:g} and finite, not {value!r}")
+    if not smallest <= value <= largest:
+        bound = f"at most {largest:g}" if value > largest and value < math.inf else "finite"
+        raise ValueError(f"{name} must be at least {smallest:g} and {bound}, not {shown(value)}")
     return value
+
+
+def shown(value: object) -> str:
+    """Write a value for a message; an int may have more digits than Python writes out."""
+    try:
+        return repr(value)
+    except ValueError:
+        return "so large an int"
 
 
 def _log(chance: float) -> float:

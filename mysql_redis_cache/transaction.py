@@ -2,16 +2,17 @@
 
 Dropping before the COMMIT would let another reader cache the old rows again. Not dropping after a COMMIT
 whose reply was lost, or after a statement that committed by itself, would leave the old rows cached. So the
-drops run once, after the end, unless that was certainly a ROLLBACK.
+drops run once, after the end, unless that was certainly a ROLLBACK. What the end was the server says.
 """
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mysql_redis_cache import sql
+from mysql_redis_cache.drops import DROP_TIMEOUT, Budget
 from mysql_redis_cache.errors import CacheUnavailable, DropTimeout, InvalidationFailed
 from mysql_redis_cache.keys import Matcher
 from mysql_redis_cache.runtime import process
@@ -21,20 +22,10 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.database import Database, Session, WriteResult
     from mysql_redis_cache.drops import Drops
+    from mysql_redis_cache.sql import Params
     from mysql_redis_cache.values import Row
 
 __all__ = ["Transaction", "transaction"]
-
-# What does not commit by itself: https://dev.mysql.com/doc/refman/9.0/en/implicit-commit.html
-_PLAIN_VERBS = frozenset(
-    {"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH", "SHOW", "DESCRIBE", "EXPLAIN"}
-)
-
-
-class _Drop(NamedTuple):
-    names: Sequence[str]
-    values: Sequence[object]
-    require_all: bool
 
 
 class Transaction:
@@ -44,8 +35,7 @@ class Transaction:
         self._session = session
         self._drops = drops
         self._prefix = prefix
-        self._wanted: list[_Drop] = []
-        self._may_have_committed = False
+        self._wanted: list[Matcher] = []
         self.is_over = False
         self._let_statements_in()
         process.register(self)
@@ -59,15 +49,23 @@ class Transaction:
         # A task that is cancelled leaves its statement running in a thread; what follows waits for that.
         self._turn = threading.Lock()
 
-    def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
-        """Run a statement that reads, in the transaction, and return its rows."""
-        self._look_at(query)
+    def query(self, query: str, params: Params = None) -> list[Row]:
+        """Run a statement that reads, in the transaction, and return its rows.
+
+        Raises:
+            TransactionEnded: the server has ended the transaction before.
+        """
+        sql.statement(query).check_rows()
         with self._turn:
             return self._session.query(query, params)
 
-    def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
-        """Run a statement that writes, in the transaction."""
-        self._look_at(query)
+    def execute(self, query: str, params: Params = None) -> WriteResult:
+        """Run a statement that writes, in the transaction.
+
+        Raises:
+            TransactionEnded: the server has ended the transaction before.
+        """
+        sql.statement(query).check_effect()
         with self._turn:
             return self._session.execute(query, params)
 
@@ -82,54 +80,48 @@ class Transaction:
         """
         if self.is_over:
             raise RuntimeError("the transaction is over; use drop_outdated_cache of the client")
-        Matcher(key_names, key_values, require_all_match, self._prefix)
-        self._wanted.append(_Drop(list(key_names), list(key_values), require_all_match))
+        self._wanted.append(Matcher(key_names, key_values, require_all_match, self._prefix))
 
     def commit(self) -> None:
         """Commit."""
         with self._turn:
             self._session.commit()
 
-    def roll_back(self) -> bool:
-        """Roll back; return whether it is certain that nothing was committed.
+    def roll_back(self) -> None:
+        """Roll back.
 
         Where the ROLLBACK fails the connection is dropped, and without a COMMIT the server rolls back by
         itself.
         """
         with self._turn, suppress(Exception):  # the exception of the block matters more
             self._session.rollback()
-        return not self._may_have_committed
+
+    @property
+    def committed(self) -> bool | None:
+        """Whether what was done in it is committed; None if that is unknown."""
+        return self._session.committed
 
     def run_drops(self, *, committed: bool | None) -> int:
-        """Run the drops that have not happened yet.
+        """Run the drops that have not happened yet, as one; return how many entries were deleted.
 
         Raises:
-            InvalidationFailed: some failed again.
+            InvalidationFailed: Redis could not be reached, or not within ``DROP_TIMEOUT``.
         """
-        dropped, failure = 0, None
-        for wanted in tuple(self._wanted):
-            try:
-                dropped += self._drop(wanted)
-            except (CacheUnavailable, DropTimeout) as error:
-                failure = error
-            else:
-                self._wanted.remove(wanted)
-        if failure is not None:
-            pairs = [(list(drop.names), list(drop.values)) for drop in self._wanted]
-            raise InvalidationFailed(
-                committed, pairs, lambda: self.run_drops(committed=committed)
-            ) from failure
-        return dropped
-
-    def _look_at(self, query: str) -> None:
-        """Note a statement that may commit by itself."""
-        if sql.statement(query).verb not in _PLAIN_VERBS:
-            self._may_have_committed = True
-
-    def _drop(self, wanted: _Drop) -> int:
-        if self._drops is None:
+        wanted = tuple(self._wanted)
+        if not wanted or self._drops is None:
             return 0
-        return self._drops.drop(wanted.names, wanted.values, require_all=wanted.require_all)
+        try:
+            dropped = self._drops.perform(wanted, Budget(DROP_TIMEOUT))
+        except (CacheUnavailable, DropTimeout) as error:
+            raise InvalidationFailed(
+                committed,
+                [matcher.asked for matcher in wanted],
+                lambda: self.run_drops(committed=committed),
+                namespace=self._prefix[:-1] or None,
+                timeout=DROP_TIMEOUT,
+            ) from error
+        del self._wanted[: len(wanted)]
+        return dropped
 
 
 @contextmanager
@@ -140,15 +132,12 @@ def transaction(database: Database, drops: Drops | None, prefix: str) -> Iterato
         tx = Transaction(session, drops, prefix)
         try:
             yield tx
-        except BaseException:
             tx.is_over = True
-            if not tx.roll_back():
-                tx.run_drops(committed=None)
-            raise
-        tx.is_over = True
-        try:
             tx.commit()
         except BaseException:
-            tx.run_drops(committed=None)
+            tx.is_over = True
+            tx.roll_back()
+            if tx.committed is not False:
+                tx.run_drops(committed=tx.committed)
             raise
     tx.run_drops(committed=True)

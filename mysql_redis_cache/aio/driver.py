@@ -290,10 +290,12 @@ class LoopDriver:
         until = time.monotonic() + seconds
         try:
             async with self._token(until):
-                # In a tuple, since trio refuses to bring an awaitable back from a thread.
-                (value,) = await FUNCTIONS.run(lambda: (fn(),), until - time.monotonic())
+                # In a tuple: trio brings no awaitable back from a thread, asyncio not every error unharmed.
+                value, error = await FUNCTIONS.run(partial(_outcome, fn), until - time.monotonic())
         except Crowded:
             raise PoolTimeout(seconds, FUNCTIONS.size, "thread") from None
+        if error is not None:
+            raise error
         return value
 
     async def _refresh_behind(self, read: Read, step: Refresh) -> None:
@@ -363,3 +365,11 @@ class _Awaited:
     def __init__(self, fn: Callable[[], Any]) -> None:
         self.fn = fn
         self.is_async = inspect.iscoroutinefunction(fn)
+
+
+def _outcome(fn: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """Return what *fn* gives, and what it raises."""
+    try:
+        return fn(), None
+    except BaseException as error:  # noqa: BLE001 - the caller raises it
+        return None, error

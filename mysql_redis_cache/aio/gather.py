@@ -93,12 +93,12 @@ class Gather(Generic[T]):
         self._forming: _Batch | None = None
         self._unsent: deque[_Batch] = deque()
         self._out = 0
-        self._sizes: dict[str, int] = {}
+        self._sizes: dict[int, int] = {}  # by the hash of the query: queries may be long, sizes are guesses
 
     async def get(self, asks: T) -> Any:
         """Return the outcome of one call, or raise it if it is an exception."""
         mine = promise()
-        size = self._sizes.get(asks.query, UNKNOWN_BYTES)
+        size = self._sizes.get(hash(asks.query), UNKNOWN_BYTES)
         with self._lock:
             batch = self._forming
             opens = batch is None or len(batch.asked) >= MAX_BATCH or batch.room <= 0
@@ -188,7 +188,7 @@ class Gather(Generic[T]):
         known = self._sizes
         if len(known) > SIZES_KEPT:
             known.clear()
-        known.update({asks.query: size for asks, size in zip(asked, sizes, strict=True) if size})
+        known.update({hash(asks.query): size for asks, size in zip(asked, sizes, strict=True) if size})
 
     def _outcomes(self, part: _Part) -> Sequence[Any]:
         if self._decode is None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mysql_redis_cache.database import WriteResult
+    from mysql_redis_cache.sql import Params
     from mysql_redis_cache.transaction import Transaction
     from mysql_redis_cache.values import Row
 
@@ -27,11 +28,11 @@ class AsyncTransaction:
         # A limiter of its own: loads that wait for a connection must not keep this one from finishing.
         self._limiter = anyio.CapacityLimiter(1)
 
-    async def query(self, query: str, params: Sequence[object] | None = None) -> list[Row]:
+    async def query(self, query: str, params: Params = None) -> list[Row]:
         """Run a statement that reads, in the transaction, and return its rows."""
         return await anyio.to_thread.run_sync(self._tx.query, query, params, limiter=self._limiter)
 
-    async def execute(self, query: str, params: Sequence[object] | None = None) -> WriteResult:
+    async def execute(self, query: str, params: Params = None) -> WriteResult:
         """Run a statement that writes, in the transaction."""
         return await anyio.to_thread.run_sync(self._tx.execute, query, params, limiter=self._limiter)
 

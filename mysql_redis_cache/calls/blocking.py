@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import timedelta
 
+    from mysql_redis_cache.sql import Params
     from mysql_redis_cache.transaction import Transaction
     from mysql_redis_cache.values import Dates
 
@@ -78,9 +79,7 @@ class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
         with transaction(core.database, core.drops, core.options.prefix) as tx, core.transactions.mark(tx):
             yield tx
 
-    def drop_query(
-        self, query: str, params: Sequence[object] | None = None, param_names: Sequence[str] = ()
-    ) -> bool:
+    def drop_query(self, query: str, params: Params = None, param_names: Sequence[str] | None = ()) -> bool:
         """Delete the one entry of this call; the only way for entries without named params.
 
         Returns:

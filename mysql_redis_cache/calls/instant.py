@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.database import Pool
     from mysql_redis_cache.readthrough import Core
+    from mysql_redis_cache.sql import Params
 
 __all__ = ["Instant"]
 
@@ -19,7 +20,7 @@ class Instant:
     _core: Core
 
     def get_key_from_query(
-        self, query: str, params: Sequence[object] | None = None, param_names: Sequence[str] = ()
+        self, query: str, params: Params = None, param_names: Sequence[str] | None = ()
     ) -> str:
         """Return the key under which a call is cached; no I/O."""
         return self._core.reads.key(query, params, param_names)

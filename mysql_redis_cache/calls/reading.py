@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.readthrough.many import Tasks
     from mysql_redis_cache.readthrough.reads import Asked
     from mysql_redis_cache.readthrough.steps import Steps
+    from mysql_redis_cache.sql import Params
 
 __all__ = ["Driver", "Reading", "Windows"]
 
@@ -58,8 +59,8 @@ class Reading:
     def query_with_cache(
         self,
         query: str,
-        params: Sequence[object] | None = None,
-        param_names: Sequence[str] = (),
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
         ttl: float | timedelta = DEFAULT_TTL,
         *,
         refresh: bool = False,
@@ -96,8 +97,8 @@ class Reading:
         self,
         fn: Callable[[], Any],
         query: str,
-        params: Sequence[object] | None = None,
-        param_names: Sequence[str] = (),
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
         ttl: float | timedelta = DEFAULT_TTL,
         *,
         refresh: bool = False,
@@ -162,7 +163,7 @@ class Reading:
         return self._driver.run(batch.steps(), batch)  # type: ignore[no-any-return]
 
     def cached(
-        self, query: str, param_names: Sequence[str] = (), ttl: float | timedelta = DEFAULT_TTL
+        self, query: str, param_names: Sequence[str] | None = (), ttl: float | timedelta = DEFAULT_TTL
     ) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """Decorate a function: its calls go through ``with_cache``, its arguments are the params.
 
@@ -196,8 +197,8 @@ class Reading:
     def read_from_cache(
         self,
         query: str,
-        params: Sequence[object] | None = None,
-        param_names: Sequence[str] = (),
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
         default: Any = None,
     ) -> Any:
         """Return what is cached, or *default*; MySQL is not asked.
@@ -218,8 +219,8 @@ class Reading:
         self,
         query: str,
         value: Any,
-        params: Sequence[object] | None = None,
-        param_names: Sequence[str] = (),
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
         ttl: float | timedelta = DEFAULT_TTL,
     ) -> None:
         """Cache *value*; a load in flight does not overwrite it. Without Redis configured, do nothing.

@@ -4,8 +4,9 @@ The only wing that imports PyMySQL and DBUtils.
 """
 
 from .connection import Connection
-from .database import Database, Session, WriteResult
+from .database import Database
 from .failures import is_failure
 from .pool import Lease, Pool
+from .session import Session, WriteResult
 
 __all__ = ["Connection", "Database", "Lease", "Pool", "Session", "WriteResult", "is_failure"]

@@ -1,4 +1,4 @@
-"""One connection to MySQL: PyMySQL's, with bounded connecting and a fast way to read rows."""
+"""One connection to MySQL: bounded connecting, a session that can start over, and rest between its users."""
 
 from __future__ import annotations
 
@@ -6,38 +6,52 @@ import os
 import select
 import struct
 import time
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from pymysql.connections import Connection as PyMySQLConnection
-from pymysql.constants import COMMAND, CR, SERVER_STATUS
+from pymysql.constants import CLIENT, COMMAND, CR
+from pymysql.converters import escape_string
 
 from .failures import err
-from .wire import ErrorPacket, GarbledReply, Packets, Reply, read_reply
+from .identity import Identity
+from .state import LOOK
+from .talk import Talk
 
 if TYPE_CHECKING:
-    import socket
     import ssl
-    from collections.abc import Iterator, Mapping
-    from io import BufferedReader
+    from collections.abc import Mapping, Sequence
 
     from mysql_redis_cache.runtime import SharedContext
-    from mysql_redis_cache.values import Dates
 
-__all__ = ["Connection", "LostUnanswered", "Overdue"]
+    from .effects import Effects
+    from .talk import Command
+    from .wire import Reply
 
-_PIECE = 1 << 17
+__all__ = ["WHY_UTF8MB4", "Connection"]
 
-
-class LostUnanswered(err.OperationalError):
-    """The connection was lost before anything of the reply came."""
-
-
-class Overdue(Exception):
-    """A statement's time was over before its reply was read; the connection is of no more use."""
+_RESET_CONNECTION = 0x1F
+WHY_UTF8MB4 = "values are escaped for utf8mb4, and only that carries every text"
+_START_OVER_TIMEOUT = 2.0
+_TRACKING = ("session_track_schema = 1", "session_track_state_change = 1")
 
 
-class Connection(PyMySQLConnection):
+_TLS_FILES = {"ssl_ca": "ca", "ssl_cert": "cert", "ssl_key": "key", "ssl_key_password": "password"}
+_TLS_OPTIONS = {*_TLS_FILES, "ssl_verify_cert", "ssl_verify_identity"}
+
+
+# What taking a greeting apart raises that is none.
+_NO_GREETING = (struct.error, LookupError, ValueError, TypeError, AttributeError, AssertionError)
+_PORTS = "MySQL's port is 3306 as a rule, and 33060 is that of its X protocol"
+_PACKAGES = (
+    "pip install mysql-redis-cache[rsa] for caching_sha2_password and sha256_password, or connect by TLS; "
+    "pip install mysql-redis-cache[ed25519] for ed25519"
+)
+
+
+class _UnfitSession(Exception):
+    """The session is not what it must be: values would not be safe in it, or writes not committed."""
+
+
+class Connection(Talk):
     """A PyMySQL connection: cursors behave as there; the rest is for this package.
 
     Args:
@@ -46,23 +60,24 @@ class Connection(PyMySQLConnection):
 
     Attributes:
         idle_since: when it was last used, on the monotonic clock.
+        server: the one at the other end, where it was asked for.
+
+    Raises:
+        ValueError: ``init_command`` leaves a session in which values would not be safe.
     """
-
-    if TYPE_CHECKING:  # private to PyMySQL, so its stubs do not have them
-        _sock: socket.socket | None
-        _rfile: BufferedReader
-        _result: Any
-        _read_timeout: float
-        _write_timeout: float
-        _current_timeout: float
-
-        def _force_close(self) -> None: ...
 
     def __init__(self, tls: SharedContext, arguments: Mapping[str, Any]) -> None:
         self._tls = tls
-        self._pid = os.getpid()
+        self._is_set_up = False
+        self._is_greeted = False  # by the server, with a command of its own
         self.idle_since = time.monotonic()
+        self.server: Identity | None = None
+        arguments = dict(_with_tls(arguments), autocommit=None)  # part of the set-up, as are these
+        self._init_command = arguments.pop("init_command", None)
+        self._sql_mode = arguments.pop("sql_mode", None)
+        self._schema: str = arguments.get("database") or ""
         super().__init__(**arguments)
+        self.autocommit_mode = True
 
     def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
         context = self._tls.get()
@@ -78,134 +93,178 @@ class Connection(PyMySQLConnection):
         return context
 
     def connect(self, sock: Any = None) -> None:
-        """Connect; ``connect_timeout`` bounds each wait, for the greeting and the login too."""
-        with self._waiting_at_most(self.connect_timeout or self._read_timeout):
-            super().connect(sock)
-
-    @contextmanager
-    def _waiting_at_most(self, seconds: float) -> Iterator[None]:
-        read_timeout, write_timeout = self._read_timeout, self._write_timeout
-        self._read_timeout = self._write_timeout = seconds
-        try:
-            yield
-        finally:
-            self._read_timeout, self._write_timeout = read_timeout, write_timeout
-
-    def ask(self, statement: str, dates: Dates = "iso", limit: float | None = None) -> Reply:
-        """Send a statement and read the whole reply.
-
-        Args:
-            statement: the SQL, complete.
-            dates: ``"iso"`` or ``"npm"``, see ``codec.encode``.
-            limit: how many seconds that may take.
-
-        Returns:
-            The reply, rows as dicts.
+        """Connect; ``connect_timeout`` bounds each wait, for the greeting and the login too.
 
         Raises:
-            Overdue: *limit* has passed.
-            LostUnanswered: the connection was lost, with nothing of the reply read.
-            pymysql.err.Error: the server's error, or the connection was lost; then it is closed.
+            ValueError: ``init_command`` leaves a session in which values would not be safe.
+            pymysql.err.Error: anything else.
         """
+        self._is_set_up = False
         try:
-            if limit is None:
-                return self._read_reply(self._send(statement), dates)
-            return self._read_reply(self._send_within(limit, statement), dates)
-        except ErrorPacket as packet:
-            if packet.is_notice:
-                raise self._lost(LostUnanswered, "the server closed the connection") from None
-            raise _server_error(packet.payload) from None
-        except Overdue:
-            raise  # who asked for the limit ends the connection
-        except GarbledReply as error:
-            raise self._lost(err.OperationalError, str(error), CR.CR_MALFORMED_PACKET) from error
-        except err.Error:
-            raise
-        except BaseException:
-            self._force_close()  # the rest of the reply may still be on its way
-            raise
-
-    def _send(self, statement: str) -> Packets:
-        try:
-            self._execute_command(COMMAND.COM_QUERY, statement)
-        except err.OperationalError as error:
-            if isinstance(error.__context__, TimeoutError):
+            with self._waiting_at_most(self.connect_timeout or self._read_timeout):
+                super().connect(sock)
+        except _UnfitSession as error:
+            raise ValueError(str(error)) from None
+        except RuntimeError as error:
+            if "package is required" not in str(error):
                 raise
-            raise LostUnanswered(*error.args) from error
-        if self._sock is not None:
-            self._sock.settimeout(self._read_timeout)
-            self._current_timeout = self._read_timeout  # so PyMySQL knows, from 1.2.1 on
-        return Packets(self._rfile.read, self._rfile.read1)
+            raise err.OperationalError(CR.CR_AUTH_PLUGIN_CANNOT_LOAD, f"{error}: {_PACKAGES}") from error
+        except _NO_GREETING as error:
+            text = f"what answers there does not speak MySQL's protocol ({error!r}): {_PORTS}"
+            raise err.OperationalError(CR.CR_SERVER_HANDSHAKE_ERR, text) from error
 
-    def _send_within(self, limit: float, statement: str) -> Packets:
-        until = time.monotonic() + limit
+    # The session's beginning
+
+    def set_character_set(self, charset: str, collation: str | None = None) -> None:
+        """Send SET NAMES; while connecting, all that a session of ours begins with."""
+        if self._is_set_up:
+            super().set_character_set(charset, collation)
+            return
+        outcomes = self._exchange([*self._beginning(), *self._questions()])
+        if isinstance(outcomes[0], err.Error) and self.state.tracks:
+            self.state.tracks = False  # it said so in the handshake, and does not know how to
+            outcomes = self._exchange(self._beginning())
+        self._begin(outcomes)
+        self._is_set_up = True
+
+    def _beginning(self) -> list[Command]:
+        """The commands that make a session what it is to be."""
+        names = f"NAMES utf8mb4 COLLATE {self.collation}" if self.collation else "NAMES utf8mb4"
+        mode = self._mode()
+        if self.state.tracks:
+            settings = [", ".join([names, "autocommit = 1", *mode, *_TRACKING])]
+        else:  # it may be a proxy, and those know the simplest forms best
+            settings = ["autocommit = 1", names, *mode]
+        statements = [f"SET {setting}" for setting in settings]
+        if self._init_command is not None:
+            statements += [self._init_command, LOOK]
+        return [(COMMAND.COM_QUERY, statement) for statement in statements]
+
+    def _mode(self) -> list[str]:
+        if self._sql_mode is not None:
+            return [f"sql_mode = '{self._sql_mode}'"]
+        if self.client_flag & CLIENT.IGNORE_SPACE:  # a mode by the handshake, which a reset forgets
+            return ["sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'IGNORE_SPACE')"]
+        return []
+
+    def _questions(self) -> list[Command]:
+        """What must be known for `start_over`."""
+        return [(COMMAND.COM_QUERY, "SELECT @@init_connect AS command")] if self.state.tracks else []
+
+    def _begin(self, outcomes: Sequence[Reply | err.Error]) -> None:
+        """Take the answers to ``_beginning``, and to ``_questions`` if they were asked."""
+        replies = [_successful(outcome) for outcome in outcomes]
+        state, beginning = self.state, len(self._beginning())
+        state.begin(replies[0].status)
+        for reply in replies[beginning:]:
+            self._is_greeted = bool(reply.result_sets[0][0]["command"])
+        if self._init_command is not None:
+            state.seen(replies[beginning - 1].result_sets[0][0])
+        if state.narrow:
+            raise _UnfitSession(
+                f"mysql_config init_command leaves the session with {state.narrow}: {WHY_UTF8MB4}"
+            )
+        if not state.is_at_rest:
+            raise _UnfitSession("mysql_config init_command leaves a transaction open, or autocommit off")
+
+    def start_over(self) -> bool:
+        """Make the session what it was at its beginning; return whether that is so.
+
+        What a new connection begins with by the server's ``init_connect``, and a role, no reset brings back.
+        """
+        state = self.state
+        if self._is_greeted or not state.tracks or state.is_beyond_reset:
+            return False
+        if state.has_moved and not self._schema:
+            return False
+        back = [(COMMAND.COM_INIT_DB, self._schema)] if state.has_moved else []
         try:
-            with self._waiting_at_most(limit):
-                self._send(statement)
-        except err.OperationalError as error:
-            if isinstance(error.__context__, TimeoutError):
-                raise Overdue from error
-            raise
+            with self._waiting_at_most(_START_OVER_TIMEOUT):
+                outcomes = self._exchange([(_RESET_CONNECTION, ""), *back, *self._beginning()])
+            for outcome in outcomes:
+                _successful(outcome)
+            self._begin(outcomes[1 + len(back) :])
+        except (err.Error, _UnfitSession):
+            self._force_close()  # between two states
+            return False
+        return True
 
-        def read(size: int) -> bytes:
-            """Read what has come, up to *size* bytes; what comes later than *until* is not looked at."""
-            left = until - time.monotonic()
-            if left <= 0 or self._sock is None:
-                raise Overdue
-            self._current_timeout = left
-            self._sock.settimeout(left)
-            try:
-                data = self._rfile.read1(min(size, _PIECE))
-            except TimeoutError:
-                raise Overdue from None
-            if time.monotonic() > until:
-                raise Overdue
-            return data
+    # Statements
 
-        return Packets(read, read)
+    def make_ready(self, effects: Effects, *, for_quotes: bool) -> None:
+        """Have ``state`` tell how a statement with these *effects* must be written.
 
-    def _read_reply(self, packets: Packets, dates: Dates) -> Reply:
-        try:
-            reply = read_reply(packets, dates)
-        except TimeoutError as error:
-            text = f"no reply within read_timeout={self._read_timeout:g} s"
-            raise self._lost(err.OperationalError, text) from error
-        except (EOFError, OSError) as error:
-            kind = err.OperationalError if packets.has_begun else LostUnanswered
-            raise self._lost(kind, f"Lost connection to MySQL server during query ({error})") from error
-        except (IndexError, KeyError, struct.error) as error:
-            raise self._lost(err.OperationalError, "malformed packet", CR.CR_MALFORMED_PACKET) from error
-        self.server_status = reply.status
-        return reply
+        Args:
+            effects: the statement's.
+            for_quotes: whether it takes to know what double quotes hold.
 
-    def _lost(
-        self, kind: type[err.OperationalError], text: str, errno: int = CR.CR_SERVER_LOST
-    ) -> err.OperationalError:
-        self._force_close()
-        return kind(errno, text)
+        Raises:
+            pymysql.err.Error: the server's error, or the connection was lost.
+        """
+        state = self.state
+        if effects.asks_back and state.is_used:
+            self._forget_others()
+        if state.is_unsure or (for_quotes and state.sql_mode is None):
+            self.look()
 
-    def _execute_command(self, command: int, sql: str | bytes) -> None:
-        if os.getpid() != self._pid:
-            self._force_close()  # it is the parent's: closed here without a word, it goes on working there
-        super()._execute_command(command, sql)  # type: ignore[misc]  # not in the stubs
+    def _forget_others(self) -> None:
+        """Have nothing left of the statements that ran for others."""
+        if self.state.is_lent_afresh:
+            self.start_over()
+            self.ask("SELECT LAST_INSERT_ID(0)")  # a reset leaves FOUND_ROWS()
+        elif self.state.has_others_id:
+            self.ask("DO LAST_INSERT_ID(0)")
+        self.state.has_others_id = False
+
+    def _prepare(self, effects: Effects) -> None:
+        if effects.asks_back and self.state.is_used and not self._is_unread:
+            self._forget_others()
+
+    def _escape_string(self, s: str) -> str:
+        """Escape a string for a cursor, as the session reads it, and not as a reply's flags may have said."""
+        if self.state.is_unsure and not self._is_unread:
+            self.look()
+        return s.replace("'", "''") if self.state.no_backslash_escapes else escape_string(s)
+
+    def look(self) -> None:
+        """Ask the server what the session is."""
+        self.state.seen(self.ask(LOOK).result_sets[0][0])
+
+    # Between its users
 
     @property
     def is_silent(self) -> bool:
         """Whether nothing came since the last reply: neither the server's farewell nor a late answer."""
         if self._sock is None:
             return False
+        if not hasattr(select, "poll"):  # on Windows, and where eventlet has taken it away
+            return not select.select([self._sock], [], [], 0)[0]
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
         return not poll.poll(0)
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether it is fit for the next user: open, all replies read, no transaction, autocommit on."""
-        flags = self.server_status & (
-            SERVER_STATUS.SERVER_STATUS_IN_TRANS | SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
-        )
-        unread = self._result is not None and (self._result.has_next or self._result.unbuffered_active)
-        return self.open and not unread and flags == SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
+        """Whether it is open, all replies are read, no transaction is open and autocommit is on."""
+        return self.open and not self._is_unread and self.state.is_at_rest
+
+    @property
+    def _is_unread(self) -> bool:
+        """Whether a cursor has left something of a reply."""
+        return self._result is not None and bool(self._result.has_next or self._result.unbuffered_active)
+
+    def begins_use(self) -> bool:
+        """Be lent; return whether that can be: after an error of the server the session may be another."""
+        self.state.lend()
+        if not self.state.is_unsure:
+            return True
+        if self.state.tracks and not self._is_greeted:
+            return self.start_over()
+        return self.answers(_START_OVER_TIMEOUT) and self.is_at_rest  # the flags of its answer are certain
+
+    def ends_use(self) -> bool:
+        """Come back; return whether others may have it: at rest, and its session as at the beginning."""
+        return self.is_at_rest and (not self.state.is_changed or self.start_over())
 
     def answers(self, seconds: float) -> bool:
         """Whether the server answers a ping within *seconds*."""
@@ -224,12 +283,13 @@ class Connection(PyMySQLConnection):
         with self._waiting_at_most(1.0):
             super().close()
 
-    @property
-    def peer(self) -> object:
-        """The address at the other end; ``None`` if there is none any more."""
-        with suppress(OSError):
-            return self._sock and self._sock.getpeername()
-        return None
+    def identify(self) -> Identity | None:
+        """Return which server this is; None if it does not say."""
+        questions = Identity.questions(self.server_version)
+        named, status = self._exchange([(COMMAND.COM_QUERY, question) for question in questions])
+        if isinstance(named, err.Error) or isinstance(status, err.Error):
+            return None
+        return Identity.of(named.result_sets[0][0], status.result_sets[0][0])
 
     def drop(self) -> None:
         """Close at once, without a word; never waits."""
@@ -238,8 +298,18 @@ class Connection(PyMySQLConnection):
         self._force_close()
 
 
-def _server_error(payload: bytes) -> err.Error:
-    try:
-        err.raise_mysql_exception(payload)
-    except err.Error as error:
-        return error
+def _with_tls(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Say in PyMySQL's older form what is asked of TLS: in the newer one it takes some of it for nothing."""
+    rest = {name: value for name, value in arguments.items() if name not in _TLS_OPTIONS}
+    if len(rest) == len(arguments):
+        return rest
+    identity = bool(arguments.get("ssl_verify_identity"))
+    tls = {key: arguments[name] for name, key in _TLS_FILES.items() if name in arguments}
+    tls["check_hostname"], tls["verify_mode"] = identity, identity or bool(arguments.get("ssl_verify_cert"))
+    return {**rest, "ssl": tls}
+
+
+def _successful(outcome: Reply | err.Error) -> Reply:
+    if isinstance(outcome, err.Error):
+        raise outcome
+    return outcome

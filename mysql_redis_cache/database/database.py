@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from functools import partial
+from typing import TYPE_CHECKING
 
-from mysql_redis_cache import sql
-from mysql_redis_cache.errors import DatabaseUnavailable, QueryTimeout
+from mysql_redis_cache.errors import DatabaseUnavailable, TransactionEnded
 
 from .config import parse_mysql_config
-from .connection import Connection, LostUnanswered, Overdue
-from .failures import err
+from .failures import is_not_now, is_unanswered
 from .pool import Pool
+from .session import Session, ask, checked, is_call, rows_of, write_result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
+    from collections.abc import Callable, Mapping
 
-    from mysql_redis_cache.sql import Statement
+    from mysql_redis_cache.sql import Params, Statement
     from mysql_redis_cache.values import Dates, Row
 
+    from .session import WriteResult
     from .wire import Reply
 
-__all__ = ["Database", "Session", "WriteResult"]
-
-_NO_BACKSLASH_ESCAPES = 512
-
-
-class WriteResult(NamedTuple):
-    """What a write did.
-
-    Attributes:
-        affected_rows: how many rows it changed; MySQL counts an updated row of an upsert as 2.
-        insert_id: the first AUTO_INCREMENT value it made, or 0.
-    """
-
-    affected_rows: int
-    insert_id: int
+__all__ = ["Database"]
 
 
 class Database:
@@ -58,7 +44,7 @@ class Database:
     def query(
         self,
         text: str,
-        params: Sequence[object] | None = None,
+        params: Params = None,
         *,
         before_sending: Callable[[], object] | None = None,
     ) -> list[Row]:
@@ -82,9 +68,9 @@ class Database:
             ClosedError: after ``close``.
             pymysql.err.Error: the server's answer is an error.
         """
-        return _rows(text, self._ask(text, params, before_sending))
+        return rows_of(text, self._ask(text, params, before_sending))
 
-    def execute(self, text: str, params: Sequence[object] | None = None) -> WriteResult:
+    def execute(self, text: str, params: Params = None) -> WriteResult:
         """Run a write, once, and commit it.
 
         Args:
@@ -98,12 +84,12 @@ class Database:
             Exception: as ``query``. After ``DatabaseUnavailable`` or ``QueryTimeout`` it may have happened or
                 not.
         """
-        return _write_result(self._ask(text, params))
+        return write_result_of(self._ask(text, params, is_write=True))
 
-    def run(self, text: str, params: Sequence[object] | None = None) -> list[Row] | WriteResult:
+    def run(self, text: str, params: Params = None) -> list[Row] | WriteResult:
         """Run a statement of any kind: as ``query`` if it has rows or is a CALL, else as ``execute``."""
-        reply = self._ask(text, params)
-        return _rows(text, reply) if reply.result_sets or _is_call(text) else _write_result(reply)
+        reply = self._ask(text, params, is_write=True)
+        return rows_of(text, reply) if reply.result_sets or is_call(text) else write_result_of(reply)
 
     def session(self) -> Session:
         """Return a context manager: a session on one connection, for transactions."""
@@ -119,130 +105,32 @@ class Database:
     def _ask(
         self,
         text: str,
-        params: Sequence[object] | None,
+        params: Params,
         before_sending: Callable[[], object] | None = None,
+        *,
+        is_write: bool = False,
     ) -> Reply:
-        statement = sql.statement(text)
-        statement.check(params)
-        lease, limit = self.pool.connection(), self.pool.query_timeout
+        statement, effects = checked(text, params, inside=False)
+        send = partial(ask, dates=self._dates, effects=effects, limit=self.pool.query_timeout)
+        lease = self.pool.connection()
         with lease as connection:
+            used = connection
             if before_sending is not None:
                 before_sending()
             try:
-                return _ask(self.pool, connection, statement, params, self._dates, limit=limit)
+                reply = send(self.pool, used, statement, params)
             except DatabaseUnavailable as error:
                 if not _may_repeat(statement, error):
                     raise
-            return _ask(self.pool, lease.renew(), statement, params, self._dates, limit=limit)
-
-
-class Session:
-    """One connection for several statements. Made by ``Database.session``; not to be shared between threads.
-
-    A transaction that is neither committed nor rolled back at the end of the block is rolled back.
-    """
-
-    def __init__(self, pool: Pool, dates: Dates) -> None:
-        self._pool = pool
-        self._dates: Dates = dates
-        self._lease = pool.connection()
-        self._connection: Connection | None = None
-
-    def __enter__(self) -> Self:
-        self._connection = self._lease.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._connection = None
-        self._lease.__exit__(kind, error, traceback)
-
-    def query(self, text: str, params: Sequence[object] | None = None) -> list[Row]:
-        """Run a statement and return its rows, as ``Database.query``, but never twice."""
-        return _rows(text, self._ask(text, params, self._pool.query_timeout))
-
-    def execute(self, text: str, params: Sequence[object] | None = None) -> WriteResult:
-        """Run a write, as ``Database.execute``; within a transaction it is not committed yet."""
-        return _write_result(self._ask(text, params, self._pool.query_timeout))
-
-    def begin(self) -> None:
-        """Begin a transaction."""
-        self._ask("START TRANSACTION", None, None)
-
-    def commit(self) -> None:
-        """Commit the transaction.
-
-        Raises:
-            DatabaseUnavailable: the connection was lost: it may be committed or not.
-        """
-        self._ask("COMMIT", None, None)  # without limit: its outcome must be known
-
-    def rollback(self) -> None:
-        """Undo the transaction."""
-        self._ask("ROLLBACK", None, None)
-
-    def _ask(self, text: str, params: Sequence[object] | None, limit: float | None) -> Reply:
-        if self._connection is None:
-            raise RuntimeError("a session is used inside its with block only")
-        statement = sql.statement(text)
-        statement.check(params)
-        return _ask(self._pool, self._connection, statement, params, self._dates, limit=limit)
-
-
-def _ask(
-    pool: Pool,
-    connection: Connection,
-    statement: Statement,
-    params: Sequence[object] | None,
-    dates: Dates,
-    *,
-    limit: float | None,
-) -> Reply:
-    """Bind *params* as the session's sql_mode asks for, send, and read the reply."""
-    bound = ""
-    try:
-        ansi_quotes = statement.needs_sql_mode and _has_ansi_quotes(connection)
-        bound = statement.bind(
-            params,
-            no_backslash_escapes=bool(connection.server_status & _NO_BACKSLASH_ESCAPES),
-            ansi_quotes=ansi_quotes,
-        )
-        return connection.ask(bound, dates, limit)
-    except Overdue:
-        pool.stop(connection)
-        raise QueryTimeout(limit or 0.0) from None
-    except err.Error as error:
-        translated = pool.translated(error, len(bound))
-        if translated is error:
-            raise
-        raise translated from error
-
-
-def _has_ansi_quotes(connection: Connection) -> bool:
-    ((row,),) = connection.ask("SELECT @@sql_mode AS modes").result_sets
-    return "ANSI_QUOTES" in row["modes"].split(",")
+                used = lease.renew()
+                reply = send(self.pool, used, statement, params)
+            if is_write and not used.state.is_at_rest:
+                raise TransactionEnded("the statement has left a transaction open, now rolled back", None)
+            return reply
 
 
 def _may_repeat(statement: Statement, error: DatabaseUnavailable) -> bool:
-    """Whether it is a read, which does no harm twice, and was lost before anything came back."""
-    return isinstance(error.__cause__, LostUnanswered) and statement.is_read and not _is_call(statement.text)
-
-
-def _is_call(text: str) -> bool:
-    return next((word for _, word in sql.tokens(text)), "") == "CALL"
-
-
-def _rows(text: str, reply: Reply) -> list[Any]:
-    """Return a reply in the shape npm's users know."""
-    if reply.ok is None:
-        return reply.result_sets[0]
-    if reply.result_sets:
-        return [*reply.result_sets, reply.ok.as_npm()]
-    return reply.ok.as_npm() if _is_call(text) else []  # type: ignore[return-value]  # npm's shape
-
-
-def _write_result(reply: Reply) -> WriteResult:
-    if reply.ok is None:
-        return WriteResult(len(reply.result_sets[0]), 0)
-    return WriteResult(reply.ok.affected_rows, reply.ok.insert_id)
+    """Whether it is a read, which does no harm twice, and got no answer, or one that speaks of the server."""
+    if not (is_unanswered(error.__cause__) or is_not_now(error.__cause__)):
+        return False
+    return statement.is_read and not is_call(statement.text)

@@ -49,7 +49,7 @@ class DumpConnection:
     def __init__(self, config: MySQLConfig, read_timeout: float) -> None:
         self._address = config.address
         self._timeout = read_timeout
-        arguments = {**config.arguments, "read_timeout": read_timeout}
+        arguments = {**config.resolved().arguments, "read_timeout": read_timeout}
         self._data = b""
         self._position = 0
         self._parts: list[bytes] = []
@@ -62,7 +62,7 @@ class DumpConnection:
     @property
     def is_mariadb(self) -> bool:
         """Whether MariaDB answers."""
-        return "mariadb" in self._connection.get_server_info().lower()  # type: ignore[no-untyped-call]
+        return "mariadb" in self._connection.server_version.lower()
 
     def ask(self, statement: str) -> list[dict[str, Any]]:
         """Run a statement before the dump begins; return its rows.
@@ -89,7 +89,7 @@ class DumpConnection:
         body = _REPLICA.pack(server_id, 0, 0, 0, 0, 0, 0)
         try:
             self._connection._execute_command(COMMAND.COM_REGISTER_SLAVE, body)  # noqa: SLF001 - the driver's door
-            self._connection._read_ok_packet()  # type: ignore[attr-defined]  # noqa: SLF001 - not in the stubs
+            self._connection._read_ok_packet()  # noqa: SLF001
         except err.Error as error:
             raise self._translated(error) from error
 

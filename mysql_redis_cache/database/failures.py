@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 else:
     from pymysql.connections import err
 
-__all__ = ["err", "errno_of", "is_answer", "is_demotion", "is_failure", "is_unavailable"]
+__all__ = [
+    "err",
+    "errno_of",
+    "is_answer",
+    "is_demotion",
+    "is_failure",
+    "is_not_now",
+    "is_unanswered",
+    "is_unavailable",
+    "mark_unanswered",
+]
 
 # Server errors after which the session is over, or that say it never began:
 # https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html, https://mariadb.com/kb/en/mariadb-error-codes/
@@ -40,11 +50,29 @@ _REFUSALS = frozenset(
         1226,  # this account has used up its resources
     ]
 )
+# Answers that say "not now, and not me", of a server that is up and serves nobody, or of a proxy before it.
+_NOT_NOW = frozenset(
+    [
+        1037,  # out of memory
+        1047,  # Galera: this node has not joined yet
+        1105,  # proxies: no server behind them
+        1135,  # no more threads
+        3032,  # offline mode
+        3100,  # group replication: not a member of the group now
+        3168,  # the server is not available
+        9001,  # ProxySQL: no server of the group in time; TiDB: its placement driver
+        9002,  # ProxySQL: no server of the group; TiDB: a store in time
+        9003,  # TiDB: a store is busy
+        9005,  # TiDB: a region is not available
+    ]
+)
+_UNSPECIFIC = 1105
 # Answers that say what was wrong, after which the server hangs up.
 _LAST_ANSWERS = frozenset([1153])  # packet larger than max_allowed_packet
 _DEMOTIONS = frozenset(
     [
         1290,  # the server runs with --read-only (or another option) and so does not execute this
+        1792,  # the session is read-only, as on a server that was a primary before
         1836,  # read-only mode
     ]
 )
@@ -86,7 +114,14 @@ def is_answer(error: BaseException) -> bool:
     errno = errno_of(error)
     if errno is None or errno < 1000 or 2000 <= errno < 3000:
         return False
-    return errno not in _FAREWELLS and errno not in _LAST_ANSWERS
+    return errno not in _FAREWELLS and errno not in _LAST_ANSWERS and not is_not_now(error)
+
+
+def is_not_now(error: BaseException | None) -> bool:
+    """Whether *error* is an answer that says nothing of the statement: elsewhere it may succeed."""
+    errno = error and errno_of(error)
+    # By the same number MySQL itself answers what is wrong with an XPath.
+    return errno in _NOT_NOW and not (errno == _UNSPECIFIC and "xpath" in str(error).lower())
 
 
 def is_unavailable(error: err.Error) -> bool:
@@ -94,7 +129,20 @@ def is_unavailable(error: err.Error) -> bool:
     errno = errno_of(error)
     if errno is None:
         return isinstance(error, err.InternalError)  # PyMySQL: packet sequence number wrong
-    return errno in _LOST or errno in _FAREWELLS or errno in _REFUSALS
+    return errno in _LOST or errno in _FAREWELLS or errno in _REFUSALS or is_not_now(error)
+
+
+def mark_unanswered(error: BaseException) -> None:
+    """Note that a connection was lost before anything of the reply came.
+
+    An attribute, so that what tracebacks show is PyMySQL's own class.
+    """
+    error.__dict__["is_unanswered"] = True
+
+
+def is_unanswered(error: BaseException | None) -> bool:
+    """Whether *error* was marked so."""
+    return getattr(error, "is_unanswered", False)
 
 
 def is_demotion(error: BaseException) -> bool:

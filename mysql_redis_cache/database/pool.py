@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import ClosedError, DatabaseUnavailable, PoolTimeout
+from mysql_redis_cache.policy import wait_seconds
 from mysql_redis_cache.runtime import SharedContext, Slot, Slots, SlotsClosed, advice, process, reserved_slot
 
 from .connection import Connection
@@ -36,7 +36,7 @@ _CHECK_AFTER = 5.0
 """Seconds of rest after which a connection is asked whether it still works."""
 
 _PING_TIMEOUT = 2.0
-_STOP_TIMEOUT = 1.0
+_HASTE = dict.fromkeys(["connect_timeout", "read_timeout", "write_timeout"], 1.0)
 _LONG = 1 << 20
 _TOO_LONG = "; the statement has {:,} characters: perhaps more than the server's max_allowed_packet"
 _KEEP_IDLE = 300.0
@@ -66,6 +66,8 @@ class Pool:
         self._config = config
         self._tls = SharedContext()
         self._closed = False
+        self._address = config.address
+        self._is_warned = False
         self._start()
         process.register(self)
 
@@ -74,7 +76,21 @@ class Pool:
         self._idle = IdleConnections(self._create, self.size)
 
     def _create(self) -> Connection:
-        return Connection(self._tls, self._config.arguments)
+        config = self._config.resolved()
+        self._address = config.address
+        connection = Connection(self._tls, config.arguments)
+        if self.query_timeout is not None:
+            connection.server = connection.identify()
+        if not connection.state.tells_autocommit:
+            self._warn_of_silence()
+        return connection
+
+    def _warn_of_silence(self) -> None:
+        if not self._is_warned:
+            self._is_warned = True
+            logger.warning(
+                "MySQL at %s does not tell that autocommit is on; it is believed to be", self._address
+            )
 
     @property
     def size(self) -> int:
@@ -100,8 +116,11 @@ class Pool:
         Returns:
             To be used in ``with``, which raises ``PoolTimeout`` if none became free in time,
             ``DatabaseUnavailable`` if MySQL cannot be reached, ``ClosedError`` after ``close``.
+
+        Raises:
+            TypeError, ValueError: *timeout* is no number of seconds that can be waited.
         """
-        return Lease(self, self.timeout if timeout is None else timeout)
+        return Lease(self, self.timeout if timeout is None else wait_seconds("timeout", timeout))
 
     def close(self) -> None:
         """Close idle connections now, those in use when they come back. Final; never waits for long."""
@@ -120,7 +139,7 @@ class Pool:
             self.slots.close()
 
     def __repr__(self) -> str:
-        return f"<Pool of {self._config.address}: {self.in_use} of {self.size} in use>"
+        return f"<Pool of {self._address}: {self.in_use} of {self.size} in use>"
 
     # What a lease does with it
 
@@ -142,20 +161,30 @@ class Pool:
             if not raw(steady).is_silent:
                 raw(steady).drop()
             elif rest < _CHECK_AFTER or raw(steady).answers(_PING_TIMEOUT):
-                return steady
+                if raw(steady).begins_use():
+                    return steady
+                self._leave(raw(steady))
             else:  # those below it have rested longer; one timeout is enough
                 self._idle.drop_all()
         return self.open()
 
+    def _leave(self, connection: Connection) -> None:
+        """Drop a connection whose session cannot be had as new; all the idle ones if it did not answer."""
+        if not connection.open:
+            self._idle.drop_all()
+        connection.drop()
+
     def open(self) -> SteadyDBConnection:
-        """Open a connection, outside the lock."""
+        """Open a connection, outside the lock.
+
+        Raises:
+            DatabaseUnavailable: there is none to be had, whatever the reason.
+            ValueError: the configuration proves to be of no use.
+        """
         try:
             return self._idle.steady_connection()
         except err.Error as error:
-            translated = self.translated(error)
-            if translated is error:
-                raise
-            raise translated from error
+            raise self._unavailable(error) from error
 
     def drain(self) -> None:
         """Close the idle connections, so that later calls open new ones."""
@@ -169,21 +198,25 @@ class Pool:
     def stop(self, connection: Connection) -> None:
         """Close *connection*, and have its server stop the statement that runs on it.
 
-        Best effort, over a connection beyond ``maxsize``, within about a second. A server reached at another
-        address, as after a failover, is not asked: there the number may be somebody else's.
+        Best effort, over a connection beyond ``maxsize``, within about a second. Behind one address there may
+        be several servers, as after a failover or behind a balancer: there the number is somebody else's.
         """
-        number, peer = connection.thread_id(), connection.peer  # type: ignore[no-untyped-call]  # not in the stubs
+        number, server = connection.thread_id(), connection.server  # type: ignore[no-untyped-call]  # not in the stubs
         connection.drop()
-        waits = dict.fromkeys(["connect_timeout", "read_timeout", "write_timeout"], _STOP_TIMEOUT)
         try:
-            killer = Connection(self._tls, {**self._config.arguments, **waits})
-        except err.Error as error:
-            logger.warning("a statement of MySQL at %s may run on: %s", self._config.address, error)
+            killer = Connection(self._tls, {**self._config.resolved().arguments, **_HASTE})
+        except (err.Error, ValueError) as error:
+            logger.warning("a statement of MySQL at %s may run on: %s", self._address, error)
             return
         try:
-            if killer.peer == peer:
-                with suppress(err.Error):  # it has ended by itself
-                    killer.ask(f"KILL QUERY {number}")
+            if server is not None and server.is_same(killer.identify()):
+                killer.ask(f"KILL QUERY {number}")
+            else:
+                logger.warning(
+                    "a statement of MySQL at %s may run on: that leads to another server", self._address
+                )
+        except err.Error:
+            pass  # it has ended by itself
         finally:
             killer.drop()
 
@@ -191,11 +224,15 @@ class Pool:
         """Return the error to raise for one of PyMySQL's, after a statement of so many characters."""
         if not is_unavailable(error):
             return error
+        return self._unavailable(error, _TOO_LONG.format(sent) if sent > _LONG else "")
+
+    def _unavailable(self, error: err.Error, hint: str = "") -> DatabaseUnavailable:
         text = error.args[1] if len(error.args) > 1 else str(error)
+        what = "cannot be reached or hung up" if is_unavailable(error) else "lets nobody in"
         return DatabaseUnavailable(
-            f"MySQL at {self._config.address} cannot be reached or hung up (error {errno_of(error)}: {text})"
+            f"MySQL at {self._address} {what} (error {errno_of(error)}: {text})"
             + advice(error, "ssl_ca", "ssl_cert and ssl_key")
-            + (_TOO_LONG.format(sent) if sent > _LONG else "")
+            + hint
         )
 
     def put(self, steady: SteadyDBConnection) -> None:
@@ -252,7 +289,7 @@ class Lease:
         """Whether the next user may have it: of this process, after an answer, and at rest."""
         if self._slots is not self._pool.slots:  # a fork replaces them
             return False
-        return (error is None or is_answer(error)) and raw(steady).is_at_rest
+        return (error is None or is_answer(error)) and raw(steady).ends_use()
 
     def _end(self) -> None:
         """Drop the connection, if it was not put back, and free the slot."""

@@ -8,25 +8,27 @@ Protocol: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_qu
 
 from __future__ import annotations
 
-import re
-import struct
+from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
-from mysql_redis_cache.values.rows import Row, RowBuilder, lenenc_bytes, lenenc_int, parse_column
+from mysql_redis_cache.values.rows import Row, RowBuilder, lenenc_bytes, lenenc_int, parse_column, row_builder
+
+from .endings import MORE_RESULTS, parse_end, parse_ok
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mysql_redis_cache.values import Dates
     from mysql_redis_cache.values.cells import Cell
 
-__all__ = ["ErrorPacket", "GarbledReply", "Ok", "Packets", "Reply", "read_reply"]
+    from .endings import End, Ok
+
+__all__ = ["Dialect", "ErrorPacket", "FileAsked", "GarbledReply", "Packets", "Reply", "read_reply"]
+
+Hear = Callable[[int, bytes], None]
 
 _PIECE = 1 << 17
 _BLOCK_CELLS = 1 << 13
 _LONGEST_PAYLOAD = 2**24 - 1
-_MORE_RESULTS = 8
 _NULL = b"\xfb"
 _SIZE_WIDTHS = {b"\xfc": 2, b"\xfd": 3, b"\xfe": 8}
 
@@ -49,27 +51,8 @@ class GarbledReply(Exception):
     """The bytes are not the reply to this query; the connection is of no more use."""
 
 
-class Ok(NamedTuple):
-    """An OK packet: what a statement without rows did."""
-
-    affected_rows: int
-    insert_id: int
-    status: int
-    warnings: int
-    info: str
-
-    def as_npm(self) -> dict[str, object]:
-        """Return it in the form mysql2 gives it to npm's users."""
-        changed = re.search(r"\schanged:\s*(\d+)", self.info, re.IGNORECASE)
-        return {
-            "fieldCount": 0,
-            "affectedRows": self.affected_rows,
-            "insertId": self.insert_id,
-            "info": self.info,
-            "serverStatus": self.status,
-            "warningStatus": self.warnings,
-            "changedRows": int(changed[1]) if changed else 0,
-        }
+class FileAsked(GarbledReply):
+    """The server asks for a file (LOAD DATA LOCAL); the connection is of no more use."""
 
 
 class Reply(NamedTuple):
@@ -80,18 +63,27 @@ class Reply(NamedTuple):
     status: int
 
 
-def read_reply(packets: Packets, dates: Dates = "iso") -> Reply:
+def _hear_nothing(status: int, changes: bytes) -> None:
+    """Let what the server says of the session pass."""
+
+
+def read_reply(
+    packets: Packets, dates: Dates = "iso", hear: Hear = _hear_nothing, *, is_last: bool = True
+) -> Reply:
     """Read a reply to its end.
 
     Args:
         packets: of the reply.
         dates: ``"iso"`` or ``"npm"``, see ``codec.encode``.
+        hear: called with the status and the changes of the session that each part of the reply tells.
+        is_last: whether nothing may follow it.
 
     Returns:
         Its result sets and, if it ends with one (statements without rows and CALL do), the OK packet.
 
     Raises:
         ErrorPacket: the server answered with an error.
+        FileAsked: the statement is a LOAD DATA LOCAL.
         GarbledReply: this is no reply to a query.
         EOFError: the connection ended before the reply did.
         UnicodeDecodeError: text is not UTF-8.
@@ -101,33 +93,40 @@ def read_reply(packets: Packets, dates: Dates = "iso") -> Reply:
     while True:
         first = packets.next()
         if first[0] == 0x00:
-            ok = _parse_ok(first)
-            status = ok.status
+            ok = parse_ok(first)
+            status, changes = ok.status, ok.changes
         elif first[0] == 0xFB:
-            raise GarbledReply("LOAD DATA LOCAL is not supported here; use a connection of get_mysql_pool()")
+            raise FileAsked
         else:
             width = lenenc_int(first, 0)[0]
             if not width:
                 raise GarbledReply("a result set without columns")
-            rows, status = _read_result_set(packets, width, dates)
+            rows, (status, changes) = _read_result_set(packets, width, dates)
             result_sets.append(rows)
-        if not status & _MORE_RESULTS:
-            packets.expect_end()
+        hear(status, changes)
+        if not status & MORE_RESULTS:
+            if is_last:
+                packets.expect_end()
             return Reply(result_sets, ok, status)
 
 
-def _read_result_set(packets: Packets, width: int, dates: Dates) -> tuple[list[Row], int]:
-    columns = [parse_column(packets.next()) for _ in range(width)]
-    packets.next()  # the end of the columns
-    return packets.rows(RowBuilder(columns, dates))
+def _read_result_set(packets: Packets, width: int, dates: Dates) -> tuple[list[Row], End]:
+    columns = tuple(parse_column(packets.next(), packets.dialect.describes_more) for _ in range(width))
+    if not packets.dialect.ends_with_ok:
+        packets.next()  # the end of the columns
+    return packets.rows(row_builder(columns, dates))
 
 
-def _parse_ok(payload: bytes) -> Ok:
-    affected_rows, position = lenenc_int(payload, 1)
-    insert_id, position = lenenc_int(payload, position)
-    status, warnings = struct.unpack_from("<HH", payload, position)
-    info = lenenc_bytes(payload, position + 4)[0] if len(payload) > position + 4 else b""
-    return Ok(affected_rows, insert_id, status, warnings, info.decode("utf-8", "replace"))
+class Dialect(NamedTuple):
+    """What client and server have agreed on.
+
+    Attributes:
+        ends_with_ok: a result set ends with an OK packet (``CLIENT_DEPRECATE_EOF``).
+        describes_more: columns have MariaDB's extended metadata.
+    """
+
+    ends_with_ok: bool = False
+    describes_more: bool = False
 
 
 class Packets:
@@ -136,19 +135,34 @@ class Packets:
     Args:
         read: takes a number of bytes and returns as many, fewer only at the end of the connection.
         read_some: returns what there is, at least one byte and at most that many; none at the end.
+        sequence: the number of the first, which is how many packets the request took.
+        dialect: that they are in.
     """
 
-    def __init__(self, read: Callable[[int], bytes], read_some: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        read: Callable[[int], bytes],
+        read_some: Callable[[int], bytes],
+        sequence: int = 1,
+        dialect: Dialect = Dialect(),  # noqa: B008 - immutable
+    ) -> None:
         self._read = read
         self._read_some = read_some
         self._data = b""
         self._position = 0
-        self._sequence = 1
+        self._sequence = sequence
+        self.dialect = dialect
+        # A longer one that begins like an end is a row whose first value has 16 MB or more.
+        self._end_below = _LONGEST_PAYLOAD if dialect.ends_with_ok else 9
 
     @property
     def has_begun(self) -> bool:
         """Whether anything of the reply has come."""
         return bool(self._data)
+
+    def expect_another(self) -> None:
+        """Be the packets of the next reply, to a request sent together with the last."""
+        self._sequence = 1
 
     def next(self) -> bytes:
         """Return the next packet's payload.
@@ -184,11 +198,11 @@ class Packets:
             return ErrorPacket(payload, is_notice=True)
         return GarbledReply(f"packet number {number} where {self._sequence} was due")
 
-    def rows(self, builder: RowBuilder) -> tuple[list[Row], int]:
+    def rows(self, builder: RowBuilder) -> tuple[list[Row], End]:
         """Read the rows of a result set.
 
         Returns:
-            The rows, and the server's status flags after them.
+            The rows, and what ended them.
         """
         rows: list[Row] = []
         cells: list[Cell] = []
@@ -198,15 +212,14 @@ class Packets:
                 rows += builder.build(cells)
                 cells = []
         rows += builder.build(cells)
-        (status,) = struct.unpack_from("<3xH", self.next())
-        return rows, status
+        return rows, parse_end(self.next())
 
     def _at_end_of_rows(self) -> bool:
         size = self._need_packet()
         first = self._data[self._position + 4]
         if first == 0xFF:
             self.next()  # raises
-        return first == 0xFE and size < 9
+        return first == 0xFE and size < self._end_below
 
     def _cut_rows(self, width: int, cells: list[Cell]) -> None:
         """Append the cells of all rows that are in the buffer as a whole, at least one.
@@ -215,7 +228,7 @@ class Packets:
         """
         stream = BytesIO(self._data)
         stream.seek(self._position)
-        read, append, from_bytes = stream.read, cells.append, int.from_bytes
+        read, append, from_bytes, end_below = stream.read, cells.append, int.from_bytes, self._end_below
         columns, sequence, left = range(width), self._sequence, len(self._data) - self._position
         while left > 4:
             header = from_bytes(read(4), "little")
@@ -228,7 +241,7 @@ class Packets:
                     append(read(head[0]))
                 elif head == _NULL:
                     append(None)
-                elif head == b"\xff" or size < 9:
+                elif head == b"\xff" or (head == b"\xfe" and size < end_below):
                     break  # not a row but an error or the end
                 else:
                     append(read(from_bytes(read(_SIZE_WIDTHS[head]), "little")))
@@ -237,6 +250,8 @@ class Packets:
                 left -= size + 4
                 continue
             break
+        if len(cells) % width:
+            raise GarbledReply("a row that is no row")
         position = len(self._data) - left
         if position == self._position:
             self._cut_long_row(width, cells)

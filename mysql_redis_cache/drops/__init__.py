@@ -5,6 +5,7 @@ twice: a single walk is not enough, since a value filled behind the cursor, unde
 would survive. With an *index* it asks Redis which entries carry the pairs.
 """
 
+from .budget import Budget
 from .dropping import DROP_TIMEOUT, Drops
 
-__all__ = ["DROP_TIMEOUT", "Drops"]
+__all__ = ["DROP_TIMEOUT", "Budget", "Drops"]

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.keys import Matcher, lease_name
-from mysql_redis_cache.policy import seconds
+from mysql_redis_cache.keys import Finder, Matcher, lease_name
+from mysql_redis_cache.policy import check_count, wait_seconds
 from mysql_redis_cache.runtime import process
-from mysql_redis_cache.store.entries import REGISTRY, UNINDEXED, index_key
+from mysql_redis_cache.store import NotNow
 
 from .budget import Budget
+from .lookup import Incomplete, Lookup
 from .sharing import Sweeps
 from .sweep import SCAN_COUNT, Sweep, await_replicas, checked, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mysql_redis_cache.store import Link
 
 __all__ = ["DROP_TIMEOUT", "Drops"]
 
+logger = logging.getLogger("mysql_redis_cache")
+
+T = TypeVar("T")
+
 DROP_TIMEOUT = 60.0
+KEY_TIMEOUT = 10.0
 RETRY_PAUSE = 0.1
+COUNTING = "counting entries"
 
 
 class Drops:
@@ -42,14 +51,11 @@ class Drops:
     def __init__(
         self, link: Link, prefix: str = "", *, indexed: bool = False, wait_replicas: int = 0
     ) -> None:
-        if isinstance(wait_replicas, bool) or not isinstance(wait_replicas, int):
-            raise TypeError(f"wait_replicas must be an int, not {type(wait_replicas).__name__}")
-        if wait_replicas < 0:
-            raise ValueError(f"wait_replicas must not be negative, and is {wait_replicas}")
         self._link = link
         self._prefix = prefix
-        self._indexed = indexed and not link.clustered
-        self._replicas = wait_replicas
+        self._index = Lookup(link, prefix) if indexed and not link.clustered else None
+        self._doubt = ""
+        self._replicas = check_count("wait_replicas", wait_replicas)
         self._sweeps = Sweeps(self._sweep)
         process.register(self)
 
@@ -68,66 +74,116 @@ class Drops:
         retry_for: float = 0.0,
     ) -> int:
         """Delete the entries that carry the pairs; as ``MRCServer.drop_outdated_cache``, which see."""
-        matcher = Matcher(names, values, require_all, self._prefix)
-        timeout, retry_for = seconds("timeout", timeout), seconds("retry_for", retry_for)
-        perform = self._count if dry_run else self._delete
-        until = time.monotonic() + retry_for
-        while True:
-            try:
-                return perform(matcher, Budget(timeout))
-            except CacheUnavailable:
-                if time.monotonic() + RETRY_PAUSE >= until:
-                    raise
-                time.sleep(RETRY_PAUSE)
+        timeout, retry_for = wait_seconds("timeout", timeout), wait_seconds("retry_for", retry_for)
+        budget = Budget(max(timeout, retry_for))
+        look = budget.checking("checking the pairs")
+        matcher = Matcher(names, values, require_all, self._prefix, look)
+        return self.perform([matcher], budget, dry_run=dry_run, retry_for=retry_for)
 
-    def _count(self, matcher: Matcher, budget: Budget) -> int:
-        found: set[bytes] = set()
-        for part in self._link.parts()[0]:
-            with part.server.pinned() as pinned:
-                for names in scan(pinned, matcher.pattern, budget, "counting", lambda: 0):
-                    found.update(name for name in names if matcher.entry(name))
+    def perform(
+        self, matchers: Sequence[Matcher], budget: Budget, *, dry_run: bool = False, retry_for: float = 0.0
+    ) -> int:
+        """Delete, or count, the entries that any of *matchers* is for: one drop, however many there are.
+
+        Args:
+            matchers: what the drop is for, within this namespace.
+            budget: the time that all of it may take.
+            dry_run: count what would be deleted and delete nothing.
+            retry_for: seconds of that time for which to keep trying while Redis cannot be reached.
+
+        Returns:
+            how many entries.
+
+        Raises:
+            CacheUnavailable: Redis could not be reached.
+            DropTimeout: the time is over.
+        """
+        if dry_run:
+            return _persistently(partial(self._count, matchers, budget), budget, retry_for)
+        _persistently(partial(self._delete, matchers, budget), budget, retry_for)
+        return budget.dropped
+
+    def drop_key(self, key: bytes) -> bool:
+        """Delete the one entry *key*, after its lease; return whether it was there.
+
+        Raises:
+            CacheUnavailable: Redis could not be reached.
+            DropTimeout: fewer replicas than wanted had it within ``KEY_TIMEOUT``.
+        """
+        budget = Budget(KEY_TIMEOUT)
+        commands = [(b"UNLINK", lease_name(key)), (b"UNLINK", key)]
+        _, budget.dropped = _persistently(lambda: checked(self._link.calls(commands)), budget)
+        if self._replicas:
+            _persistently(partial(self._await_replicas, key, budget), budget)
+        return bool(budget.dropped)
+
+    def _await_replicas(self, key: bytes, budget: Budget) -> None:
+        part = self._link.part_of(key)
+        with budget.bounding(), part.server.pinned(budget.left) as pinned:
+            await_replicas(pinned, part, self._replicas, budget)
+
+    def _count(self, matchers: Sequence[Matcher], budget: Budget) -> int:
+        finder, found = Finder([matchers]), set[bytes]()
+        with budget.bounding():
+            for part in self._link.parts(budget.left)[0]:
+                budget.check(COUNTING)
+                with part.server.pinned(budget.left) as pinned:
+                    for names in scan(pinned, finder.pattern, budget, COUNTING, lambda: 0):
+                        found.update(name for name, _ in finder.entries(names))
         return len(found)
 
-    def _delete(self, matcher: Matcher, budget: Budget) -> int:
-        if self._indexed:
-            listed = self._listed(matcher)
-            if listed is not None:
-                return self._unlink(listed, budget)
-        return self._sweeps.drop(matcher, budget)
+    def _delete(self, matchers: Sequence[Matcher], budget: Budget) -> None:
+        listed = None if self._index is None else self._listed(self._index, matchers, budget)
+        if listed is None:
+            self._sweeps.drop(matchers, budget)
+        else:
+            self._unlink(listed, budget)
 
-    def _sweep(self, matchers: Sequence[Matcher], budget: Budget, place: int) -> list[int]:
-        return Sweep(self._link, matchers, budget, place, replicas=self._replicas).run()
-
-    def _listed(self, matcher: Matcher) -> list[bytes] | None:
-        """Return the entries that the index names; ``None`` if it may be incomplete."""
-        indexes = [index_key(self._prefix, text) for text in matcher.texts]
-        command = b"ZINTER" if matcher.require_all else b"ZUNION"
-        time_, unindexed_until, memory, members = checked(
-            self._link.calls(
-                [
-                    (b"TIME",),
-                    (b"ZSCORE", REGISTRY, UNINDEXED),
-                    (b"INFO", b"memory"),
-                    (command, len(indexes), *indexes),
-                ]
-            )
-        )
-        if unindexed_until is not None and float(unindexed_until) >= int(time_[0]) * 1000:
+    def _listed(self, index: Lookup, matchers: Sequence[Matcher], budget: Budget) -> list[bytes] | None:
+        """Return the entries that the index names; ``None`` if there may be others."""
+        try:
+            listed = index.entries(matchers, budget)
+        except Incomplete as doubt:
+            self._note(str(doubt))
             return None
-        if b"maxmemory_policy:allkeys-" in memory:
-            return None
-        return [name for name in members if matcher.entry(name)]
+        self._note("")
+        return listed
 
-    def _unlink(self, listed: Sequence[bytes], budget: Budget) -> int:
-        """Delete entries, each right after its lease: once that is gone nothing can fill it again."""
-        dropped = 0
+    def _note(self, doubt: str) -> None:
+        """Log it when the index cannot be trusted any more, or can be again."""
+        if doubt == self._doubt:
+            return
+        self._doubt = doubt
+        if doubt:
+            logger.info("drops by index walk over all keys: %s", doubt)
+        else:
+            logger.info("drops by index use the index again")
+
+    def _sweep(
+        self, drops: Sequence[Sequence[Matcher]], counts: list[int], budget: Budget, place: int
+    ) -> None:
+        with budget.bounding():
+            Sweep(self._link, drops, counts, budget, place=place, replicas=self._replicas).run()
+
+    def _unlink(self, listed: Sequence[bytes], budget: Budget) -> None:
+        """Delete entries, after their leases: once those are gone nothing can fill them again."""
         ((part,), _) = self._link.parts()  # there is no index on a cluster
-        with part.server.pinned() as pinned:
+        with budget.bounding(), part.server.pinned(budget.left) as pinned:
             for start in range(0, len(listed), SCAN_COUNT):
-                budget.check("deleting", dropped)
-                names = [
-                    name for key in listed[start : start + SCAN_COUNT] for name in (lease_name(key), key)
-                ]
-                dropped += sum(checked(pinned.calls([(b"UNLINK", name) for name in names]))[1::2])
-            await_replicas(pinned, part, self._replicas, budget, dropped)
-        return dropped
+                budget.check("deleting")
+                keys = listed[start : start + SCAN_COUNT]
+                leases = [lease_name(key) for key in keys]
+                budget.dropped += checked(pinned.calls([(b"UNLINK", *leases), (b"UNLINK", *keys)]))[1]
+            await_replicas(pinned, part, self._replicas, budget)
+
+
+def _persistently(act: Callable[[], T], budget: Budget, retry_for: float = 0.0) -> T:
+    """Do something; what Redis cannot do for a moment is tried again within the budget, as no outage is."""
+    while True:
+        try:
+            return act()
+        except CacheUnavailable as error:
+            patience = budget.seconds if isinstance(error, NotNow) else retry_for
+            if budget.spent() + RETRY_PAUSE >= patience:
+                raise
+        time.sleep(RETRY_PAUSE)

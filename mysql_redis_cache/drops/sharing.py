@@ -1,20 +1,23 @@
 """Concurrent drops of a process share the next sweep, never one that has begun.
 
 However many writers there are, one sweep runs and one waits. No lock is held during a sweep: whoever sweeps
-holds a *turn*, an object, so that an interrupted sweeper cannot keep the others out for ever.
+holds a *turn*, an object, so that an interrupted sweeper cannot keep the others out for ever. A signal
+handler that drops waits neither for the sweep nor for the lock of the thread that it interrupts: it sweeps
+at once.
 """
 
 from __future__ import annotations
 
 import threading
 import weakref
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.runtime import Waiters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mysql_redis_cache.keys import Matcher
 
@@ -30,62 +33,83 @@ class Sweeps:
     """Runs sweeps, each for all the drops that came before it began.
 
     Args:
-        sweep: sweeps for some drops, within the time of one of them (its place is the third argument);
-            returns how many entries each deleted.
+        sweep: sweeps for some drops, each given as what it is for, and counts how many entries of each it
+            deletes; within the time of one of them, which stands at the place given last.
     """
 
-    def __init__(self, sweep: Callable[[Sequence[Matcher], Budget, int], list[int]]) -> None:
+    def __init__(self, sweep: Callable[[Sequence[Sequence[Matcher]], list[int], Budget, int], None]) -> None:
         self._sweep = sweep
         self.after_fork_in_child()
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's sweeps."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_changing = False
         self._next: _Batch | None = None
         self._running: Callable[[], _Turn | None] = _no_turn
 
-    def drop(self, matcher: Matcher, budget: Budget) -> int:
-        """Take part in the next sweep, or run it; return how many entries this drop deleted.
+    def drop(self, matchers: Sequence[Matcher], budget: Budget) -> None:
+        """Take part in the next sweep, or run it; count in *budget* how many entries this drop deletes.
 
         Raises:
             CacheUnavailable: the sweep failed.
             DropTimeout: the time was over before it was done.
         """
-        batch, place = self._join(matcher)
-        while batch.outcome is None:
-            turn = self._begin(batch)
-            if turn is not None:
-                self._perform(batch, turn, budget, place)
-            else:
-                budget.check("waiting for the sweep before this one", 0)
-                batch.waiters.wait(min(budget.left(), LOOK_AGAIN), unless=lambda: batch.outcome)
-        if isinstance(batch.outcome, CacheUnavailable):
-            raise _fresh(batch.outcome) from batch.outcome
-        return batch.outcome[place]
+        batch, place = self._join(matchers)
+        try:
+            while not batch.is_over:
+                turn = self._begin(batch)
+                if turn is not None:
+                    self._perform(batch, turn, budget, place)
+                else:
+                    budget.check("waiting for the sweep before this one")
+                    batch.waiters.wait(min(budget.left(), LOOK_AGAIN), unless=lambda: batch.is_over)
+        finally:
+            budget.dropped += batch.counts[place]
+        if batch.failure is not None:
+            raise _fresh(batch.failure) from batch.failure
 
-    def _join(self, matcher: Matcher) -> tuple[_Batch, int]:
-        with self._lock:
-            if self._next is None:
-                self._next = _Batch()
-            self._next.matchers.append(matcher)
-            return self._next, len(self._next.matchers) - 1
+    def _join(self, matchers: Sequence[Matcher]) -> tuple[_Batch, int]:
+        with self._changing() as is_ours:
+            batch = self._next if is_ours and self._next is not None else _Batch()
+            if is_ours:
+                self._next = batch
+            batch.drops.append(matchers)
+            batch.counts.append(0)
+            return batch, len(batch.drops) - 1
 
     def _begin(self, batch: _Batch) -> _Turn | None:
         """Close *batch* to others and return the right to sweep for it, if nobody is sweeping."""
-        with self._lock:
+        with self._changing() as is_ours:
+            turn = _Turn()
+            if not is_ours:
+                return turn
             running = self._running()
-            if running is not None and not running.is_over:
+            if running is not None and running.keeps_waiting(turn):
                 return None
             if self._next is batch:
                 self._next = None
-            turn = _Turn()
             self._running = weakref.ref(turn)
             return turn
+
+    @contextmanager
+    def _changing(self) -> Iterator[bool]:
+        """Hold the lock; tell whether this thread was not holding it already, interrupted halfway."""
+        with self._lock:
+            if self._is_changing:
+                yield False
+                return
+            try:
+                self._is_changing = True
+                yield True
+            finally:
+                self._is_changing = False
 
     def _perform(self, batch: _Batch, turn: _Turn, budget: Budget, place: int) -> None:
         """Sweep. If this drop's time is over, or it is interrupted, another of the batch does it again."""
         try:
-            batch.finish(self._sweep(batch.matchers, budget, place))
+            self._sweep(batch.drops, batch.counts, budget, place)
+            batch.finish()
         except CacheUnavailable as error:
             batch.finish(error)
             raise
@@ -97,25 +121,33 @@ class Sweeps:
 
 
 class _Batch:
-    """The drops that share one sweep."""
+    """The drops that share one sweep, and how many entries of each are deleted."""
 
     def __init__(self) -> None:
-        self.matchers: list[Matcher] = []
-        self.outcome: list[int] | CacheUnavailable | None = None
+        self.drops: list[Sequence[Matcher]] = []
+        self.counts: list[int] = []
+        self.failure: CacheUnavailable | None = None
+        self.is_over = False
         self.waiters = Waiters()
 
-    def finish(self, outcome: list[int] | CacheUnavailable) -> None:
-        self.outcome = outcome
-        self.waiters.wake(len(self.matchers))
+    def finish(self, failure: CacheUnavailable | None = None) -> None:
+        self.failure = failure
+        self.is_over = True
+        self.waiters.wake(len(self.drops))
 
 
 class _Turn:
-    """The right to sweep."""
+    """The right to sweep, of one thread."""
 
-    __slots__ = ("__weakref__", "is_over")
+    __slots__ = ("__weakref__", "is_over", "thread")
 
     def __init__(self) -> None:
         self.is_over = False
+        self.thread = threading.get_ident()
+
+    def keeps_waiting(self, other: _Turn) -> bool:
+        """Return whether *other* has to wait for this one, which a handler in its midst must not."""
+        return not self.is_over and self.thread != other.thread
 
 
 def _no_turn() -> None:

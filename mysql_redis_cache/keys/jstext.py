@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from time import struct_time
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
@@ -75,11 +76,12 @@ def plain(value: object) -> Plain:
     """Reduce a value to one of the types that have a text.
 
     Args:
-        value: str, int, float, bool, None, Decimal, date, naive datetime or time, UUID, bytes, bytearray,
-            memoryview, list, tuple, dict with str keys; a subclass of those, or an Enum of them.
+        value: str, int, float, bool, None, Decimal, date, naive datetime or time, struct_time, UUID, bytes,
+            bytearray, memoryview, list, tuple, dict with str keys; a subclass of those, or an Enum of them.
 
     Returns:
-        The value as an exact built-in type (or Decimal); date, datetime, time and UUID as their ISO text.
+        The value as an exact built-in type (or Decimal); date, datetime, time, struct_time and UUID as their
+        ISO text.
 
     Raises:
         TypeError: for any other type, an aware datetime or time, a dict key that is no str. The message
@@ -138,6 +140,7 @@ _CONVERTERS: dict[type, Callable[[Any], Plain]] = {
     datetime: lambda value: _naive(value, datetime.isoformat(value)),
     date: date.isoformat,
     time: lambda value: _naive(value, time.isoformat(value)),
+    struct_time: lambda value: datetime(*value[:6]).isoformat(),
     UUID: UUID.__str__,
     bytes: lambda value: memoryview(value).tobytes(),
     bytearray: lambda value: memoryview(value).tobytes(),

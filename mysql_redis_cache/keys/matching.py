@@ -1,45 +1,61 @@
-"""Which names in Redis carry a (name, value) pair.
+"""What a drop is for: pairs, all of them or any; and the names under which Redis keeps what it finds.
 
-A drop sees nothing but names, so a name is read back into pairs: it counts if the whole pair stands at a
-place where a pair can stand and the rest has the shape of a key. Where a value makes a name readable in two
-ways, both count: dropping an entry too many costs a read, dropping one too few serves stale rows.
+How a name is read back into pairs is in ``finding``.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .jstext import NUMBER
 from .pairs import checked_names, plain_value, shown_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-__all__ = ["Matcher", "lease_name", "slot_safe_lease_name"]
+    from .jstext import Plain
 
+__all__ = [
+    "LEASE",
+    "Matcher",
+    "Pair",
+    "every_pattern",
+    "lease_name",
+    "scan_pattern",
+    "slot_safe_lease_name",
+]
+
+LEASE = b":lease"
+"""How the name of every lease ends."""
+
+# How many values are checked between two looks at the time: some milliseconds.
+LOOK_EVERY = 1000
 _NUMBER = re.compile(NUMBER)
-_LISTED = re.compile(f"{NUMBER}(?:,{NUMBER})++(?=_)".encode())
-_DIGEST = re.compile(rb"_[0-9a-f]{40}\Z")
-_DIGEST_LENGTH = 41
-_REST = re.compile(rb"[^=]*+=|[0-9a-f]{40}\Z")
-"""What follows a whole pair: another pair, or the digest at once; ``Name=a_b`` does not hold ``Name=a``."""
-_LEASE = b":lease"
+_JSON_SCALARS = frozenset({bool, int, str, type(None)})
+
+
+class Pair(NamedTuple):
+    """A name and the text of its value, as they stand in a key: ``name=text``."""
+
+    name: str
+    text: str
 
 
 class Matcher:
-    """Recognise the main keys, and the leases, that carry all (or any) of some pairs.
+    """What one drop is for: the main keys, and their leases, that carry all (or any) of some pairs.
 
     Args:
         names: the names of the pairs; one may stand there twice, with two values.
         values: one value for each name, of the types that params may have.
         require_all: whether a key must carry all the pairs or any of them.
         prefix: only names that start with it count, as ``check_namespace`` returns it.
+        look: called now and then while many values are checked; what it raises ends that.
 
     Attributes:
-        texts: the pairs as ``"name=text"``.
+        pairs: the pairs.
         require_all: as given.
-        pattern: glob for ``SCAN … MATCH`` that every matching key and lease fits, and few others.
+        prefix: as given.
 
     Raises:
         TypeError: *names* or *values* is no list or tuple, a name no str, or a value has no text in a key.
@@ -48,96 +64,82 @@ class Matcher:
     """
 
     def __init__(
-        self, names: Sequence[str], values: Sequence[object], require_all: bool = True, prefix: str = ""
+        self,
+        names: Sequence[str],
+        values: Sequence[object],
+        require_all: bool = True,
+        prefix: str = "",
+        look: Callable[[], object] = lambda: None,
     ) -> None:
-        pairs = _checked_pairs(names, values)
-        self.texts = tuple([f"{name}={shown}" for name, shown in pairs])
+        self._names = checked_names(names)
+        self._values = _plain_values(self._names, values, look)
+        self.pairs = [Pair(*pair) for pair in zip(self._names, map(shown_text, self._values), strict=True)]
         self.require_all = require_all
-        self.pattern = _glob(pairs, require_all, prefix)
-        self._prefix = prefix.encode()
-        self._pairs = [_Pair(name, shown) for name, shown in pairs]
+        self.prefix = prefix
 
-    def entry(self, name: bytes) -> bool:
-        """Tell whether *name* is a main key that carries the pairs."""
-        # Most names hold none of the literals, so those are looked for before anything else.
-        for pair in self._pairs:
-            found = (pair.first in name or pair.later in name) and self._carries(name, pair)
-            if found != self.require_all:
-                return found
-        return self.require_all
+    @property
+    def texts(self) -> list[str]:
+        """The pairs as ``"name=text"``, each once."""
+        return list(dict.fromkeys([f"{name}={text}" for name, text in self.pairs]))
 
-    def lease(self, name: bytes) -> bool:
-        """Tell whether *name* is the lease of a main key that carries the pairs."""
-        if not name.endswith(_LEASE):
-            return False
-        tagged = name[: -len(_LEASE)]
-        key = tagged[1:-1] if tagged[:1] == b"{" and tagged[-1:] == b"}" else tagged
-        return lease_name(key) == name and self.entry(key)
-
-    def _carries(self, name: bytes, pair: _Pair) -> bool:
-        if not name.startswith(self._prefix) or not _DIGEST.match(name, len(name) - _DIGEST_LENGTH):
-            return False
-        start = len(self._prefix)
-        first_equals = name.find(b"=", start)
-        place = name.find(pair.label, start)
-        while place >= 0:
-            # A pair stands first, or after "_" with a pair before: Id=1 is not in the name Shop_Id=1.
-            behind = first_equals < place and name[place - 1 : place] == b"_"
-            if (place == start or behind) and pair.stands_at(name, place):
-                return True
-            place = name.find(pair.label, place + 1)
-        return False
+    @property
+    def asked(self) -> tuple[list[str], list[object], bool]:
+        """Names, values and ``require_all`` in types that JSON has; the drop is the same."""
+        return list(self._names), [_as_json(value) for value in self._values], self.require_all
 
 
-class _Pair:
-    """One pair in bytes, and where in a key it stands."""
-
-    def __init__(self, name: str, shown: str) -> None:
-        text = shown.encode()
-        self.label = f"{name}=".encode()
-        self._number = text if _NUMBER.fullmatch(shown) else None
-        self._whole = self.label + text + b"_"
-        # One of these is in every key that carries the pair; a number may be a later element of a list.
-        self.first = self.label + text
-        self.later = self.first if self._number is None else b"," + text
-
-    def stands_at(self, name: bytes, place: int) -> bool:
-        """Tell whether the pair, or a list of numbers that holds it, is at *place* and ends there."""
-        if name.startswith(self._whole, place):
-            return _REST.match(name, place + len(self._whole)) is not None
-        if self._number is None:
-            return False
-        listed = _LISTED.match(name, place + len(self.label))
-        return (
-            listed is not None
-            and self._number in listed[0].split(b",")
-            and _REST.match(name, listed.end() + 1) is not None
-        )
-
-
-def _checked_pairs(names: Sequence[str], values: Sequence[object]) -> list[tuple[str, str]]:
-    texts = checked_names(names)
+def _plain_values(names: list[str], values: Sequence[object], look: Callable[[], object]) -> list[Plain]:
     if not isinstance(values, (list, tuple)):
         raise TypeError(f"values must be a list or tuple, got {type(values).__name__}")
     if len(names) != len(values):
         raise ValueError(f"{len(names)} names but {len(values)} values; give one value for each name")
     if not names:
         raise ValueError("no names and values: a drop needs at least one pair")
-    return [
-        (name, shown_text(plain_value(value, f"value {position} ({name})")))
-        for position, (name, value) in enumerate(zip(texts, values, strict=True), 1)
-    ]
+    plain_ones: list[Plain] = []
+    for start in range(0, len(values), LOOK_EVERY):
+        if start:
+            look()
+        for place, value in enumerate(values[start : start + LOOK_EVERY], start):
+            if type(value) is int or type(value) is str:  # nearly always: many are checked at once
+                plain_ones.append(value)
+            else:
+                plain_ones.append(plain_value(value, f"value {place + 1} ({names[place]})"))
+    return plain_ones
 
 
-def _glob(pairs: list[tuple[str, str]], require_all: bool, prefix: str) -> bytes:
+def _as_json(value: Plain) -> object:
+    items = value if isinstance(value, list) else [value]
+    return value if _JSON_SCALARS.issuperset(map(type, items)) else shown_text(value)
+
+
+def scan_pattern(matchers: Sequence[Matcher]) -> bytes:
+    """Return a glob for ``SCAN … MATCH`` that every key and lease of some drops fits, and few others.
+
+    Args:
+        matchers: those of the drops, all of one prefix.
+    """
+    only, start = matchers[0], _start(matchers[0].prefix)
+    if len(matchers) == 1 and (only.require_all or len(only.pairs) == 1):
+        return start + _pair_glob(*max(only.pairs, key=lambda pair: len(pair.text)))
+    shared = set.intersection(*map(_telling_names, matchers))
+    return start + (_escaped(max(shared, key=len)) if shared else b"") + b"=*"
+
+
+def every_pattern(prefix: str) -> bytes:
+    """Return a glob that every key with named params, and its lease, fits; *prefix*: the namespace's."""
+    return _start(prefix) + b"=*"
+
+
+def _start(prefix: str) -> bytes:
     # Redis tries what follows a "*" at every byte of every key, which is half the cost of a sweep. Hence the
     # set at the start, which ends it at the first byte of another namespace's key.
-    start = _first_byte(prefix) + b"*" + _escaped(prefix[1:]) + b"*" if prefix else b"*"
-    if require_all or len(pairs) == 1:
-        name, shown = max(pairs, key=lambda pair: len(pair[1]))
-        return start + _pair_glob(name, shown)
-    names = {name for name, _ in pairs}
-    return start + (_escaped(names.pop()) if len(names) == 1 else b"") + b"=*"
+    return _first_byte(prefix) + b"*" + _escaped(prefix[1:]) + b"*" if prefix else b"*"
+
+
+def _telling_names(matcher: Matcher) -> set[str]:
+    """Return the names of which every key that *matcher* is for has each."""
+    names = {pair.name for pair in matcher.pairs}
+    return names if matcher.require_all or len(names) == 1 else set()
 
 
 def _first_byte(prefix: str) -> bytes:
@@ -169,7 +171,7 @@ def lease_name(key: bytes) -> bytes:
 
     Source: Redis Cluster specification, "Hash tags".
     """
-    return b"%b:lease" % key if _has_hash_tag(key) else b"{%b}:lease" % key
+    return key + LEASE if _has_hash_tag(key) else b"{%b}%b" % (key, LEASE)
 
 
 def slot_safe_lease_name(key: bytes) -> bytes | None:

@@ -7,10 +7,12 @@ share a key unless their params are equal; the visible part stays, so a drop sti
 
 from __future__ import annotations
 
-from functools import lru_cache
+import sys
 from hashlib import sha1
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
+
+from mysql_redis_cache.runtime.kept import Kept
 
 from .folding import WORDS, canonical_json, folds
 from .jstext import plain
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Matcher", "check_namespace", "lease_name", "make_key", "pair_texts", "slot_safe_lease_name"]
 
-_CACHED_LENGTH = 8192
-"""Longer queries are hashed anew each time: a thousand of them would be megabytes of cached text."""
+_LONGEST_KEPT = 8192
+"""Longer queries are hashed anew each time, which takes a tenth of a millisecond for 100,000 characters."""
+
+_KEPT_BYTES = 4 << 20
 
 
 class _Plan(NamedTuple):
@@ -41,7 +45,7 @@ class _Plan(NamedTuple):
 def make_key(
     query: str,
     params: Sequence[object] | None = None,
-    names: Sequence[str] = (),
+    names: Sequence[str] | None = (),
     prefix: str = "",
 ) -> str:
     """Make the key of a call.
@@ -49,7 +53,8 @@ def make_key(
     Args:
         query: the SQL text (or signature), exactly as the caller wrote it.
         params: the values, a list or tuple; ``None`` means none.
-        names: the names of the first ``len(names)`` params, a list or tuple.
+        names: the names of the first ``len(names)`` params, a list or tuple; ``None`` will do
+            where there are no params.
         prefix: what stands in front of every key, as ``check_namespace`` returns it.
 
     Returns:
@@ -65,10 +70,12 @@ def make_key(
         params = ()
     elif not isinstance(params, (list, tuple)):
         raise TypeError(f"params must be a list or tuple, got {type(params).__name__}")
+    if names is None and not params:
+        names = ()
     plan = _plan(query, names, prefix)
     visible, digest, _, marks = plan
     if len(params) != len(marks):
-        return _careful_key(params, names, plan)
+        return _careful_key(params, names or (), plan)
     for value in params:
         # An int, and a string that is no word, list or pair, stand for themselves.
         if type(value) is int:
@@ -81,48 +88,69 @@ def make_key(
             and value not in WORDS
         ):
             continue
-        return _careful_key(params, names, plan)
-    return visible % tuple(params) + digest
+        return _careful_key(params, names or (), plan)
+    try:
+        return visible % tuple(params) + digest
+    except ValueError:  # an int longer than Python writes out: said below
+        return _careful_key(params, names or (), plan)
 
 
-def _plan(query: str, names: Sequence[str], prefix: str) -> _Plan:
+def _plan(query: str, names: Sequence[str] | None, prefix: str) -> _Plan:
     if not isinstance(query, str):
         raise TypeError(f"query must be a str, got {type(query).__name__}")
     if not isinstance(names, (list, tuple)):
         raise TypeError(f"names must be a list or tuple of str, got {type(names).__name__}")
-    if len(query) <= _CACHED_LENGTH:
-        try:
-            return _cached_plan(query, tuple(names), prefix)
-        except TypeError:  # a name that is no str, perhaps not even hashable: said below
-            pass
-    return _new_plan(query, tuple(names), prefix)
+    key = query, tuple(names), prefix
+    if len(query) > _LONGEST_KEPT:
+        return _new_plan(*key)
+    try:
+        return _plans[key]
+    except (KeyError, TypeError):  # a name may be no str, and not even hashable: that is said below
+        pass
+    return _plans.keep(key, _new_plan(*key))
 
 
 def _new_plan(query: str, names: tuple[str, ...], prefix: str) -> _Plan:
     if not query:
         raise ValueError("the query is empty; pass the SQL text, or a signature of your function")
-    if SURROGATE.search(query):
-        raise ValueError("the query contains a lone surrogate, which cannot be encoded as UTF-8")
+    try:
+        encoded = query.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the query contains a lone surrogate, which cannot be encoded as UTF-8") from None
     texts = checked_names(names)
     if len(set(texts)) < len(texts):
         raise ValueError(f"a name is repeated in {texts}; give each param a name of its own")
     pairs = "".join([f"{name}=".replace("%", "%%") + "%s_" for name in texts])
-    hasher = sha1(query.encode(), usedforsecurity=False)
+    hasher = sha1(encoded, usedforsecurity=False)
     folding = hasher.copy()
     folding.update(b"\0")
     marks = tuple([f"_{name}=" for name in texts])
     return _Plan(prefix.replace("%", "%%") + pairs, hasher.hexdigest(), folding, marks)
 
 
-_cached_plan = lru_cache(maxsize=1024)(_new_plan)
+def _size(key: tuple[str, tuple[str, ...], str], plan: _Plan) -> int:
+    """Return the bytes that a plan takes, about; the hash and the tuples are a kilobyte."""
+    return 1000 + sys.getsizeof(key[0]) + 4 * sys.getsizeof(plan.visible)
+
+
+_plans = Kept(_KEPT_BYTES, _size)
 
 
 def _careful_key(params: Sequence[object], names: Sequence[str], plan: _Plan) -> str:
     if len(names) > len(params):
         raise ValueError(f"more names ({len(names)}) than params ({len(params)}); name only what is passed")
     values = _plain_params(params, names)
-    visible = plan.visible % tuple(map(shown_text, values[: len(names)]))
-    if len(values) == len(names) and not any(map(folds, values, repeat(plan.marks))):
+    try:
+        return _key_of(values, len(names), plan)
+    except ValueError:
+        raise ValueError("a param is an int of more digits than Python writes out; pass it as text") from None
+    except RecursionError:
+        raise ValueError("a param is nested too deeply, or contains itself") from None
+
+
+def _key_of(values: list[Plain], named: int, plan: _Plan) -> str:
+    visible = plan.visible % tuple(map(shown_text, values[:named]))
+    if len(values) == named and not any(map(folds, values, repeat(plan.marks))):
         return visible + plan.digest
     hasher = plan.folding.copy()
     # "surrogatepass": a param may hold what UTF-8 does not allow, and two such params must stay two.

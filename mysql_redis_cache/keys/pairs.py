@@ -77,7 +77,7 @@ def shown_text(value: Plain) -> str:
     return shown if shown.isascii() else SURROGATE.sub("\ufffd", shown)
 
 
-def pair_texts(params: Sequence[object] | None, names: Sequence[str]) -> tuple[str, ...]:
+def pair_texts(params: Sequence[object] | None, names: Sequence[str] | None) -> tuple[str, ...]:
     """List the pairs under which a drop must find a call's entry.
 
     Args:
@@ -89,7 +89,7 @@ def pair_texts(params: Sequence[object] | None, names: Sequence[str]) -> tuple[s
         each once.
     """
     texts: dict[str, None] = {}
-    for name, value in zip(checked_names(names), params or (), strict=False):
+    for name, value in zip(checked_names(names or ()), params or (), strict=False):
         shown = shown_text(plain(value))
         texts[f"{name}={shown}"] = None
         if "," in shown and NUMBER_LIST.fullmatch(shown):

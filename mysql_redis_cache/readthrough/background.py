@@ -79,7 +79,7 @@ class Background:
             key, job = taken
             try:
                 job()
-            except Exception:  # the reader has its answer already; the next one tries again
+            except BaseException:  # the reader has its answer already; the next one tries again
                 logger.debug("a refresh behind a reader's back failed", exc_info=True)
             finally:
                 with self._lock:

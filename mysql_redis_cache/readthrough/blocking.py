@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from mysql_redis_cache.runtime import apart
 
-from .functions import check_function
+from .functions import Stopped, check_function, passable
 from .many import AcquireMany, GetMany, JoinNow, Perform
 from .reads import Batch
 from .steps import (
@@ -92,15 +92,18 @@ class BlockingDriver:
                 try:
                     outcome = self._performers[type(step)](read, step)
                 except BaseException as error:  # noqa: BLE001 - the steps decide what follows, and raise it again
-                    step = steps.throw(error)
+                    step = steps.throw(passable(error))
                 else:
                     step = steps.send(outcome)
         except StopIteration as done:
             return done.value
+        except Stopped as stopped:
+            failure = stopped.error
         except BaseException:
             self._core.end(read)
             self._leases.let_go_all(read)
             raise
+        raise failure
 
     def check_function(self, fn: object) -> None:
         """Raise ``TypeError`` unless *fn* can be called and gives its result, not something to await."""

@@ -16,7 +16,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from mysql_redis_cache import keys
 from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import Entries, Found, Name, Refused
@@ -25,18 +24,20 @@ from mysql_redis_cache.values import codec
 from .background import Keeper
 from .guard import Guard
 from .steps import GET, RELEASE, Acquire, Claim, Entry
+from .writes import Writes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mysql_redis_cache.drops import Drops
     from mysql_redis_cache.observe import Counters
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.store import Link
     from mysql_redis_cache.values import Between
 
     from .background import Background
-    from .reads import Read, Write
-    from .steps import Fill, Get, Put, Release
+    from .reads import Read
+    from .steps import Fill, Get, Release
 
 __all__ = ["Cache"]
 
@@ -46,29 +47,32 @@ logger = logging.getLogger("mysql_redis_cache")
 LEASES_KEPT = 10_000
 AT_ONCE = 500
 
-# Bytes that Redis takes for one value, however much one would like to cache.
-LARGEST_ENTRY = 1 << 29
 
-
-class Cache:
-    """The entries and leases of one client in Redis.
+class Cache(Writes):
+    """The entries and leases of one client in Redis, as the steps of reads need them; and direct writes.
 
     Args:
         link: for reads, which give Redis up soon, since they can ask MySQL.
         patient_link: for what can be had nowhere else.
+        drops: deletes what is outdated.
         options: the client's.
         stats: the client's counters.
         background: runs what nobody waits for.
     """
 
     def __init__(
-        self, link: Link, patient_link: Link, options: Options, stats: Counters, background: Background
+        self,
+        link: Link,
+        patient_link: Link,
+        drops: Drops,
+        *,
+        options: Options,
+        stats: Counters,
+        background: Background,
     ) -> None:
+        super().__init__(patient_link, drops, options, stats)
         self.entries = Entries(link, options.policy.lease_seconds)
-        self._patient_entries = Entries(patient_link, options.policy.lease_seconds)
         self._is_clustered = link.clustered
-        self._options = options
-        self._stats = stats
         self._background = background
         self._keeper = Keeper(options.policy.lease_seconds)
         self.after_fork_in_child()
@@ -78,30 +82,13 @@ class Cache:
         """Ask Redis anew; the parent's leases are the parent's."""
         self._guard = Guard(self._probe_behind)
         self._last_lost = b"mrc:probe"
-        self._left_behind: deque[tuple[Name, bytes]] = deque(maxlen=LEASES_KEPT)
-
-    def name(self, read: Read) -> Name | None:
-        """Return what the entry of *read* is called, or ``None`` if a cluster cannot keep it."""
-        if read.where is None:
-            texts = keys.pair_texts(read.params, read.names)
-            longest = read.policy.longest(read.ttl)
-            options = self._options
-            read.where = self.entries.name(read.key, texts, options.prefix, longest, indexed=options.index)
-        return read.where
+        self._left_behind: deque[tuple[Name, bytes, bool]] = deque(maxlen=LEASES_KEPT)
 
     def can_keep(self, read: Read) -> bool:
         """Return whether the entry of *read* can be kept with its lease; not every key of a cluster can."""
         if not self._is_clustered or self.name(read) is not None:
             return True
         self._stats.bump("uncacheable_keys")
-        return False
-
-    def fits(self, payload: bytes) -> bool:
-        """Return whether so much is cached; count it if not."""
-        limit = self._options.max_entry_bytes
-        if len(payload) <= (LARGEST_ENTRY if limit is None else limit):
-            return True
-        self._stats.bump("oversized_entries")
         return False
 
     @property
@@ -215,7 +202,7 @@ class Cache:
     def _fill(self, read: Read, step: Fill) -> bool:
         began = time.monotonic()
         if not self._guard.breaker.is_closed:
-            self._leave_lease(read)
+            self._leave_behind(read)
             return False
         lifetime = read.policy.lifetime(read.ttl, random.random)
         try:
@@ -226,84 +213,34 @@ class Cache:
         self._stats.bump("fills" if accepted else "refused_fills")
         return accepted
 
-    def release(self, read: Read, step: Release = RELEASE) -> bool:  # noqa: ARG002 - a step's performer
+    def release(self, read: Read, step: Release = RELEASE) -> bool:
         """Perform Release; where Redis does not answer that is done later, or the lease runs out."""
         self._keeper.forget(read.token)
-        was_ours = self._release(read)
+        was_ours = self._release(read, outdated=step.outdated)
         read.holds_lease = False
         return was_ours
 
-    def _release(self, read: Read) -> bool:
+    def _release(self, read: Read, *, outdated: bool) -> bool:
         began = time.monotonic()
-        if read.where is None or not self._guard.breaker.is_closed:
-            self._leave_lease(read)
+        where = self.name(read) if outdated else read.where
+        if where is None or not self._guard.breaker.is_closed:
+            self._leave_behind(read, outdated=outdated)
             return False
+        end = self.entries.discard if outdated else self.entries.release
         try:
-            return self.entries.release(read.where, read.token)
+            return end(where, read.token)
         except CacheUnavailable as error:
-            self._lost_write([read], error, began)
+            self._lost_write([read], error, began, outdated=outdated)
             return False
 
     def release_behind(self, read: Read) -> None:
         """Give the lease back from another thread; where that fails it runs out by itself."""
         self._keeper.forget(read.token)
         read.holds_lease = False
-        self._leave_lease(read)
+        self._leave_behind(read)
         self._background.submit("leases left behind", self._give_back)
 
-    # Direct access to entries
-
-    def put(self, read: Read, step: Put) -> None:
-        """Perform Put: store a value and revoke the lease of a load in flight.
-
-        Raises:
-            CacheUnavailable: Redis did not take it.
-            TypeError, ValueError: the value has no JSON form.
-        """
-        put = self._put(read, step.value)
-        if put is not None:
-            self._patient_entries.put(*put)
-
-    def put_many(self, writes: Sequence[Write]) -> Sequence[Exception | None]:
-        """Do what ``put`` does for several values in one round trip; return what each would have raised."""
-        failures: list[Exception | None] = [None] * len(writes)
-        puts: dict[int, tuple[Name, bytes, int]] = {}
-        for place, write in enumerate(writes):
-            try:
-                put = self._put(write.read, write.value)
-            except Exception as error:  # noqa: BLE001 - the caller of this one raises it
-                failures[place] = error
-            else:
-                puts.update({place: put} if put else {})
-        for place, failure in zip(puts, self._put_many(list(puts.values())), strict=True):
-            failures[place] = failure
-        return failures
-
-    def drop_key(self, key: str) -> bool:
-        """Delete one entry and revoke its lease; return whether it was there."""
-        raw = key.encode()
-        return self._patient_entries.unlink(raw, keys.lease_name(raw))
-
     # Inside
-
-    def _put(self, read: Read, value: object) -> tuple[Name, bytes, int] | None:
-        """Return how *value* is stored, or ``None`` if it cannot be: then nothing is left under its key."""
-        payload = codec.encode(value, self._options.dates)
-        where = self.name(read)
-        if where is None:
-            return None
-        if not self.fits(payload):
-            self.drop_key(read.key)  # what is cached is outdated
-            return None
-        return where, payload, read.policy.lifetime(read.ttl, random.random)
-
-    def _put_many(self, puts: Sequence[tuple[Name, bytes, int]]) -> Sequence[Exception | None]:
-        if not puts:
-            return []
-        try:
-            return self._patient_entries.put_many(puts)
-        except CacheUnavailable as error:
-            return [error] * len(puts)
 
     def _named(self, read: Read) -> Name:
         """Return what the entry of *read* is called; whoever set it up has seen to it that it can be."""
@@ -317,7 +254,7 @@ class Cache:
             return None
         payload, left = found if isinstance(found, Found) else (found, math.inf)
         try:
-            return Entry(codec.decode(payload, between), left)
+            return Entry(codec.decode(payload, between, read.is_query), left)
         except ValueError:
             self._note_corrupt(read)
             return None
@@ -360,13 +297,15 @@ class Cache:
         self._guard.failed(error, began)
         return Claim.UNAVAILABLE
 
-    def _lost_write(self, reads: Sequence[Read], error: CacheUnavailable, began: float) -> Claim:
+    def _lost_write(
+        self, reads: Sequence[Read], error: CacheUnavailable, began: float, *, outdated: bool = False
+    ) -> Claim:
         """Note that a lease or a fill failed. A refusal is an answer: what is cached goes on being served."""
         for read in reads:
             read.holds_lease = False
         if not isinstance(error, Refused):
             for read in reads:
-                self._leave_lease(read)
+                self._leave_behind(read, outdated=outdated)
             return self._lost(error, began, reads[0])
         self._stats.bump("cache_failures")
         self._guard.refused(error, began)
@@ -385,18 +324,18 @@ class Cache:
         else:
             self._answered(began)
 
-    def _leave_lease(self, read: Read) -> None:
-        """Remember a lease that Redis may hold, or take when it goes on: others would wait for its end."""
-        if read.where is not None and read.token:
-            self._left_behind.append((read.where, read.token))
+    def _leave_behind(self, read: Read, *, outdated: bool = False) -> None:
+        """Remember a lease that Redis may hold, or take when it goes on, and an entry that is to go."""
+        if read.where is not None and (read.token or outdated):
+            self._left_behind.append((read.where, read.token, outdated))
 
     def _give_back(self) -> None:
         while self._left_behind:
-            held = [self._left_behind.popleft() for _ in range(min(AT_ONCE, len(self._left_behind)))]
+            ended = [self._left_behind.popleft() for _ in range(min(AT_ONCE, len(self._left_behind)))]
             try:
-                self.entries.release_many(held)
+                self.entries.end_many(ended)
             except CacheUnavailable:
-                self._left_behind.extend(held)
+                self._left_behind.extend(ended)
                 return
 
 

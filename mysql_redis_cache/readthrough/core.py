@@ -23,6 +23,7 @@ from . import steps as readthrough
 from .background import Background
 from .cache import Cache
 from .flight import AGAIN, Flight, Flights, Landing, fresh
+from .functions import Stopped
 from .interruptions import is_interruption
 from .reads import Batch, Reads
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
@@ -68,17 +69,18 @@ class Core:
         self._links: tuple[Link, ...] = ()
         if redis_config is not None:
             self._connect(redis_config)
-        self._load_times: dict[str, float] = {}
+        # By the hash of the query, whose text may be of any size; at worst two queries share an average.
+        self._load_times: dict[int, float] = {}
         self._closed = False
         process.register(self)
 
     def _connect(self, redis_config: object) -> None:
         options, ways = self.options, (link(redis_config), link(redis_config, timeout=PATIENT))
         self._links = ways
-        self.cache = Cache(*ways, options, self.stats, self.background)
         self.drops = Drops(
             ways[1], options.prefix, indexed=options.index, wait_replicas=options.wait_replicas
         )
+        self.cache = Cache(*ways, self.drops, options=options, stats=self.stats, background=self.background)
 
     def after_fork_in_child(self) -> None:
         """Count anew, and wait for no flight of the parent's; the parts see to themselves."""
@@ -115,7 +117,7 @@ class Core:
             return readthrough.bypass()
         if refresh:
             return readthrough.refresh(read.policy, time.monotonic, random.random)
-        load_time = self._load_times.get(read.query, 0.0) if read.policy.early_refresh else 0.0
+        load_time = self._load_times.get(hash(read.query), 0.0) if read.policy.early_refresh else 0.0
         return readthrough.read(read.policy, time.monotonic, random.random, load_time)
 
     @property
@@ -165,7 +167,7 @@ class Core:
         """Perform Settle."""
         if read.flight is None:
             return
-        outcome = step.outcome
+        outcome = step.outcome.error if isinstance(step.outcome, Stopped) else step.outcome
         if isinstance(outcome, Loaded):
             landing = Landing(payload=outcome.payload)
         elif outcome is None or is_interruption(outcome) or (read.load is None and not is_failure(outcome)):
@@ -202,11 +204,11 @@ class Core:
 
     def note_load_time(self, read: Read, took: float) -> None:
         """Blend *took* seconds into the moving average of the query's loads."""
-        times = self._load_times
-        if len(times) >= LOAD_TIMES_KEPT and read.query not in times:
+        times, query = self._load_times, hash(read.query)
+        if len(times) >= LOAD_TIMES_KEPT and query not in times:
             times.clear()
-        before = times.get(read.query, took)
-        times[read.query] = before + 0.3 * (took - before)
+        before = times.get(query, took)
+        times[query] = before + 0.3 * (took - before)
 
     def loaded(self, value: object, between: Between = None) -> Loaded:
         """Return what a function gave in the form that a later hit has; *between* as for ``codec.decode``."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mysql_redis_cache.errors import LoadFailed
@@ -131,6 +132,8 @@ def fresh(failure: Exception) -> Exception:
         # Not copy.copy(), which calls the constructor, and that may want other arguments than these.
         args = OSError.__reduce__(failure)[1] if isinstance(failure, OSError) else failure.args
         copied = kind.__new__(kind, *args)
+        if not isinstance(kind.__init__, FunctionType):  # Python's own, which may keep more than the args
+            kind.__init__(copied, *args)
         copied.args = failure.args
         copied.__dict__.update(failure.__dict__)
     except Exception:  # noqa: BLE001 - some exceptions cannot be made twice

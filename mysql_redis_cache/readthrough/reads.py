@@ -10,10 +10,12 @@ from mysql_redis_cache import keys, sql
 from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
 
 from .many import Job, read_many
+from .params import copied, plain, surely_sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from mysql_redis_cache.sql import Params, Statement
     from mysql_redis_cache.store import Name
 
     from .flight import Flight
@@ -24,9 +26,6 @@ __all__ = ["Asked", "Batch", "Read", "Reads", "Write"]
 
 NO_WINDOWS: Mapping[str, Any] = {}
 WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh")
-UNCHANGING = frozenset({int, str, float, bool, type(None), bytes})
-# Params of these types, and text in ASCII, can always be sent; the others have to be looked at.
-SENDABLE = frozenset({int, bool, type(None), bytes})
 
 
 @dataclass(slots=True, eq=False, repr=False, weakref_slot=True)  # a repr would show the params
@@ -36,11 +35,12 @@ class Read:
     key: str
     query: str
     params: Sequence[object]
-    names: Sequence[str]
+    names: Sequence[str] | None
     ttl: float
     policy: Policy
     load: Any  # called with this read it gives ``Loaded`` (the facade has a form of its own); None: the query
     raw: bytes
+    is_query: bool = False  # so that what it finds are rows
     where: Name | None = None
     token: bytes = b""
     holds_lease: bool = False
@@ -50,7 +50,8 @@ class Read:
 
     def again(self) -> Read:
         """Return a read of the same that holds nothing yet."""
-        return Read(self.key, self.query, self.params, self.names, self.ttl, self.policy, self.load, self.raw)
+        about = (self.key, self.query, self.params, self.names, self.ttl, self.policy, self.load, self.raw)
+        return Read(*about, self.is_query)
 
 
 class Write(NamedTuple):
@@ -110,20 +111,21 @@ class Reads:
         self.prefix = prefix
         self._policy = policy
 
-    def key(self, query: str, params: Sequence[object] | None, names: Sequence[str]) -> str:
+    def key(self, query: str, params: Params, names: Sequence[str] | None) -> str:
         """Return the key of a call; no I/O."""
-        return keys.make_key(query, params, names, self.prefix)
+        values, names = _in_order(query, params, names)
+        return keys.make_key(query, values, names, self.prefix)
 
-    def check_signature(self, query: str, names: Sequence[str], ttl: object) -> None:
+    def check_signature(self, query: str, names: Sequence[str] | None, ttl: object) -> None:
         """Raise what every call of a cached function would raise because of these."""
         ttl_seconds(ttl)
-        self.key(query, (0,) * len(names), names)
+        self.key(query, (0,) * len(names or ()), names)
 
     def of_query(
         self,
         query: str,
-        params: Sequence[object] | None,
-        names: Sequence[str],
+        params: Params,
+        names: Sequence[str] | None,
         ttl: object,
         windows: Mapping[str, Any] = NO_WINDOWS,
     ) -> Read:
@@ -136,21 +138,19 @@ class Reads:
         statement = sql.statement(query)
         if statement.refusal:
             raise ValueError(f"query_with_cache cannot cache this statement: {statement.refusal}")
-        statement.check_count(params)
-        own = _plain(params)
-        if own is None or statement.has_identifiers:
-            statement.check(params)
-            own = _copied(params)
+        own = plain(params)
+        if own is None or len(own) != statement.plain_placeholders:
+            own, names = _checked(statement, params, names)
         lifetime = ttl_seconds(ttl)
         policy = self._windowed(windows) if windows else self._policy
-        key = keys.make_key(query, params, names, self.prefix)
-        return Read(key, query, own, names, lifetime, policy, None, key.encode())
+        key = keys.make_key(query, own, names, self.prefix)
+        return Read(key, query, own, names, lifetime, policy, None, key.encode(), True)
 
     def of_function(
         self,
         query: str,
-        params: Sequence[object] | None,
-        names: Sequence[str],
+        params: Params,
+        names: Sequence[str] | None,
         ttl: object,
         windows: Mapping[str, Any] = NO_WINDOWS,
         *,
@@ -159,8 +159,12 @@ class Reads:
         """Return the read of anything that *load* gives, as ``Loaded``."""
         lifetime = ttl_seconds(ttl)
         policy = self._windowed(windows) if windows else self._policy
-        key = keys.make_key(query, params, names, self.prefix)
-        return Read(key, query, _copied(params), names, lifetime, policy, load, key.encode())
+        own = plain(params)
+        if own is None:
+            values, names = _in_order(query, params, names)
+            own = copied(values)
+        key = keys.make_key(query, own, names, self.prefix)
+        return Read(key, query, own, names, lifetime, policy, load, key.encode())
 
     def many(
         self,
@@ -191,18 +195,27 @@ class Reads:
         return replace(self._policy, **given) if given else self._policy
 
 
-def _plain(params: Sequence[object] | None) -> tuple[object, ...] | None:
-    """Return a tuple of *params* if MySQL takes all for certain, told quickly: this is asked on every hit."""
-    for value in params or ():
-        kind = type(value)
-        if kind not in SENDABLE and not (kind is str and value.isascii()):  # type: ignore[attr-defined]
-            return None
-    return tuple(params or ())
+def _checked(
+    statement: Statement, params: Params, names: Sequence[str] | None
+) -> tuple[tuple[object, ...], Sequence[str] | None]:
+    """Return params and names as a key has them, each param looked at."""
+    if params is None or isinstance(params, (list, tuple)):
+        statement.check_count(params)
+    else:
+        params, names = statement.named(params, names)
+    own = copied(params)
+    if not (statement.plain_placeholders >= 0 and surely_sendable(own)):
+        statement.check(own)
+    return own, names
 
 
-def _copied(params: Sequence[object] | None) -> tuple[object, ...]:
-    """Return the params as they are now: the list is the caller's, who may change it during the load."""
-    return tuple([value if type(value) in UNCHANGING else copy.deepcopy(value) for value in params or ()])
+def _in_order(
+    query: str, params: Params, names: Sequence[str] | None
+) -> tuple[Sequence[object] | None, Sequence[str] | None]:
+    """Return params and names as a key has them: of a mapping, by the names that *query* uses."""
+    if params is None or isinstance(params, (list, tuple)):
+        return params, names
+    return sql.statement(query).named(params, names)
 
 
 def _parts(query: Any, number: int) -> tuple[Any, Any, Any]:

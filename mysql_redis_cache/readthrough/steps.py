@@ -30,6 +30,7 @@ from mysql_redis_cache.policy import Freshness, Policy
 
 __all__ = [
     "ACQUIRE_ANY",
+    "DISCARD",
     "GET",
     "JOIN",
     "LOAD",
@@ -170,7 +171,13 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give the lease back if it is still ours. Outcome: whether it was."""
+    """Give the lease back if it is still ours. Outcome: whether it was.
+
+    Attributes:
+        outdated: whether what is cached goes too: something newer was loaded, and cannot be kept.
+    """
+
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +204,7 @@ JOIN = Join()
 LOAD = Load()
 SEAL = Seal()
 RELEASE = Release()
+DISCARD = Release(outdated=True)
 # Any entry will do: Redis says -2 ms of one that does not exist.
 ACQUIRE_ANY = Acquire(-1.0)
 
@@ -236,9 +244,16 @@ def read(policy: Policy, clock: Clock, random: Clock, load_time: float = 0.0) ->
 
 
 def refresh(policy: Policy, clock: Clock, random: Clock) -> Steps:
-    """Load and fill whatever is cached; share nobody's load, since it may have begun before this call."""
+    """Load and fill whatever is cached; share nobody's load, since it may have begun before this call.
+
+    What is cached goes if it cannot be replaced: the caller has seen what is newer.
+    """
     claim = yield from _claim(policy, clock, random, Acquire(float("inf")), clock() + policy.wait_timeout)
-    return (yield from (_load_and_fill() if claim is Claim.WON else _load_alone()))
+    if claim is Claim.WON:
+        return (yield from _load_and_fill(anew=True))
+    value = yield from _load_alone()
+    yield DISCARD
+    return value
 
 
 def refresh_behind(left: float) -> Steps:
@@ -339,8 +354,8 @@ def _claim(policy: Policy, clock: Clock, random: Clock, acquire: Acquire, until:
         yield Wait(min(policy.pause(now - began, random), until - now))
 
 
-def _load_and_fill() -> Steps:
-    """Load under the lease and fill."""
+def _load_and_fill(*, anew: bool = False) -> Steps:
+    """Load under the lease and fill; *anew*, so that nothing older may stay if that fails."""
     try:
         loaded = yield LOAD
     except GeneratorExit:
@@ -352,10 +367,12 @@ def _load_and_fill() -> Steps:
     yield SEAL
     if not loaded.fits:
         # A lease that is still ours to give back says what an accepted fill says: no drop came in between.
-        was_ours = yield RELEASE
+        was_ours = yield DISCARD
         yield Settle(loaded if was_ours is True else None)
         return loaded.value
     accepted = yield Fill(loaded.payload)
+    if anew and accepted is not True:
+        yield DISCARD
     yield Settle(loaded if accepted is True else None)
     return loaded.value
 

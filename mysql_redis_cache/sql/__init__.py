@@ -1,6 +1,17 @@
 """SQL texts: where their placeholders are, what may stand there, which statements may be cached. Pure."""
 
+from .literals import GREATEST_INT, is_list, is_sendable
+from .named import NamedValues
 from .scanner import tokens
-from .statements import Statement, statement
+from .statements import Params, Statement, statement
 
-__all__ = ["Statement", "statement", "tokens"]
+__all__ = [
+    "GREATEST_INT",
+    "NamedValues",
+    "Params",
+    "Statement",
+    "is_list",
+    "is_sendable",
+    "statement",
+    "tokens",
+]

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from time import struct_time
 from typing import Any, Self
 from uuid import UUID
 
-__all__ = ["Unsendable", "assignments", "identifier", "literal"]
+__all__ = ["GREATEST_INT", "Unsendable", "assignments", "identifier", "is_list", "is_sendable", "literal"]
 
 Writer = Callable[[Any, bool], str]
 
@@ -49,8 +50,9 @@ def literal(value: object, no_backslash_escapes: bool = False) -> str:
     """Write *value* as SQL; a list becomes its elements, a list in it a row, as ``IN (?)`` needs them.
 
     Args:
-        value: None, bool, int, float, Decimal, str, bytes-like, date, datetime, time, timedelta, UUID, an
-            Enum of those (its value is sent), a subclass of those (sent as its base type), a list or tuple.
+        value: None, bool, int, float, Decimal, str, bytes-like, date, datetime, time, timedelta, struct_time,
+            UUID, an Enum of those (its value is sent), a subclass of those (sent as its base type), a list or
+            tuple.
         no_backslash_escapes: whether the session's sql_mode has ``NO_BACKSLASH_ESCAPES``.
 
     Returns:
@@ -61,6 +63,30 @@ def literal(value: object, no_backslash_escapes: bool = False) -> str:
     """
     write = _WRITERS.get(type(value)) or _inherited_writer(type(value))
     return write(value, no_backslash_escapes)
+
+
+def is_sendable(value: Any) -> bool:
+    """Tell quickly that `literal` takes *value*; False means that it has to be asked."""
+    kind = type(value)
+    if kind is int:
+        return bool(_LEAST <= value <= GREATEST_INT)
+    if kind is str:
+        return bool(value.isascii())
+    if kind is list or kind is tuple:
+        return _are_sendable(value)
+    return kind in _ALWAYS_SENDABLE
+
+
+def is_list(value: object) -> bool:
+    """Tell whether `literal` writes *value* as its elements."""
+    return isinstance(value, (list, tuple)) and not isinstance(value, struct_time)
+
+
+def _are_sendable(values: Sequence[Any]) -> bool:
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return bool(min(values) >= _LEAST and max(values) <= GREATEST_INT)
+    return kinds == {str} and "".join(values).isascii()
 
 
 def identifier(name: object) -> str:
@@ -99,7 +125,7 @@ def assignments(columns: dict[Any, object], no_backslash_escapes: bool = False) 
 
     def assignment(item: tuple[object, object]) -> str:
         name, value = item
-        if isinstance(value, (list, tuple)):
+        if is_list(value):
             raise Unsendable("is a list, and a column takes one value: pass text, such as JSON")
         return f"{identifier(name)} = {literal(value, no_backslash_escapes)}"
 
@@ -142,13 +168,15 @@ def _boolean(value: bool, _mode: bool) -> str:
 # What does not fit they replace by 65 nines, with no more than a warning.
 _WORD = 9
 _WORDS = 9
-_GREATEST = 10 ** (_WORDS * _WORD) - 1
-_LEAST = -_GREATEST
+GREATEST_INT = 10 ** (_WORDS * _WORD) - 1
+"""The greatest int that both servers keep; the least is its negative."""
+_LEAST = -GREATEST_INT
+_ALWAYS_SENDABLE = frozenset({bool, type(None), bytes})
 _TOO_MANY_DIGITS = "has more digits than MySQL keeps (81): round it or pass it as str"
 
 
 def _integer(value: int, _mode: bool) -> str:
-    if not _LEAST <= value <= _GREATEST:
+    if not _LEAST <= value <= GREATEST_INT:
         raise Unsendable(_TOO_MANY_DIGITS, ValueError)
     return int.__repr__(value)
 
@@ -254,6 +282,10 @@ def _uuid(value: UUID, _mode: bool) -> str:
     return f"'{UUID.__str__(value)}'"
 
 
+def _struct_time(value: struct_time, mode: bool) -> str:
+    return _datetime(datetime(*value[:6]), mode)
+
+
 def _enum(value: Enum, no_backslash_escapes: bool) -> str:
     return literal(value.value, no_backslash_escapes)
 
@@ -261,7 +293,7 @@ def _enum(value: Enum, no_backslash_escapes: bool) -> str:
 def _list(values: list[object] | tuple[object, ...], no_backslash_escapes: bool) -> str:
     def element(value: object) -> str:
         text = literal(value, no_backslash_escapes)
-        return f"({text})" if isinstance(value, (list, tuple)) else text
+        return f"({text})" if is_list(value) else text
 
     return ", ".join(_each(values, element))
 
@@ -281,6 +313,7 @@ _WRITERS: dict[type, Writer] = {
     time: _time,
     timedelta: _timedelta,
     UUID: _uuid,
+    struct_time: _struct_time,
     Enum: _enum,
     list: _list,
     tuple: _list,

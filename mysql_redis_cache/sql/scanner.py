@@ -11,16 +11,20 @@ Source: mysql2's ``sql-escaper``, and the MySQL manual, "String Literals" and "C
 from __future__ import annotations
 
 import re
+import sys
+from array import array
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["Mode", "Plan", "Slot", "in_assignments", "plans", "tokens"]
+__all__ = ["Mode", "Plan", "Scan", "Slot", "scans", "tokens"]
 
 Mode = Literal["default", "ansi_quotes", "no_backslash_escapes"]
 _MODES: tuple[Mode, ...] = ("default", "ansi_quotes", "no_backslash_escapes")
+
+_IDENTIFIER, _GUARDED = 1, 2
 
 
 class Slot(NamedTuple):
@@ -33,25 +37,64 @@ class Slot(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The placeholders of a text under one sql_mode.
+    """The placeholders of a text of one form under one sql_mode. It does not hold the text, only places.
 
     Attributes:
         mode: the sql_mode it holds for.
-        slots: the placeholders in order.
-        pieces: the text around them; the odd ones are empty and wait for the values.
-        is_plain: whether they are all ``?`` or ``%s`` outside ``/*! … */`` and hints.
+        edges: where each placeholder starts and ends, in turn.
+        kinds: of each, whether it is a name or guarded, in bits.
+        names: of each ``%(name)s`` its name; of others none.
+        is_formatted: whether they are ``%s`` or ``%(name)s``, and ``%%`` stands for ``%``, as in PyMySQL.
         is_malformed: whether there is a run of three or more question marks.
     """
 
     mode: Mode
-    slots: tuple[Slot, ...]
-    pieces: tuple[str, ...]
-    is_plain: bool
-    is_malformed: bool
+    edges: array[int]
+    kinds: bytes
+    names: tuple[str, ...] = ()
+    is_formatted: bool = False
+    is_malformed: bool = False
+
+    @property
+    def placeholders(self) -> int:
+        """How many placeholders there are."""
+        return len(self.kinds)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it takes in memory, about."""
+        parts = (self.edges, self.kinds, self.names, *self.names)
+        return 200 + sum(map(sys.getsizeof, parts))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether they all stand for values, outside ``/*! … */`` and hints."""
+        return not self.is_malformed and not any(self.kinds)
+
+    @property
+    def slots(self) -> list[Slot]:
+        """The placeholders in order."""
+        places = zip(self.edges[::2], self.edges[1::2], self.kinds, strict=True)
+        return [Slot(start, end, bool(k & _IDENTIFIER), bool(k & _GUARDED)) for start, end, k in places]
+
+    def pieces(self, text: str) -> list[str]:
+        """Return the text around them; the odd ones are empty and wait for the values."""
+        pieces = [""] * (2 * self.placeholders + 1)
+        edges = (0, *self.edges, len(text))
+        around = [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
+        pieces[::2] = [piece.replace("%%", "%") for piece in around] if self.is_formatted else around
+        return pieces
 
 
-def plans(text: str) -> Mapping[Mode, Plan]:
-    """The plan of *text* for each sql_mode that matters: the same one unless it holds a backslash."""
+class Scan(NamedTuple):
+    """The placeholders of a text: those that a list of values fills, and those that a mapping fills."""
+
+    positional: Plan
+    named: Plan
+
+
+def scans(text: str) -> dict[Mode, Scan]:
+    """Scan *text* for each sql_mode that matters: one scan for all unless it holds a backslash."""
     if "\\" not in text:
         return dict.fromkeys(_MODES, _scan(text, "default"))
     return {mode: _scan(text, mode) for mode in _MODES}
@@ -74,68 +117,30 @@ def tokens(text: str, mode: Mode = "default") -> Iterator[tuple[int, str]]:
             after_dot = word == "."
 
 
-_CLAUSES = frozenset(
-    (
-        *(
-            "WHERE",
-            "ORDER",
-            "GROUP",
-            "HAVING",
-            "LIMIT",
-            "UNION",
-            "RETURNING",
-            "INTO",
-            "FOR",
-            "LOCK",
-            "OFFSET",
-        ),
-        *("WINDOW", "PROCEDURE", "ON", ";"),
-    )
-)
-
-
-def in_assignments(text: str, position: int, mode: Mode) -> bool:
-    """Whether the placeholder at *position* stands for assignments, as in ``SET ?`` or ``SET a = 1, ?``."""
-    in_list, is_next, depth, previous = False, False, 0, ""
-    for start, word in tokens(text, mode):
-        if start >= position:
-            break
-        if word == "SET" or (previous, word) == ("KEY", "UPDATE"):
-            in_list, is_next, depth = True, True, 0
-        else:
-            depth += (word == "(") - (word == ")")
-            in_list = in_list and depth >= 0 and not (depth == 0 and word in _CLAUSES)
-            is_next = word == "," and depth == 0
-        previous = word
-    return in_list and is_next
-
-
-def _scan(text: str, mode: Mode) -> Plan:
-    marks: list[Slot] = []
-    percents: list[Slot] = []
+def _scan(text: str, mode: Mode) -> Scan:
+    found: dict[str, list[tuple[re.Match[str], int]]] = {"mark": [], "percent": [], "named": []}
     for match, depth in _matches(_scanner(mode), text):
-        start, end = match.span()
-        if match.lastgroup == "mark":
-            marks.append(Slot(start, end, end - start == 2, depth > 0))
-        elif match.lastgroup == "percent":
-            percents.append(Slot(start, end, False, depth > 0))
-    slots = tuple(marks or percents)
-    return Plan(
-        mode,
-        slots,
-        _pieces(text, slots),
-        is_plain=not any(slot.is_identifier or slot.is_guarded for slot in slots),
-        is_malformed=any(slot.end - slot.start > 2 for slot in slots),
+        if (kind := match.lastgroup) in found:
+            found[kind].append((match, depth))
+    marks, percents, named = found.values()
+    names = tuple([match["name"] for match, _ in named])
+    return Scan(
+        _plan(mode, marks or percents, is_formatted=not marks),
+        _plan(mode, named, names, is_formatted=True),
     )
 
 
-def _pieces(text: str, slots: tuple[Slot, ...]) -> tuple[str, ...]:
-    pieces: list[str] = []
-    end = 0
-    for slot in slots:
-        pieces += (text[end : slot.start], "")
-        end = slot.end
-    return (*pieces, text[end:])
+def _plan(
+    mode: Mode, found: Sequence[tuple[re.Match[str], int]], names: tuple[str, ...] = (), *, is_formatted: bool
+) -> Plan:
+    edges = array("I")
+    for match, _ in found:
+        edges.extend(match.span())
+    lengths = [] if is_formatted else [match.end() - match.start() for match, _ in found]
+    kinds = [_GUARDED * (depth > 0) for _, depth in found]
+    for place, length in enumerate(lengths):
+        kinds[place] |= _IDENTIFIER * (length == 2)
+    return Plan(mode, edges, bytes(kinds), names, is_formatted and bool(found), max(lengths, default=0) > 2)
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], int]]:
@@ -154,7 +159,14 @@ def _matches(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str
 
 @cache
 def _scanner(mode: Mode) -> re.Pattern[str]:
-    return _lexer(mode, r"""[^'"`\#\-/*?%]++""", r"(?P<mark>\?+)", r"%%|(?P<percent>%s(?![\w$]))")
+    return _lexer(
+        mode,
+        r"""[^'"`\#\-/*?%]++""",
+        r"(?P<mark>\?+)",
+        r"%%",
+        r"(?P<percent>%s(?![\w$]))",
+        r"(?P<named>%\((?P<name>[^()]*+)\)s(?![\w$]))",
+    )
 
 
 @cache

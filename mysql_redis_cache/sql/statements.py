@@ -1,36 +1,45 @@
-"""Statements: the SQL to send for a text and its parameters, and whether its result may be cached.
+"""Statements: the SQL to send for a text and its parameters, and what is known of it without sending it.
 
 The key of a cached read is made from the text as written; only `Statement.bind` puts values in, so the server
-never sees a placeholder. `scanner` says where placeholders are, `literals` how values are written.
+never sees a placeholder. `scanner` says where placeholders are, `binding` what is written there, `verdicts`
+what the statement does.
 """
 
 from __future__ import annotations
 
-import re
-from functools import cached_property, lru_cache
-from itertools import dropwhile
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from hashlib import sha1
+from typing import TYPE_CHECKING, TypeAlias
 
-from .literals import Unsendable, assignments, identifier, literal
-from .scanner import in_assignments, plans, tokens
+from mysql_redis_cache.runtime.kept import Kept
+
+from .binding import write
+from .named import NamedValues, by_name, picked
+from .scanner import scans
+from .verdicts import Answer, answer_of, refusal_of, said, verb_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from .scanner import Mode, Plan, Slot
+    from .scanner import Mode, Plan, Scan
 
-__all__ = ["Statement", "statement"]
+__all__ = ["Params", "Statement", "statement"]
 
-# Longer texts are scanned anew each time: they are mostly generated, and would push out those that recur.
-_LONGEST_CACHED = 20_000
-_CACHED_STATEMENTS = 512
+Params: TypeAlias = "Sequence[object] | Mapping[str, object] | None"
+
+# Longer texts are kept by their digest, and no more of them than a few bytes for each placeholder.
+_LONGEST_KEPT = 8192
+_KEPT_BYTES = 8 << 20
 
 
 def statement(text: str) -> Statement:
-    """The statement with this text, scanned once for as long as it is in use.
+    """Return the statement with this text, of whatever length scanned once for as long as it is in use.
 
     Args:
-        text: one SQL statement with ``?`` and ``??`` placeholders or, if it has none of those, with ``%s``.
+        text: one SQL statement. Its placeholders are ``?`` and ``??`` or, if it has none of those, ``%s``,
+            for a list of values; or ``%(name)s``, for a mapping.
 
     Raises:
         TypeError: *text* is not a str.
@@ -38,7 +47,13 @@ def statement(text: str) -> Statement:
     """
     if not isinstance(text, str):
         raise TypeError(f"the query must be a str, not {type(text).__name__}")
-    return Statement(text) if len(text) > _LONGEST_CACHED else _cached_statement(text)
+    if len(text) > _LONGEST_KEPT:
+        return _long_statement(text)
+    try:
+        return _short[text]
+    except KeyError:
+        pass
+    return _short.keep(text, Statement(text))
 
 
 class Statement:
@@ -46,8 +61,9 @@ class Statement:
 
     Attributes:
         text: the statement as the caller wrote it.
-        placeholders: how many values it takes under the default sql_mode.
-        has_identifiers: whether ``??`` occurs in it, so that some of the values may be names.
+        placeholders: how many values a list for it has under the default sql_mode.
+        plain_placeholders: the same if any value may stand at each, none being ``??`` or in ``/*! … */``, and
+            -1 if not.
     """
 
     def __init__(self, text: str) -> None:
@@ -56,21 +72,39 @@ class Statement:
         if not text.isascii():
             _check_encodable(text)
         self.text = text
-        self._plans = plans(text)
-        self._plan = self._plans["default"]
-        self.placeholders = len(self._plan.slots)
-        self.has_identifiers = "??" in text
+        self._scans = scans(text)
+        self._plan = self._scans["default"].positional
+        self.placeholders = self._plan.placeholders
+        is_plain = all(plan.is_plain for scan in self._scans.values() for plan in scan)
+        self.plain_placeholders = self.placeholders if is_plain else -1
+
+    def of(self, text: str) -> Statement:
+        """Return the same statement with *text*, which is its text, or empty while it is kept by digest."""
+        _ = self.refusal, self.answer  # which need it
+        same = object.__new__(Statement)
+        same.__dict__.update(self.__dict__, text=text)
+        return same
+
+    @property
+    def size(self) -> int:
+        """How many bytes it takes in memory, about, less its text."""
+        return 2000 + sum(plan.size for scan in self._scans.values() for plan in scan)
 
     @property
     def needs_sql_mode(self) -> bool:
         """Whether ``ANSI_QUOTES`` moves its placeholders, which takes a backslash inside double quotes."""
-        return self._plans["ansi_quotes"].slots != self._plan.slots
+        ansi, default = self._scans["ansi_quotes"], self._scans["default"]
+        return any(one.edges != other.edges for one, other in zip(ansi, default, strict=True))
 
     @cached_property
     def verb(self) -> str:
         """What it does, such as ``"SELECT"``, or ``"UPDATE"`` also behind a WITH; empty if unclear."""
-        verb = _main_verb(_words(self.text))
-        return verb if verb.isidentifier() else ""
+        return verb_of(self.text)
+
+    @cached_property
+    def answer(self) -> Answer:
+        """What it answers with: rows, or what it has done."""
+        return answer_of(self.text)
 
     @property
     def is_read(self) -> bool:
@@ -82,18 +116,32 @@ class Statement:
 
     @cached_property
     def refusal(self) -> str | None:
-        """Why its result may not be cached, as a clause that ends in advice; None if it may be.
+        """Why its result may not be cached, as a clause that ends in advice; None if it may be."""
+        return refusal_of(self.text, self.verb)
 
-        A guard against mistakes, not a security boundary: it does not know what procedures and stored
-        functions do, and it lets ``NOW()``, ``RAND()`` and ``UUID()`` pass, whose answers callers may want to
-        keep.
+    def check_rows(self) -> None:
+        """Check that it is for ``query()``.
+
+        Raises:
+            ValueError: it gives no rows.
         """
-        if self.verb not in _READS:
-            return f"it is not a read ({_beginning(self.text, self.verb)}); use execute()"
-        if _SUSPECTS.isdisjoint(_NAMES.findall(self.text.upper())):
-            return None
-        code = " ".join(_words(self.text))
-        return next((reason for pattern, reason in _REFUSALS if re.search(pattern, code)), None)
+        if self.answer in {Answer.EFFECT, Answer.TRANSACTION}:
+            raise ValueError(
+                f"query() returns rows, and this statement has none ({said(self.text, self.verb)}); "
+                f"{self.answer.advice}"
+            )
+
+    def check_effect(self) -> None:
+        """Check that it is for ``execute()``.
+
+        Raises:
+            ValueError: it gives rows, and does nothing else.
+        """
+        if self.answer is Answer.ROWS:
+            raise ValueError(
+                f"execute() returns no rows, and this statement has nothing else "
+                f"({said(self.text, self.verb)}); {self.answer.advice}"
+            )
 
     def check_count(self, params: Sequence[object] | None) -> None:
         """Check the number of *params* alone, cheaply enough for every hit.
@@ -103,28 +151,40 @@ class Statement:
             ValueError: the text takes another number of values in whatever sql_mode.
         """
         if _count(params) != self.placeholders or self._plan.is_malformed:
-            self._fitting_plan(params)
+            self._fitting(params)
 
-    def check(self, params: Sequence[object] | None) -> None:
+    def named(self, params: Params, param_names: Sequence[str] | None) -> tuple[NamedValues, Sequence[str]]:
+        """Put a mapping in the order of a key: first what *param_names* picks, in the order of the text.
+
+        Returns:
+            The values, and the names of the first ones, which the key shows.
+
+        Raises:
+            TypeError: *params* is no mapping, or the text takes a list.
+            ValueError: names are missing or not used.
+        """
+        plan, values = self._fitting(params)
+        shown, names = picked(tuple(dict.fromkeys(plan.names)), param_names)
+        return NamedValues.of(dict(zip(plan.names, values, strict=True)), names), shown
+
+    def check(self, params: Params) -> None:
         """Check all that `bind` checks, for when the session's sql_mode is not known.
 
         Raises:
             TypeError: as `bind`.
             ValueError: as `bind`.
         """
-        self._fill(self._fitting_plan(params), params or (), no_backslash_escapes=False)
+        plan, values = self._fitting(params)
+        write(self.text, plan, values, placed=dict)
 
     def bind(
-        self,
-        params: Sequence[object] | None = None,
-        *,
-        no_backslash_escapes: bool = False,
-        ansi_quotes: bool = False,
+        self, params: Params = None, *, no_backslash_escapes: bool = False, ansi_quotes: bool = False
     ) -> str:
         """Make the SQL to send.
 
         Args:
-            params: a list or tuple with a value for each placeholder; None is an empty one.
+            params: a list or tuple with a value for each placeholder, or a mapping with one for each name;
+                None is an empty one.
             no_backslash_escapes: whether the session's sql_mode has ``NO_BACKSLASH_ESCAPES``.
             ansi_quotes: whether it has ``ANSI_QUOTES``; makes a difference only if `needs_sql_mode`.
 
@@ -132,63 +192,64 @@ class Statement:
             The text with its placeholders replaced.
 
         Raises:
-            TypeError: *params* is not a list or tuple, or a value is of a type without SQL form.
-            ValueError: the counts differ, or a value would not reach the server unharmed.
+            TypeError: *params* is no list, tuple or mapping, or a value is of a type without SQL form.
+            ValueError: counts or names differ, or a value would not reach the server unharmed.
                 No message holds a value.
         """
-        plan = self._plan
-        if no_backslash_escapes:
-            plan = self._plans["no_backslash_escapes"]
-        elif ansi_quotes:
-            plan = self._plans["ansi_quotes"]
-        count = _count(params)
-        if count != len(plan.slots) or plan.is_malformed:
-            raise _mismatch(plan, count)
-        return self._fill(plan, params or (), no_backslash_escapes)
-
-    def _fitting_plan(self, params: Sequence[object] | None) -> Plan:
-        count = _count(params)
-        for plan in self._plans.values():
-            if len(plan.slots) == count and not plan.is_malformed:
-                return plan
-        raise _mismatch(self._plan, count)
-
-    def _fill(self, plan: Plan, params: Sequence[object], no_backslash_escapes: bool) -> str:
-        pieces = list(plan.pieces)
-        try:
-            if plan.is_plain:
-                pieces[1::2] = [literal(value, no_backslash_escapes) for value in params]
-                return "".join(pieces)
-        except Unsendable:
-            pass  # a dict, which the careful way below may take, or an error, which it can locate
-        pieces[1::2] = self._write_each(plan, params, no_backslash_escapes)
+        mode: Mode = "ansi_quotes" if ansi_quotes else "default"
+        scan = self._scans["no_backslash_escapes" if no_backslash_escapes else mode]
+        plan, values = self._arguments(scan, params)
+        pieces = plan.pieces(self.text)
+        pieces[1::2] = write(self.text, plan, values, no_backslash_escapes=no_backslash_escapes)
         return "".join(pieces)
 
-    def _write_each(self, plan: Plan, params: Sequence[object], no_backslash_escapes: bool) -> Iterator[str]:
-        for index, (slot, value) in enumerate(zip(plan.slots, params, strict=True)):
+    def _fitting(self, params: Params) -> tuple[Plan, Sequence[object]]:
+        """Return the plan that *params* fill, in whatever sql_mode, and a value for each placeholder."""
+        failures = []
+        for scan in self._scans.values():
             try:
-                yield self._write(slot, value, plan.mode, no_backslash_escapes)
-            except Unsendable as fault:
-                raise fault.error(f"params[{index}]") from None
+                return self._arguments(scan, params)
+            except ValueError as error:
+                failures.append(error)
+        raise failures[0]
 
-    def _write(self, slot: Slot, value: object, mode: Mode, no_backslash_escapes: bool) -> str:
-        if slot.is_identifier:
-            sql = identifier(value)
-        elif isinstance(value, dict) and in_assignments(self.text, slot.start, mode):
-            sql = assignments(value, no_backslash_escapes)
-        else:
-            sql = literal(value, no_backslash_escapes)
-        # A server too old for the comment's number skips it, and sees no quotes in it, only where it ends.
-        if slot.is_guarded and ("*/" in sql or "/*" in sql):
-            raise Unsendable(
-                "holds /* or */, and its placeholder is inside /*! */ or /*+ */: move it out", ValueError
-            )
-        return sql
+    def _arguments(self, scan: Scan, params: Params) -> tuple[Plan, Sequence[object]]:
+        if isinstance(params, (NamedValues, Mapping)):
+            return _named_arguments(scan, params)
+        plan, count = scan.positional, _count(params)
+        if count != plan.placeholders or plan.is_malformed:
+            raise _mismatch(scan, count)
+        return plan, params or ()
 
 
-@lru_cache(maxsize=_CACHED_STATEMENTS)
-def _cached_statement(text: str) -> Statement:
-    return Statement(text)
+def _named_arguments(scan: Scan, params: Mapping[str, object] | NamedValues) -> tuple[Plan, Sequence[object]]:
+    if scan.positional.placeholders:
+        raise TypeError(
+            f"params must be a list or tuple, not {type(params).__name__}, for a query with ? or %s; "
+            "a mapping is for one with %(name)s alone"
+        )
+    values = by_name(params, scan.named.names)
+    return scan.named, [values[name] for name in scan.named.names]
+
+
+def _count(params: object) -> int:
+    if params is None:
+        return 0
+    if not isinstance(params, (list, tuple)):
+        raise TypeError(
+            f"params must be a list or tuple, not {type(params).__name__}; a single value goes as [value]"
+        )
+    return len(params)
+
+
+def _mismatch(scan: Scan, count: int) -> ValueError:
+    if scan.positional.is_malformed:
+        return ValueError("the query has ??? in it: a placeholder is ? for a value or ?? for an identifier")
+    advice = "a ? or %s in quotes or a comment is text, and a list is one param"
+    if scan.named.placeholders and not scan.positional.placeholders:
+        advice = "%(name)s takes its value from a mapping"
+    counts = f"the placeholders of the query ({scan.positional.placeholders}) and the params ({count})"
+    return ValueError(f"{counts} differ in number; {advice}")
 
 
 def _check_encodable(text: str) -> None:
@@ -200,77 +261,18 @@ def _check_encodable(text: str) -> None:
         ) from None
 
 
-def _count(params: Sequence[object] | None) -> int:
-    if params is None:
-        return 0
-    if not isinstance(params, (list, tuple)):
-        raise TypeError(
-            f"params must be a list or tuple, not {type(params).__name__}; a single value goes as [value]"
-        )
-    return len(params)
+# --- statements in use -------------------------------------------------------------------------------------
+
+_short = Kept[str, Statement](_KEPT_BYTES, lambda text, made: sys.getsizeof(text) + made.size)
+_long = Kept[bytes, Statement](_KEPT_BYTES, lambda _, made: made.size)
 
 
-def _mismatch(plan: Plan, count: int) -> ValueError:
-    if plan.is_malformed:
-        return ValueError("the query has ??? in it: a placeholder is ? for a value or ?? for an identifier")
-    return ValueError(
-        f"the placeholders of the query ({len(plan.slots)}) and the params ({count}) differ in number; "
-        "a ? or %s in quotes or a comment is text, and a list is one param"
-    )
-
-
-_READS = frozenset(["SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "TABLE", "VALUES", "CALL"])
-_VERBS = frozenset(["SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "TABLE", "VALUES"])
-
-# Functions and variables that answer for one session, and a pooled connection is any session.
-_SESSION_FUNCTIONS = (
-    "GET_LOCK|RELEASE_LOCK|RELEASE_ALL_LOCKS|IS_FREE_LOCK|IS_USED_LOCK|NEXTVAL|LASTVAL|SETVAL|LAST_INSERT_ID"
-    "|FOUND_ROWS|ROW_COUNT|CONNECTION_ID|PS_CURRENT_THREAD_ID|USER|SESSION_USER|SYSTEM_USER"
-)
-_SESSION_VARIABLES = "IDENTITY|INSERT_ID|LAST_INSERT_ID|WARNING_COUNT|ERROR_COUNT|PSEUDO_THREAD_ID"
-_OF_ONE_SESSION = "whose answer is another in each session; use query()"
-
-# Without one of these in the text no refusal is possible, and the text need not be taken apart.
-_SUSPECTS = frozenset(
-    [";", "@", "FOR", "LOCK", "INTO", "SHOW", "CURRENT_USER", "CURRENT_ROLE", *_SESSION_FUNCTIONS.split("|")]
-)
-_NAMES = re.compile(r"[A-Z_]+|[;@]")
-
-# Searched for in the words of a statement with one space between them.
-_REFUSALS = (
-    (r"; [^;]", "it holds several statements; send them one by one"),
-    (r"\bFOR (?:UPDATE|SHARE)\b|\bLOCK IN SHARE MODE\b", "it locks rows; use query() inside transaction()"),
-    (r"\bINTO\b", "it writes what it selects (INTO); use execute()"),
-    (rf"\b(?:{_SESSION_FUNCTIONS}) \(", f"it calls a function {_OF_ONE_SESSION}"),
-    (r"\bCURRENT_(?:USER|ROLE)\b", f"it asks for the account, {_OF_ONE_SESSION}"),
-    (r"\b(?:NEXT|PREVIOUS) VALUE FOR\b", f"it draws from a sequence, {_OF_ONE_SESSION}"),
-    (rf"@@(?:SESSION\.|LOCAL\.)?(?:{_SESSION_VARIABLES})\b", f"it reads a variable {_OF_ONE_SESSION}"),
-    (r"^(?!SHOW ).*(?<!\S)@(?!@)", f"it uses a user variable (@name), {_OF_ONE_SESSION}"),
-    (r"^SHOW (?:WARNINGS|ERRORS|COUNT|PROFILES?)\b", f"it shows diagnostics, {_OF_ONE_SESSION}"),
-)
-
-
-def _words(text: str) -> Iterator[str]:
-    return dropwhile("(".__eq__, (word for _, word in tokens(text)))
-
-
-def _main_verb(words: Iterator[str]) -> str:
-    first = next(words, "")
-    if first in {"EXPLAIN", "DESCRIBE", "DESC"}:
-        return first if next(words, "") != "ANALYZE" else _verb_behind(words) or first
-    return first if first != "WITH" else _verb_behind(words) or first
-
-
-def _verb_behind(words: Iterator[str]) -> str | None:
-    depth = 0
-    for word in words:
-        depth += (word == "(") - (word == ")")
-        if depth == 0 and word in _VERBS:
-            return word
-    return None
-
-
-def _beginning(text: str, verb: str) -> str:
-    if not verb:
-        return "it begins with no verb"
-    return f"it begins with {verb}" if verb == next(_words(text)) else f"its verb is {verb}"
+def _long_statement(text: str) -> Statement:
+    digest = sha1(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
+    try:
+        return _long[digest].of(text)
+    except KeyError:
+        pass
+    made = Statement(text)
+    _long.keep(digest, made.of(""))
+    return made

@@ -8,7 +8,9 @@ from .cluster import Cluster
 from .config import Link, link
 from .connections import Exhausted
 from .entries import Entries, Found, Name
-from .single import Moved, Part, Pinned, Refused, Server, Silent
+from .failures import Moved, NotNow, Refused, Silent
+from .pinned import Pinned
+from .single import Part, Server
 
 __all__ = [
     "PATIENT",
@@ -19,6 +21,7 @@ __all__ = [
     "Link",
     "Moved",
     "Name",
+    "NotNow",
     "Part",
     "Pinned",
     "Refused",

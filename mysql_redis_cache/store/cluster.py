@@ -6,6 +6,7 @@ an unread reply, and its retries have no bound in time.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,14 @@ from redis.crc import key_slot
 from mysql_redis_cache.errors import CacheUnavailable
 
 from .connections import Exhausted
-from .single import Moved, Part, Refused, Server, run_script, run_scripts
+from .failures import Moved, Refused
+from .single import SYNC, Part, Server, run_script, run_scripts
 from .topology import nodes_of, topology_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from .pinned import Left
     from .scripts import Script
     from .topology import Address, Node, Topology
 
@@ -113,24 +116,34 @@ class Cluster:
                 raise reply
         return [None if isinstance(reply, Refused) else reply for reply in replies]
 
-    def parts(self) -> tuple[list[Part], object]:
+    def parts(self, left: Left | None = None) -> tuple[list[Part], object]:
         """Return what a sweep has to walk, in order, and what each node says of itself at this moment.
 
         A key of a slot under way moves from its sender to its receiver only, so a walk that meets the
         senders first meets every key. A receiver may serve no slot yet.
+
+        Args:
+            left: tells how many seconds are left, as for ``Server.pinned``.
         """
-        topology = self._refresh()
+        topology = self._refresh(left=left)
         own: dict[Address, Node] = {}
         others: dict[str, Node] = {}
         for address in topology.primaries:
-            own[address], nodes = nodes_of(self._server(address).call(b"CLUSTER", b"NODES"))
+            own[address], nodes = nodes_of(self._tell(address, b"NODES", left))
             others.update(nodes)
         known = {node.id for node in own.values()}
         senders = [address for address, node in own.items() if node.receivers]
         receivers = {name for address in senders for name in own[address].receivers} - known
-        late = sorted(self._mapped(others[name].address) for name in receivers)
+        # CLUSTER SLOTS gives the names that nodes announce where clients are to use them.
+        named = any(address[0] == node.hostname for address, node in own.items())
+        late = sorted(self._mapped(_reached(others[name], named=named)) for name in receivers)
         order = [*senders, *topology.primaries, *late]
         return [Part(self._server(at), _sync_key(topology, at)) for at in order], own
+
+    def part_of(self, key: bytes) -> Part:
+        """Return the node that serves *key*."""
+        address = self._owner(key_slot(key))
+        return Part(self._server(address), _sync_key(self._topology or self._refresh(), address))
 
     def drain(self) -> None:
         """Close the connections not in use; later calls open new ones."""
@@ -154,13 +167,15 @@ class Cluster:
         """Ask the other nodes whether *slot* is served by another than the one that does not answer."""
         return self._refresh(unlike=address).owners[slot] != address
 
-    def _refresh(self, first: Address | None = None, *, unlike: Address | None = None) -> Topology:
+    def _refresh(
+        self, first: Address | None = None, *, unlike: Address | None = None, left: Left | None = None
+    ) -> Topology:
         """Ask nodes for the layout until one answers, for a bounded time."""
-        until = time.monotonic() + self.timeout
+        until = time.monotonic() + min(self.timeout, left() if left else math.inf)
         lost: CacheUnavailable | None = None
         for address in self._candidates(first, unlike):
             try:
-                reply = self._server(address).call(b"CLUSTER", b"SLOTS")
+                reply = self._tell(address, b"SLOTS", left)
             except CacheUnavailable as error:
                 lost = error
             else:
@@ -169,6 +184,11 @@ class Cluster:
             if time.monotonic() >= until:
                 break
         raise CacheUnavailable(f"no node of the Redis Cluster said who serves what: {lost}") from lost
+
+    def _tell(self, address: Address, what: bytes, left: Left | None) -> Any:
+        """Have a node tell what it knows of the cluster."""
+        with self._server(address).pinned(left) as pinned:
+            return pinned.call(b"CLUSTER", what)
 
     def _candidates(self, first: Address | None, unlike: Address | None) -> list[Address]:
         """Return the known nodes in random order, so that a dead one is not always asked first."""
@@ -211,6 +231,10 @@ class Cluster:
             return refused
 
 
+def _reached(node: Node, *, named: bool) -> Address:
+    return (node.hostname, node.address[1]) if named and node.hostname else node.address
+
+
 def _slot(command: Sequence[Any]) -> int:
     return int(key_slot(command[_KEY_PLACES.get(command[0], 1)]))
 
@@ -219,5 +243,5 @@ def _sync_key(topology: Topology, address: Address) -> bytes:
     """Return a key that the node at *address* would store; empty if it serves no slot."""
     if address not in topology.primaries:
         return b""
-    names = (b"mrc:sync:%d" % number for number in range(1 << 20))
+    names = (b"%b:%d" % (SYNC, number) for number in range(1 << 20))
     return next(name for name in names if topology.owners[key_slot(name)] == address)

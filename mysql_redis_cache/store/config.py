@@ -23,6 +23,8 @@ __all__ = ["Link", "link"]
 Link = Server | Cluster
 
 MAX_CONNECTIONS = 50
+# What pools have whose makers said nothing; it depends on redis-py's version.
+_UNLIMITED = {redis.ConnectionPool().max_connections, redis.BlockingConnectionPool().max_connections}
 _KNOWN = frozenset(inspect.signature(redis.Redis.__init__).parameters) - {"self", "connection_pool"}
 # What of a configuration is used. The rest of redis-py's options (retries, RESP3, decoding, its own cache,
 # health checks) would break the guarantees of this folder, and is accepted but left alone.
@@ -121,14 +123,15 @@ def _limit(options: Mapping[str, Any]) -> int:
 def _from_client(client: redis.Redis, timeout: float) -> Link:
     pool = client.connection_pool
     taken = bounded(_said(pool.connection_kwargs), timeout)
+    limit = MAX_CONNECTIONS if pool.max_connections in _UNLIMITED else pool.max_connections
     if not isinstance(pool, SentinelConnectionPool):
-        return Server(checked_maker(pool.connection_class, taken), MAX_CONNECTIONS, taken["socket_timeout"])
+        return Server(checked_maker(pool.connection_class, taken), limit, taken["socket_timeout"])
     if not pool.is_master:
         raise _reads_from_replicas("use master_for()")
     pools = [sentinel.connection_pool for sentinel in pool.sentinel_manager.sentinels]
     asked = [(asked.connection_class, bounded(_said(asked.connection_kwargs), timeout)) for asked in pools]
     masters = Masters(pool, taken, asked)
-    server = Server(masters.make, MAX_CONNECTIONS, taken["socket_timeout"])
+    server = Server(masters.make, limit, taken["socket_timeout"])
     masters.on_change = server.drain
     return server
 
@@ -143,12 +146,13 @@ def _from_cluster(client: redis.RedisCluster, timeout: float) -> Link:
         kind = redis.SSLConnection
     here = {"host", "port", "db", "path"}
     taken = bounded({name: value for name, value in _said(given).items() if name not in here}, timeout)
+    limit = _limit(given)
     nodes = [*manager.startup_nodes.values(), *manager.nodes_cache.values()]
     seeds = {(node.host, int(node.port)) for node in nodes}
 
     def make_server(host: str, port: int) -> Server:
         make = checked_maker(kind, {**taken, "host": host, "port": port})
-        return Server(make, MAX_CONNECTIONS, taken["socket_timeout"])
+        return Server(make, limit, taken["socket_timeout"])
 
     return Cluster(seeds, make_server, taken["socket_timeout"], manager.address_remap)
 

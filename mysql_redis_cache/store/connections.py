@@ -8,9 +8,11 @@ waits; those who wait get one in the order in which they came.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
@@ -18,7 +20,7 @@ from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.runtime import WaitQueue, process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Connection", "Connections", "Exhausted"]
 
@@ -73,8 +75,11 @@ class Connections:
         self._lock = threading.RLock()  # a signal handler may read, too, and strike where it is held
         self._queue: WaitQueue[Any] = WaitQueue(self._find, self._close)
 
-    def lend(self) -> Any:
+    def lend(self, within: float = math.inf) -> Any:
         """Return an open connection with nothing unread; give it to ``take_back`` or ``discard``.
+
+        Args:
+            within: seconds that waiting and opening may take, if that is less than usual.
 
         Raises:
             Exhausted: all are lent and none came back in time.
@@ -84,13 +89,14 @@ class Connections:
             connection = self._pop()
             if connection is not None:
                 return connection
-        connection = self._queue.wait(time.monotonic() + self._timeout)
+        patience = min(self._timeout, within)
+        connection = self._queue.wait(time.monotonic() + patience)
         if connection is None:
             raise Exhausted(
-                f"no Redis connection became free within {self._timeout:g} s "
+                f"no Redis connection became free within {patience:g} s "
                 f"(all {self._limit} are in use); raise max_connections"
             )
-        return self._connected(connection)
+        return self._connected(connection, within)
 
     def take_back(self, connection: Any) -> None:
         """Take back a connection whose last reply has been read whole."""
@@ -149,9 +155,13 @@ class Connections:
             self._alive.add(connection)
             return connection
 
-    def _connected(self, connection: Any) -> Any:
+    def _connected(self, connection: Any, within: float) -> Any:
         try:
-            connection.connect()
+            if within < self._timeout:
+                with _hurried(connection, within):
+                    connection.connect()
+            else:
+                connection.connect()
         except BaseException:
             self.discard(connection)
             raise
@@ -160,3 +170,14 @@ class Connections:
     def _close(self, connection: Any) -> None:
         self._alive.discard(connection)
         connection.disconnect()
+
+
+@contextmanager
+def _hurried(connection: Any, within: float) -> Iterator[None]:
+    """Have a connection give up after so many seconds where it would wait for longer."""
+    usual = connection.socket_connect_timeout, connection.socket_timeout
+    connection.socket_connect_timeout, connection.socket_timeout = (min(each, within) for each in usual)
+    try:
+        yield
+    finally:
+        connection.socket_connect_timeout, connection.socket_timeout = usual

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import math
-from hashlib import sha1
 from typing import TYPE_CHECKING, NamedTuple
 
 from mysql_redis_cache import keys
 
-from .scripts import ACQUIRE, FILL, PUT, RELEASE, RENEW
-from .single import Refused
+from .failures import Refused
+from .index import tracks
+from .scripts import ACQUIRE, DISCARD, FILL, PUT, RELEASE, RENEW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .config import Link
 
-__all__ = ["REGISTRY", "UNINDEXED", "Entries", "Found", "Name", "index_key"]
-
-# A sorted set of the index keys, each with the time from which it is garbage, in milliseconds.
-REGISTRY = b"mrc:idx"
-# In it, the time until which entries may live that are in no index, so that a drop by index has to sweep.
-UNINDEXED = b"unindexed"
+__all__ = ["Entries", "Found", "Name"]
 
 
 class Found(NamedTuple):
@@ -37,20 +32,19 @@ class Name(NamedTuple):
     Attributes:
         key: the entry.
         lease: its lease.
-        tracks: what a script registers the entry in: the registry and the index keys of its pairs; the
-            registry alone, without an index; nothing in a cluster, or without pairs.
-        horizon: milliseconds from the lease's start for which the entry may live.
+        tracks: what a script registers the entry in, as ``index.tracks`` says; nothing in a cluster.
+        life: milliseconds from any moment of its lease for which the entry may live.
     """
 
     key: bytes
     lease: bytes
     tracks: tuple[bytes, ...]
-    horizon: int
+    life: int
 
-
-def index_key(prefix: str, text: str) -> bytes:
-    """Return the name of the index of the pair *text* (``name=text``), hashed to escape npm's drops."""
-    return b"mrc:idx:" + sha1((prefix + text).encode("utf-8", "surrogatepass")).hexdigest().encode()
+    @property
+    def horizon(self) -> int:
+        """Milliseconds for which it is registered: long enough for most loads, which then need no more."""
+        return self.life + self.life // 64
 
 
 class Entries:
@@ -112,14 +106,23 @@ class Entries:
         """Give the lease back if *token* still holds it; return whether it did."""
         return bool(self._link.script(RELEASE, (name.key, name.lease), token))
 
-    def release_many(self, held: Sequence[tuple[Name, bytes]]) -> None:
-        """Give back the leases that are still held by the tokens given with them, in one round trip."""
-        self._link.scripts([(RELEASE, (name.key, name.lease), (token,)) for name, token in held])
+    def discard(self, name: Name, token: bytes) -> bool:
+        """Delete the entry, and give the lease back as ``release`` does."""
+        return bool(self._link.script(DISCARD, (name.key, name.lease), token))
+
+    def end_many(self, ended: Sequence[tuple[Name, bytes, bool]]) -> None:
+        """Release or, if the third says so, discard in one round trip."""
+        self._link.scripts(
+            [
+                (DISCARD if outdated else RELEASE, (name.key, name.lease), (token,))
+                for name, token, outdated in ended
+            ]
+        )
 
     def renew(self, name: Name, token: bytes) -> bool:
         """Prolong the lease if *token* still holds it."""
         keys_ = (name.key, name.lease, *name.tracks)
-        return bool(self._link.script(RENEW, keys_, token, self._lease_ms, name.horizon))
+        return bool(self._link.script(RENEW, keys_, token, self._lease_ms, name.horizon, name.life))
 
     def put(self, name: Name, payload: bytes, lifetime: int) -> None:
         """Store the entry whoever holds its lease, and revoke that."""
@@ -132,14 +135,6 @@ class Entries:
             for name, payload, lifetime in puts
         ]
         return [reply if isinstance(reply, Refused) else None for reply in self._link.scripts(runs)]
-
-    def unlink(self, key: bytes, lease: bytes) -> bool:
-        """Delete an entry and its lease; return whether the entry was there."""
-        replies = self._link.calls([(b"UNLINK", lease), (b"UNLINK", key)])
-        for reply in replies:
-            if isinstance(reply, Refused):
-                raise reply
-        return bool(replies[1])
 
     def name(
         self, key: str, texts: Sequence[str], prefix: str, longest: float, *, indexed: bool
@@ -154,24 +149,17 @@ class Entries:
             indexed: whether drops look it up in an index.
         """
         raw = key.encode("utf-8")
-        horizon = math.ceil(longest * 1000) + self._lease_ms
+        life = math.ceil(longest * 1000) + self._lease_ms
         if self._link.clustered:
             lease = keys.slot_safe_lease_name(raw)
-            return None if lease is None else Name(raw, lease, (), horizon)
-        return Name(raw, keys.lease_name(raw), _tracks(texts, prefix, indexed=indexed), horizon)
+            return None if lease is None else Name(raw, lease, (), life)
+        return Name(raw, keys.lease_name(raw), tracks(raw, texts, prefix, indexed=indexed), life)
 
     def _acquire(
         self, name: Name, token: bytes, newer_than: float
     ) -> tuple[tuple[bytes, ...], bytes, int, str, int]:
         newer_ms = "inf" if math.isinf(newer_than) else str(math.ceil(newer_than * 1000))
         return (name.key, name.lease, *name.tracks), token, self._lease_ms, newer_ms, name.horizon
-
-
-def _tracks(texts: Sequence[str], prefix: str, *, indexed: bool) -> tuple[bytes, ...]:
-    """Return what an entry is registered in. Without pairs no drop looks for it, so: nothing."""
-    if not texts:
-        return ()
-    return (REGISTRY, *(index_key(prefix, text) for text in texts)) if indexed else (REGISTRY,)
 
 
 def _aged(left: int | Refused, payload: bytes | Refused | None) -> Found | None:

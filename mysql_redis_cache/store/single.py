@@ -6,74 +6,31 @@ reply, and is never used again. Whatever goes wrong leaves here as ``CacheUnavai
 
 from __future__ import annotations
 
-import re
+import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import exceptions as redis_errors
 
-from mysql_redis_cache.errors import CacheUnavailable, MRCError
-from mysql_redis_cache.runtime import advice
+from mysql_redis_cache.errors import MRCError
 
 from .connections import Connections
+from .failures import FAILURES, Refused, failure, is_demotion
+from .pinned import PIECE, SHORTEST, Pinned, as_texts, in_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from .pinned import Left
     from .scripts import Script
 
-__all__ = [
-    "FAILURES",
-    "Moved",
-    "Part",
-    "Pinned",
-    "Refused",
-    "Server",
-    "Silent",
-    "failure",
-    "run_script",
-    "run_scripts",
-]
+__all__ = ["SYNC", "Part", "Server", "run_script", "run_scripts"]
 
-# RedisClusterException is no RedisError; what a socket raises is an OSError.
-FAILURES = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError)
-PIECE = 1 << 18
-"""Bytes that must get through within a connection's timeout when a command has more of them."""
+SYNC = b"mrc:sync"
+"""A key that is written so that there is something for replicas to have."""
 
 DIGESTED = 1e7
 """Bytes a second that a server is given time for, from the last one sent to its reply."""
-
-_MOVED = re.compile(r"(?:(MOVED|ASK) )?\d+ (.*):(\d+)")
-
-
-class Silent(CacheUnavailable, shown_as=CacheUnavailable):
-    """Redis did not answer in time."""
-
-
-class Refused(CacheUnavailable, shown_as=CacheUnavailable):
-    """Redis answered a command with an error, such as WRONGTYPE, OOM or READONLY."""
-
-    @property
-    def is_unknown_script(self) -> bool:
-        """Whether the server does not know the script, as after its restart."""
-        return isinstance(self.__cause__, redis_errors.NoScriptError)
-
-    @property
-    def is_wrong_type(self) -> bool:
-        """Whether the key holds another type than the command is for."""
-        return str(self.__cause__).startswith("WRONGTYPE")
-
-
-class Moved(Refused, shown_as=CacheUnavailable):
-    """The key's slot is, or is on its way to, elsewhere in the cluster.
-
-    Attributes:
-        address: host and port to ask; the host may be empty, which means that of who said so.
-        asking: whether only for this time (ASK), the slot being under way.
-    """
-
-    address: tuple[str, int]
-    asking: bool
 
 
 class Part(NamedTuple):
@@ -108,14 +65,14 @@ class Server:
         try:
             connection = self._connections.lend()
             try:
-                packed = connection.pack_command(*_texts(command))
+                packed = connection.pack_command(*as_texts(command))
                 if len(packed[0]) > PIECE:
                     reply = _ask_at_length(connection, packed[0])
                 else:
                     connection.send_packed_command(packed, check_health=False)
                     reply = connection.read_response()
             except redis_errors.ResponseError as error:
-                self._take_back(connection, demoted=isinstance(error, redis_errors.ReadOnlyError))
+                self._take_back(connection, demoted=is_demotion(error))
                 raise
             except BaseException:
                 self._connections.discard(connection)
@@ -145,13 +102,18 @@ class Server:
         return list(self.call(b"MGET", *keys))
 
     @contextmanager
-    def pinned(self) -> Iterator[Pinned]:
-        """Lend one connection for several commands; it is never silently replaced by another."""
+    def pinned(self, left: Left | None = None) -> Iterator[Pinned]:
+        """Lend one connection for several commands; it is never silently replaced by another.
+
+        Args:
+            left: tells how many seconds are left for them all, if nothing is to be waited for beyond that.
+        """
         try:
-            connection = self._connections.lend()
-            pinned = Pinned(connection)
+            connection = self._connections.lend(max(SHORTEST, left()) if left else math.inf)
+            pinned = Pinned(connection, left)
             try:
                 yield pinned
+                pinned.end()
             except BaseException:
                 self._connections.discard(connection)
                 raise
@@ -161,9 +123,13 @@ class Server:
             raise failure(error) from error
         self._take_back(connection, demoted=pinned.demoted)
 
-    def parts(self) -> tuple[list[Part], object]:
+    def parts(self, left: Left | None = None) -> tuple[list[Part], object]:  # noqa: ARG002 - a cluster's has it
         """Return what a sweep has to walk, and something that changes when keys may have moved: never."""
-        return [Part(self, b"mrc:sync")], None
+        return [Part(self, SYNC)], None
+
+    def part_of(self, key: bytes) -> Part:  # noqa: ARG002 - a cluster has several
+        """Return what holds *key*."""
+        return Part(self, SYNC)
 
     def drain(self) -> None:
         """Close the connections not in use; later calls open new ones."""
@@ -183,37 +149,6 @@ class Server:
             return
         self._connections.discard(connection)
         self._connections.drain()
-
-
-class Pinned:
-    """Several commands over one connection."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self.demoted = False
-
-    def call(self, *command: Any) -> Any:
-        """Send one command and return its reply; an error reply is raised as ``Refused``."""
-        (reply,) = self.calls([command])
-        if isinstance(reply, Refused):
-            raise reply
-        return reply
-
-    def calls(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        """Send several commands at once and return their replies; an error reply is returned."""
-        connection = self._connection
-        packed = connection.pack_commands([_texts(command) for command in commands])
-        connection.send_packed_command(packed, check_health=False)
-        return [self._reply() for _ in commands]
-
-    def _reply(self) -> Any:
-        try:
-            return self._connection.read_response()
-        except redis_errors.ResponseError as error:
-            self.demoted = self.demoted or isinstance(error, redis_errors.ReadOnlyError)
-            refused = failure(error)
-            refused.__cause__ = error
-            return refused
 
 
 def run_script(
@@ -247,47 +182,11 @@ def run_scripts(
 
 
 def _ask_at_length(connection: Any, command: bytes) -> Any:
-    """Send a packed command of many bytes and return its reply, the longer waited for the more they are.
-
-    A socket's timeout bounds the sending of a whole buffer, so they go piece by piece.
-    """
-    view = memoryview(command)
-    pieces = [view[start : start + PIECE] for start in range(0, len(view), PIECE)]
-    connection.send_packed_command(pieces, check_health=False)
+    """Send a packed command of many bytes and return its reply, the longer waited for the more they are."""
+    connection.send_packed_command(in_pieces(command), check_health=False)
     socket = connection._sock  # noqa: SLF001 - of that name in every supported version
     usual = socket.gettimeout()
     socket.settimeout(usual + len(command) / DIGESTED)
     reply = connection.read_response()
     socket.settimeout(usual)
     return reply
-
-
-def _texts(command: Sequence[Any]) -> list[Any]:
-    """Return *command* with its numbers as text.
-
-    hiredis (3.5) ends the process if a signal handler raises while it packs a number: it does not look
-    whether ``repr`` failed.
-    """
-    return [b"%d" % part if type(part) is int else part for part in command]
-
-
-def failure(error: Exception) -> CacheUnavailable:
-    """Return what *error* of redis-py or of a socket is called outside this room."""
-    if isinstance(error, redis_errors.ResponseError):
-        # An unknown command is quoted with its arguments, and those hold passwords and parameter values.
-        error.args = (str(error).partition(", with args")[0],)
-        return _moved(str(error), error) or Refused(f"Redis refused a command: {error}")
-    kind = Silent if isinstance(error, (redis_errors.TimeoutError, TimeoutError)) else CacheUnavailable
-    what_to_do = advice(error, "ssl_ca_certs", "ssl_certfile and ssl_keyfile")
-    return kind(f"Redis is not available: {type(error).__name__}: {error}{what_to_do}")
-
-
-def _moved(text: str, error: redis_errors.ResponseError) -> Moved | None:
-    # Before redis-py 6 the errors of clusters had no classes outside its own cluster client.
-    found = _MOVED.fullmatch(text)
-    if found is None or not (found[1] or isinstance(error, redis_errors.AskError)):
-        return None
-    moved = Moved(f"the Redis Cluster has moved a key's slot: {text}")
-    moved.address = (found[2], int(found[3]))
-    moved.asking = found[1] == "ASK" if found[1] else not isinstance(error, redis_errors.MovedError)
-    return moved

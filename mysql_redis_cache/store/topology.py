@@ -36,6 +36,7 @@ class Node(NamedTuple):
     Attributes:
         id: its name in the cluster.
         address: where the others reach it.
+        hostname: the name that it announces, if it does.
         flags: such as ``myself,master``.
         epoch: of its configuration; grows whenever slots change hands.
         slots: those it serves; of the node itself also those under way, ``[slot->-id]`` or ``[slot-<-id]``.
@@ -43,6 +44,7 @@ class Node(NamedTuple):
 
     id: str
     address: Address
+    hostname: str
     flags: str
     epoch: str
     slots: tuple[str, ...]
@@ -81,5 +83,7 @@ def nodes_of(text: bytes) -> tuple[Node, dict[str, Node]]:
 
 def _node(line: str) -> Node:
     name, where, flags, _master, _ping, _pong, epoch, _link, *slots = line.split(" ")
-    host, _, port = where.partition(",")[0].partition("@")[0].rpartition(":")
-    return Node(name, (host, int(port)), flags, epoch, tuple(slots))
+    at, *announced = where.split(",")  # the hostname, and since Redis 7.2 "shard-id=…"
+    host, _, port = at.partition("@")[0].rpartition(":")
+    hostname = announced[0] if announced and "=" not in announced[0] else ""
+    return Node(name, (host, int(port)), hostname, flags, epoch, tuple(slots))

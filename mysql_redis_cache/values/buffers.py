@@ -86,12 +86,13 @@ def _read_numbers(payload: bytes, start: int, end: int) -> bytes | None:
     return b"".join(pieces) if start == end + 1 else None
 
 
-def revive(value: object, taken: TakenOut | None = None) -> object:
+def revive(value: object, taken: TakenOut | None = None, *, are_rows: bool = False) -> object:
     """Put bytes where a Buffer was written, in place.
 
     Args:
         value: what was read from the JSON.
         taken: what ``take_out`` took out of it.
+        are_rows: whether dicts in a list, or in lists in it, are rows: those stay what they are.
 
     Returns:
         The value.
@@ -100,9 +101,20 @@ def revive(value: object, taken: TakenOut | None = None) -> object:
         ValueError: it nests too deep to look through.
     """
     try:
-        return _revive(value, taken)
+        return _revive_rows(value, taken) if are_rows and type(value) is list else _revive(value, taken)
     except RecursionError:
         raise ValueError("the JSON nests too deep to read") from None
+
+
+def _revive_rows(rows: list[object], taken: TakenOut | None) -> object:
+    for row in rows:
+        if type(row) is list:
+            _revive_rows(row, taken)
+        elif type(row) is dict:
+            _revive_values(row, taken)
+            if isinstance(data := _bytes_of(row, taken), bytes):  # it was taken out for one
+                row["data"] = list(data)
+    return rows
 
 
 def _revive(value: object, taken: TakenOut | None) -> object:
@@ -113,10 +125,14 @@ def _revive(value: object, taken: TakenOut | None) -> object:
     elif type(value) is dict:
         if (data := _bytes_of(value, taken)) is not None:
             return data
-        for key, item in value.items():
-            if type(item) is dict or type(item) is list:
-                value[key] = _revive(item, taken)
+        _revive_values(value, taken)
     return value
+
+
+def _revive_values(value: dict[str, object], taken: TakenOut | None) -> None:
+    for key, item in value.items():
+        if type(item) is dict or type(item) is list:
+            value[key] = _revive(item, taken)
 
 
 def _bytes_of(value: dict[str, object], taken: TakenOut | None) -> bytes | None:

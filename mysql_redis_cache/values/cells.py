@@ -24,6 +24,7 @@ __all__ = [
     "geometry",
     "integers",
     "iso_dates",
+    "json_as_written",
     "json_value",
     "npm_date",
     "vector",
@@ -119,6 +120,8 @@ def _moment(written: str) -> date | None:
 
 # --- JSON, vectors, shapes ---------------------------------------------------------------------------------
 
+_LIKE_A_BUFFER = b'"Buffer"'
+
 
 def json_value(cell: bytes) -> object:
     """Read JSON just as a hit reads it; what JSON readers refuse stays text."""
@@ -126,6 +129,28 @@ def json_value(cell: bytes) -> object:
         return codec.decode(cell)
     except ValueError:
         return cell.decode()
+
+
+def json_as_written(cell: bytes) -> object:
+    """Read JSON whose keys are in the order in which they were written, as MariaDB keeps it.
+
+    An object that looks like a Buffer would read back as bytes. MySQL sorts the keys so that it does not;
+    here its two are turned round.
+    """
+    try:
+        return _data_first(orjson.loads(cell)) if _LIKE_A_BUFFER in cell else codec.decode(cell)
+    except (ValueError, RecursionError):
+        return cell.decode()
+
+
+def _data_first(value: object) -> object:
+    if isinstance(value, list):
+        return [_data_first(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if list(value) == ["type", "data"]:
+        return {key: _data_first(value[key]) for key in ("data", "type")}
+    return {key: _data_first(item) for key, item in value.items()}
 
 
 def vector(cell: bytes) -> list[float | None]:

@@ -85,13 +85,15 @@ def encode_rows(rows: object) -> bytes:
         return encode(rows)
 
 
-def decode(payload: bytes, between: Between = None) -> object:
+def decode(payload: bytes, between: Between = None, are_rows: bool = False) -> object:
     """Turn JSON bytes back into a value.
 
     Args:
         payload: what ``encode``, ``encode_rows`` or another writer stored.
         between: called again and again while many rows are decoded, a millisecond apart or so, for nothing
             else runs in the interpreter meanwhile.
+        are_rows: whether a query's rows are expected, or the lists of them that a ``CALL`` returned: a row
+            that looks like a Buffer is a row.
 
     Returns:
         The value; ``{"type":"Buffer","data":[…]}``, at any depth, as bytes.
@@ -100,18 +102,18 @@ def decode(payload: bytes, between: Between = None) -> object:
         ValueError: it is not JSON (NaN, Infinity and a byte order mark are not), or nests too deep to read.
     """
     if len(payload) > _LARGE:
-        return _decode_large(payload, between)
+        return _decode_large(payload, between, are_rows=are_rows)
     try:
         value = orjson.loads(payload)
     except orjson.JSONDecodeError:
         value = _load_surrogates(payload)
-    return revive(value) if _BUFFER in payload else value
+    return revive(value, are_rows=are_rows) if _BUFFER in payload else value
 
 
-def _decode_large(payload: bytes, between: Between) -> object:
+def _decode_large(payload: bytes, between: Between, *, are_rows: bool) -> object:
     rest, taken = take_out(payload)
     value = _load(rest) if between is None else _load_rows(rest, between)
-    return revive(value, taken) if _BUFFER in rest else value
+    return revive(value, taken, are_rows=are_rows) if _BUFFER in rest else value
 
 
 def _load_rows(payload: bytes, between: Callable[[], object]) -> object:

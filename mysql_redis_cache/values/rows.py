@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from . import codec
 
-__all__ = ["Column", "Row", "RowBuilder", "lenenc_bytes", "lenenc_int", "parse_column"]
+__all__ = ["Column", "Row", "RowBuilder", "lenenc_bytes", "lenenc_int", "parse_column", "row_builder"]
 
 Row = dict[str, Any]
 
@@ -40,6 +40,8 @@ _BIT = 16
 _VECTOR = 242
 _JSON = 245
 _GEOMETRY = 255
+_JSON_AS_WRITTEN = 256 + _JSON  # not a server's: MariaDB's JSON, which it describes as text
+_IS_JSON = b"\x01\x04json"  # of MariaDB's extended metadata: the format, which is json
 
 
 class Column(NamedTuple):
@@ -52,12 +54,15 @@ class Column(NamedTuple):
     decimals: int
 
 
-def parse_column(packet: bytes) -> Column:
+@lru_cache(maxsize=1024)
+def parse_column(packet: bytes, describes_more: bool = False) -> Column:
     """Read a column definition.
 
     Args:
         packet: the payload of a ``Protocol::ColumnDefinition41``
             (https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html).
+        describes_more: whether MariaDB's extended metadata are in it
+            (https://mariadb.com/kb/en/result-set-packets/), which alone tell a JSON column from text.
 
     Returns:
         The column.
@@ -67,7 +72,12 @@ def parse_column(packet: bytes) -> Column:
     for _ in range(6):  # catalog, schema, table, original table, name, original name
         text, position = lenenc_bytes(packet, position)
         texts.append(text)
+    more = b""
+    if describes_more:
+        more, position = lenenc_bytes(packet, position)
     charset, type_code, flags, decimals = struct.unpack_from("<xH4xBHB", packet, position)
+    if more == _IS_JSON:
+        type_code = _JSON_AS_WRITTEN
     return Column(texts[4].decode(), type_code, charset, flags, decimals)
 
 
@@ -115,6 +125,12 @@ class RowBuilder:
 
 
 @lru_cache(maxsize=256)
+def row_builder(columns: tuple[Column, ...], dates: codec.Dates) -> RowBuilder:
+    """Return the builder for these columns, made once for as long as they recur."""
+    return RowBuilder(columns, dates)
+
+
+@lru_cache(maxsize=256)
 def _assembler(width: int) -> Callable[..., list[Row]]:
     """Write a function that makes dicts of tuples, given the tuples and the names of their columns.
 
@@ -135,9 +151,11 @@ def _order(columns: Sequence[Column]) -> list[int]:
     A row ``{"type": "Buffer", "data": [1]}`` would read back as bytes. With its keys the other way round, the
     order MySQL gives them inside JSON columns, it is left alone.
     """
-    if [column.name for column in columns] == ["type", "data"] and columns[1].type_code == _JSON:
-        return [1, 0]
-    return list(range(len(columns)))
+    order = list(range(len(columns)))
+    if list(dict.fromkeys(column.name for column in columns)) != ["type", "data"]:
+        return order
+    may_be_lists = any(column.type_code in _AS_LISTS for column in columns if column.name == "data")
+    return sorted(order, key=lambda i: columns[i].name) if may_be_lists else order
 
 
 def _converter(column: Column, dates: codec.Dates) -> convert.Converter:
@@ -160,10 +178,12 @@ def _date_converter(column: Column) -> convert.Converter:
 
 
 _AS_JSON = {**dict.fromkeys(_INTEGERS, convert.integers), _DECIMAL: convert.decimals}
+_AS_LISTS = {_VECTOR, _JSON, _JSON_AS_WRITTEN, _GEOMETRY}
 _OTHERS: dict[int, Callable[[bytes], Any]] = {
     **dict.fromkeys(_INTEGERS | {_YEAR}, int),
     **dict.fromkeys(_FLOATS | {_DECIMAL}, float),
     _VECTOR: convert.vector,
     _JSON: convert.json_value,
+    _JSON_AS_WRITTEN: convert.json_as_written,
     _GEOMETRY: convert.geometry,
 }

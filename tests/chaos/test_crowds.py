@@ -174,7 +174,7 @@ def test_a_read_without_a_redis_connection_goes_to_mysql(mysql_url: str, redis_u
             connections.take_back(connection)
         hits = client.stats().get("hits", 0)
 
-        assert guard.is_closed
+        assert guard.breaker.is_closed
         assert read(client, 1)
         assert client.stats()["hits"] == hits + 1
 

@@ -158,6 +158,61 @@ def test_an_error_is_an_answer_or_an_outage(
     assert cause.args[0] == errno
 
 
+NOT_NOW = [1037, 1047, 1105, 1135, 3032, 3100, 3168, 9001, 9002, 9003, 9005]
+
+
+@pytest.mark.parametrize("errno", NOT_NOW)
+def test_who_serves_nobody_is_left(
+    mysql_to_torment: PrivateMySQL, proxy_to: Callable[..., Proxy], errno: int
+) -> None:
+    """Galera's, offline mode's and proxies' "not now": a read is asked once elsewhere, a write is not."""
+    packet = error_payload(errno)
+    proxy = proxy_to(mysql_to_torment.url)
+    refusal = struct.pack("<I", len(packet) | 1 << 24) + packet
+    with MRCClient(proxy.url + "torment?ssl_disabled=true&maxsize=1") as client:
+        client.query(WHO)
+        proxy.corrupt(lambda _: proxy.corrupt(None) or refusal)
+        assert client.query(WHO) == [{"name": "first"}]  # asked again, over a new connection
+        assert proxy.connections == 2
+
+        proxy.corrupt(lambda _: proxy.corrupt(None) or refusal)
+        with pytest.raises(DatabaseUnavailable, match=f"error {errno}") as raised:
+            client.execute(WRITE)
+        assert type(raised.value.__cause__).__module__ == "pymysql.err"
+        assert client.query(WHO) == [{"name": "first"}]
+        assert proxy.connections == 3
+
+        with client.get_mysql_pool().connection() as connection, connection.cursor() as cursor:
+            proxy.corrupt(lambda _: proxy.corrupt(None) or refusal)
+            with pytest.raises(pymysql.Error):
+                cursor.execute(WHO)
+        client.query(WHO)
+
+
+def test_who_serves_nobody_anywhere_is_an_outage(mysql_to_torment: PrivateMySQL, admin: Connection) -> None:
+    """The second answer is the last; both connections are closed."""
+    statements(
+        admin,
+        "CREATE OR REPLACE FUNCTION refuse() RETURNS INT NO SQL BEGIN "
+        "SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO = 1047, MESSAGE_TEXT = 'no'; RETURN 1; END",
+    )
+    with MRCClient(mysql_to_torment.url + "torment?maxsize=1") as client:
+        before = client.query("SELECT CONNECTION_ID() AS i")[0]["i"]
+        with pytest.raises(DatabaseUnavailable, match="error 1047: no"):
+            client.query("SELECT refuse() AS r")
+        assert client.query("SELECT CONNECTION_ID() AS i")[0]["i"] == before + 2
+
+
+def test_what_is_wrong_with_an_xpath_is_no_outage(mysql_to_torment: PrivateMySQL) -> None:
+    """MySQL says so by the number that proxies use for everything."""
+    with MRCClient(mysql_to_torment.url + "torment?maxsize=1") as client:
+        before = client.query("SELECT CONNECTION_ID() AS i")
+        with pytest.raises(pymysql.Error) as raised:
+            client.query("SELECT EXTRACTVALUE('<a/>', '/a[') AS v")
+        assert raised.value.args[0] == 1105
+        assert client.query("SELECT CONNECTION_ID() AS i") == before
+
+
 def open_connections(client: MRCClient, count: int) -> None:
     """Have that many idle connections in the pool."""
     with ExitStack() as leases:

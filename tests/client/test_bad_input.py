@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mysql_redis_cache import AsyncMRCClient, MRCClient, MRCServer
+from mysql_redis_cache.policy import LONGEST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +33,16 @@ class Opaque:
 
     async def fetch(self) -> int:
         return 42
+
+
+class HugeInt(int):
+    """An int that is none by its type."""
+
+
+class Half(Enum):
+    """Text that UTF-8 cannot carry."""
+
+    PAIR = "hunter2-secret\ud83d"
 
 
 async def perform(call: Callable[[Any], Any], client: Any) -> None:
@@ -109,6 +122,64 @@ BAD_READS: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
         ValueError,
         "surrogate",
     ),
+    "a huge int": (lambda c: c.query_with_cache(QUERY, [10**81]), ValueError, "81"),
+    "a huge negative int": (lambda c: c.query_with_cache(QUERY, [-(10**81)], ["UserId"]), ValueError, "81"),
+    "an int longer than Python prints": (lambda c: c.query_with_cache(QUERY, [10**5000]), ValueError, "81"),
+    "a huge int of a subclass": (lambda c: c.query_with_cache(QUERY, [HugeInt(10**81)]), ValueError, "81"),
+    "a huge int in a list": (lambda c: c.query_with_cache(QUERY, [[1, 10**81]]), ValueError, "81"),
+    "a huge int in a list of others": (
+        lambda c: c.query_with_cache(QUERY, [[1, "a", 10**81]]),
+        ValueError,
+        r"params\[0\]\[2\] has more digits",
+    ),
+    "a huge int in a tuple in a list": (
+        lambda c: c.query_with_cache("SELECT * FROM users WHERE (id, 1) IN (?)", [[(1, 10**81)]]),
+        ValueError,
+        "81",
+    ),
+    "a huge int by name": (
+        lambda c: c.query_with_cache("SELECT * FROM users WHERE id = %(a)s", {"a": 10**81}),
+        ValueError,
+        "81",
+    ),
+    "a huge Decimal": (lambda c: c.query_with_cache(QUERY, [Decimal("1E+82")]), ValueError, "81"),
+    "a Decimal that is not finite": (
+        lambda c: c.query_with_cache(QUERY, [Decimal("NaN")]),
+        ValueError,
+        "NaN",
+    ),
+    "NaN in a list": (lambda c: c.query_with_cache(QUERY, [[1.0, math.nan]]), ValueError, "(?i)nan"),
+    "an aware datetime in a list": (
+        lambda c: c.query_with_cache(QUERY, [[datetime(2026, 1, 1, tzinfo=UTC)]]),
+        TypeError,
+        "aware datetime",
+    ),
+    "an aware time": (lambda c: c.query_with_cache(QUERY, [time(1, tzinfo=UTC)]), TypeError, "aware time"),
+    "half a surrogate pair in a list": (
+        lambda c: c.query_with_cache(QUERY, [["a", SECRET + "\ud83d"]]),
+        ValueError,
+        "surrogate",
+    ),
+    "half a surrogate pair in an Enum": (
+        lambda c: c.query_with_cache(QUERY, [Half.PAIR]),
+        ValueError,
+        "surrogate",
+    ),
+    "an empty list in a list": (lambda c: c.query_with_cache(QUERY, [[[1], []]]), ValueError, "empty"),
+    "a set in a list": (lambda c: c.query_with_cache(QUERY, [[{SECRET}]]), TypeError, "set"),
+    "a generator": (lambda c: c.query_with_cache(QUERY, [(n for n in SECRET)]), TypeError, "generator"),
+    "a generator as params": (
+        lambda c: c.query_with_cache(QUERY, (n for n in SECRET)),
+        TypeError,
+        "list or tuple, not generator",
+    ),
+    "the end of a comment": (
+        lambda c: c.query_with_cache("SELECT /*! ? */ 1", [SECRET + "*/"]),
+        ValueError,
+        r"holds /\* or \*/",
+    ),
+    "three question marks": (lambda c: c.query_with_cache("SELECT ???", [1]), ValueError, r"\?\?\? in it"),
+    "no identifier": (lambda c: c.query_with_cache("SELECT ?? FROM t", [""]), ValueError, "identifier"),
     "zero ttl": (lambda c: c.query_with_cache(QUERY, [1], ttl=0), ValueError, "positive"),
     "negative ttl": (lambda c: c.query_with_cache(QUERY, [1], ttl=-1), ValueError, "positive"),
     "NaN ttl": (lambda c: c.query_with_cache(QUERY, [1], ttl=math.nan), ValueError, "positive"),
@@ -179,6 +250,16 @@ BAD_ENTRIES: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "write: a huge int": (lambda c: c.write_to_cache("q", [2**64]), TypeError, r"\$\[0\] .*64 bits"),
     "write: an int as key": (lambda c: c.write_to_cache("q", {1: SECRET}), TypeError, "keys .*strings"),
     "key: empty": (lambda c: c.get_key_from_query(""), ValueError, "empty"),
+    "key: an int longer than Python prints": (
+        lambda c: c.get_key_from_query("q", [10**5000], ["a"]),
+        ValueError,
+        "digits",
+    ),
+    "read: an int longer than Python prints": (
+        lambda c: c.read_from_cache("q", [[10**5000]]),
+        ValueError,
+        "digits",
+    ),
     "key: more names": (lambda c: c.get_key_from_query("q", [], ["a"]), ValueError, "more names"),
 }
 BAD_DROPS: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
@@ -290,6 +371,14 @@ OPTIONS = {
     "NaN window": ({"stale_while_revalidate": math.nan}, ValueError, "stale_while_revalidate"),
     "window of another type": ({"early_refresh": "1"}, TypeError, "early_refresh"),
     "no wait": ({"wait_timeout": 0}, ValueError, "wait_timeout"),
+    "a wait longer than locks take": ({"wait_timeout": 1e10}, ValueError, "wait_timeout .* at most 2e"),
+    "an endless wait": ({"wait_timeout": math.inf}, ValueError, "wait_timeout"),
+    "a wait in Decimal": ({"wait_timeout": Decimal(5)}, TypeError, "wait_timeout"),
+    "an endless window": ({"stale_if_error": math.inf}, ValueError, "stale_if_error"),
+    "a huge window": ({"stale_while_revalidate": 10**400}, ValueError, "stale_while_revalidate"),
+    "negative replicas": ({"wait_replicas": -1}, ValueError, "wait_replicas"),
+    "half a replica": ({"wait_replicas": 0.5}, TypeError, "wait_replicas"),
+    "size true": ({"max_entry_bytes": True}, TypeError, "max_entry_bytes"),
     "negative size": ({"max_entry_bytes": -1}, ValueError, "max_entry_bytes"),
     "size of another type": ({"max_entry_bytes": "1 MB"}, TypeError, "max_entry_bytes"),
     "unknown dates": ({"dates": "us"}, ValueError, "dates"),
@@ -305,6 +394,41 @@ def test_bad_options_are_refused_at_construction(
     for cls in (MRCClient, AsyncMRCClient):
         with pytest.raises(error, match=says):
             cls(mysql_url, redis_url, **options)
+
+
+@pytest.mark.parametrize("name", ["wait_replicas", "max_entry_bytes", "wait_timeout"])
+def test_options_are_checked_without_redis_too(name: str, mysql_url: str) -> None:
+    """Else the mistake would show only where there is one."""
+    with pytest.raises((TypeError, ValueError), match=name):
+        MRCClient(mysql_url, None, **{name: -1})
+
+
+@pytest.mark.parametrize("timeout", [1e10, math.inf, math.nan, -1, 10**400, True, "5", Decimal(5)], ids=str)
+def test_a_wait_for_a_connection_is_a_number_of_seconds(mysql_url: str, timeout: Any) -> None:
+    """What a lock cannot wait for is said at once."""
+    with MRCClient(mysql_url) as client, pytest.raises((TypeError, ValueError), match="timeout must be"):
+        client.get_mysql_pool().connection(timeout)
+
+
+async def test_the_longest_waits_can_be_waited(
+    make_client: Callable[..., Any], mysql_url: str, redis_url: str
+) -> None:
+    """Wherever there is somebody to wait for: a load, a place in the pool, a drop under way."""
+    names = ["connect_timeout", "read_timeout", "write_timeout", "pool_timeout", "query_timeout"]
+    patient = "&".join(f"{name}={LONGEST_WAIT:.0f}" for name in names)
+    client = make_client(
+        mysql=f"{mysql_url}?maxsize=1&{patient}",
+        redis=f"{redis_url}?socket_timeout={LONGEST_WAIT}&socket_connect_timeout={LONGEST_WAIT}",
+        wait_timeout=LONGEST_WAIT,
+    )
+    slowly = [lambda: client.query_with_cache("SELECT SLEEP(0.2) AS n", (), (), 1e11)] * 2
+    answers = await client.together([*slowly, lambda: client.query("SELECT 1 AS n")])
+    assert answers == [[{"n": 0}], [{"n": 0}], [{"n": 1}]]
+
+    drops = [lambda: client.drop_outdated_cache(["Id"], [1], timeout=LONGEST_WAIT)] * 3
+    assert await client.together(drops) == [0, 0, 0]
+    with client.get_mysql_pool().connection(LONGEST_WAIT) as connection:
+        assert connection.open
 
 
 def test_unknown_configuration_options_are_named(mysql_url: str, redis_url: str) -> None:

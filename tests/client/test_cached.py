@@ -27,6 +27,24 @@ class Shop:
         return [sku, currency]
 
 
+class Branch(Shop):
+    """A subclass."""
+
+
+class Sku(str):
+    """A value with methods."""
+
+    __slots__ = ()
+
+    def shown(self) -> str:
+        """Show it."""
+        return f"<{self}>"
+
+    async def shown_later(self) -> str:
+        """Show it."""
+        return f"<{self}>"
+
+
 def decorated(client: Any, fn: Callable[..., Any], *names: str, ttl: Any = 60) -> Any:
     """Decorate *fn*, which must be of the client's kind; its calls are awaited either way."""
     call = client.cached("v1", names, ttl)(fn)
@@ -86,12 +104,58 @@ async def test_bound_methods(client: Any) -> None:
     assert await client.read_from_cache("v1", ["a", "EUR"], ["Sku"]) == ["a", "EUR"]
 
 
-async def test_a_method_decorated_in_its_class_is_refused_when_called(client: Any) -> None:
-    """``self`` is an argument, and has no text to make a key of."""
-    call = decorated(client, Shop.price if client.is_blocking else Shop.price_later)
+@pytest.mark.parametrize("names", [(), ("Sku",), ("Self", "Sku")])
+async def test_a_method_decorated_in_its_class_is_refused_when_called(
+    client: Any, names: tuple[str, ...]
+) -> None:
+    """``self`` is an argument, and has no text to make a key of; the error says what to do."""
+    call = decorated(client, Shop.price if client.is_blocking else Shop.price_later, *names)
 
-    with pytest.raises(TypeError, match="Shop"):
-        await call(Shop(), "a")
+    for owner in (Shop(), Branch(), Shop):  # the last as a classmethod's
+        with pytest.raises(
+            TypeError, match=r"is a method, and its first argument \((Shop|Branch)\).*@static"
+        ):
+            await call(owner, "a")
+
+
+async def test_what_the_error_says_works(client: Any) -> None:
+    """A static method, and a bound one decorated for the object."""
+
+    class Store:
+        def __init__(self, city: str) -> None:
+            self.city = city
+            fn = self.prices if client.is_blocking else self.prices_later
+            self.cached_prices = decorated(client, fn, "Sku")
+
+        @staticmethod
+        @(lambda fn: decorated(client, fn, "Sku") if client.is_blocking else fn)
+        def price(sku: str) -> str:
+            return sku
+
+        def prices(self, sku: str) -> list[str]:
+            return [self.city, sku]
+
+        async def prices_later(self, sku: str) -> list[str]:
+            return [self.city, sku]
+
+    assert await Store("Rome").cached_prices("a") == ["Rome", "a"]
+    if client.is_blocking:
+        assert await Store("Rome").price("b") == await Store.price("b") == "b"
+
+
+async def test_an_object_that_is_a_value_may_be_the_first_argument(client: Any) -> None:
+    """A str with methods, say: it identifies itself."""
+    call = decorated(client, Sku.shown if client.is_blocking else Sku.shown_later, "Sku")
+
+    assert await call(Sku("a")) == await call("a") == "<a>"
+
+
+async def test_a_static_function_s_bad_argument_is_called_by_its_type(client: Any) -> None:
+    """Not every function in a class is a method."""
+    call = decorated(client, Shop.price if client.is_blocking else Shop.price_later, "Sku")
+
+    with pytest.raises(TypeError, match=r"param 1 \(Sku\) is of type set"):
+        await call({1}, "a")
 
 
 async def test_name_docstring_and_signature_are_kept(client: Any) -> None:
@@ -124,6 +188,16 @@ def keyword_only(a: int, *, b: int = 2) -> int:
 REFUSED = {
     "keyword-only": (lambda c: c.cached("v1")(keyword_only), TypeError, "keyword-only arguments: b"),
     "no function": (lambda c: c.cached("v1")("fn"), TypeError, "fn must be a function"),
+    "static method": (
+        lambda c: c.cached("v1")(staticmethod(keyword_only)),
+        TypeError,
+        "put @staticmethod above the decorator",
+    ),
+    "class method": (
+        lambda c: c.cached("v1")(classmethod(keyword_only)),
+        TypeError,
+        "put @classmethod above the decorator",
+    ),
     "more names than arguments": (
         lambda c: c.cached("v1", ["a", "b"])(lambda a: a),
         ValueError,

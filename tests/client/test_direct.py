@@ -37,7 +37,8 @@ async def test_query_is_not_cached(client: Any, users: Connection, redis_client:
 @pytest.mark.real
 async def test_execute_is_committed_when_it_returns(client: Any, users: Connection) -> None:
     """``WriteResult``: rows changed and the AUTO_INCREMENT value."""
-    await client.execute("CREATE TEMPORARY TABLE numbers (id INT AUTO_INCREMENT PRIMARY KEY, n INT)")
+    await client.execute("DROP TABLE IF EXISTS numbers")
+    await client.execute("CREATE TABLE numbers (id INT AUTO_INCREMENT PRIMARY KEY, n INT)")
     result = await client.execute("INSERT INTO numbers (n) VALUES (?), (?)", [7, 8])
 
     assert result == WriteResult(affected_rows=2, insert_id=1)
@@ -60,12 +61,67 @@ async def test_query_to_promise_is_either(client: Any, users: Connection) -> Non
     assert called[:2] == [[{"a": 1}], [{"b": 2}]]
 
 
+@pytest.mark.parametrize("text", ["UPDATE users SET name = 'Eve'", "DO 1", "SELECT 1 INTO @a"])
+async def test_query_refuses_what_gives_no_rows(client: Any, users: Connection, text: str) -> None:
+    """Nothing is done under a name that says reading; in a transaction neither."""
+    with pytest.raises(ValueError, match=r"query\(\) returns rows, .*; use execute\(\)"):
+        await client.query(text)
+    async with client.transaction() as tx:
+        with pytest.raises(ValueError, match=r"use execute\(\)"):
+            await tx.query(text)
+    assert await client.query(QUERY, [123]) == [{"name": "Ada"}]
+
+
+@pytest.mark.parametrize("text", ["SELECT name FROM users", "SHOW TABLES", "SELECT 1 FROM users FOR UPDATE"])
+async def test_execute_refuses_what_gives_rows_alone(client: Any, users: Connection, text: str) -> None:
+    """They would be thrown away, without a word; in a transaction too."""
+    with pytest.raises(ValueError, match=r"execute\(\) returns no rows, .*; use query\(\)"):
+        await client.execute(text)
+    async with client.transaction() as tx:
+        with pytest.raises(ValueError, match=r"use query\(\)"):
+            await tx.execute(text)
+        assert await tx.query(text)
+
+
+@pytest.mark.real
+async def test_what_writes_and_gives_rows_is_taken_by_both(
+    client: Any, users: Connection, server_flavour: str
+) -> None:
+    """As rows, or as how many there were; committed either way."""
+    for text in ("CHECK TABLE users", "ANALYZE TABLE users"):
+        (row,) = await client.query(text)
+        assert row["Msg_text"] == "OK"
+        assert (await client.execute(text)).affected_rows == 1
+    if server_flavour == "mysql":
+        return
+    assert await client.query("DELETE FROM users WHERE id = 123 RETURNING name") == [{"name": "Ada"}]
+    assert (await client.execute("DELETE FROM users WHERE id < 999 RETURNING name")).affected_rows == 2
+    assert await client.query("SELECT * FROM users") == []
+
+
+@pytest.mark.real
+async def test_reads_that_are_not_cached_give_their_rows_to_query(
+    client: Any, users: Connection, server_flavour: str
+) -> None:
+    """As the refusal says."""
+    texts = ["CHECKSUM TABLE users", "HELP 'contents'", "CHECK TABLE users"]
+    if server_flavour == "mariadb":
+        texts += ["ANALYZE FORMAT=JSON SELECT 1", "SET STATEMENT max_statement_time=9 FOR SELECT 1 AS a"]
+    for text in texts:
+        with pytest.raises(ValueError, match=r"use query\(\)"):
+            await client.query_with_cache(text)
+        assert isinstance(await client.query(text), list)
+
+
 async def test_the_server_s_error_is_pymysql_s(client: Any, users: Connection) -> None:
     """Unchanged, from each way in; the connection is as good as before."""
-    for call in (client.query, client.query_with_cache, client.query_to_promise, client.execute):
+    for call in (client.query, client.query_with_cache, client.query_to_promise):
         with pytest.raises(pymysql.ProgrammingError) as caught:
             await call("SELECT * FROM no_such_table")
         assert caught.value.args[0] == 1146
+    with pytest.raises(pymysql.ProgrammingError) as caught:
+        await client.execute("DELETE FROM no_such_table")
+    assert caught.value.args[0] == 1146
     assert client.get_mysql_pool().in_use == 0
 
 

@@ -210,9 +210,9 @@ async def test_large_values_are_decoded_in_threads(mysql_url: str, redis_url: st
 
         original = core.codec.decode
 
-        def watched(payload: bytes, *between: Any) -> object:
+        def watched(payload: bytes, *between: Any, **options: Any) -> object:
             decoded_in.add(threading.get_ident())
-            return original(payload, *between)
+            return original(payload, *between, **options)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(core.codec, "decode", watched)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pymysql.connections import Connection
 
     from tests.support.proxy import Proxy
+    from tools.private_servers import PrivateRedis
 
 pytestmark = pytest.mark.anyio
 
@@ -255,6 +256,74 @@ async def test_a_corrupt_entry_is_a_miss_and_healed(
     assert len(caplog.records) == 1
     assert key[-40:] in caplog.text
     assert "hunter2" not in caplog.text
+
+
+LOOKALIKES = "SELECT 'Buffer' AS type, ST_GeomFromText('GEOMETRYCOLLECTION EMPTY') AS data"
+
+
+@pytest.mark.real
+async def test_a_row_that_looks_like_bytes_is_a_row(
+    client: Any, redis_client: redis.Redis, users: Connection
+) -> None:
+    """Loaded, hit, and written by npm, which leaves the columns in the order of the query."""
+    rows = [{"type": "Buffer", "data": []}]
+    key = client.get_key_from_query(LOOKALIKES)
+
+    assert await client.query_with_cache(LOOKALIKES) == await client.query_with_cache(LOOKALIKES) == rows
+    redis_client.set(key, b'[{"type":"Buffer","data":[]}]')
+    assert await client.query_with_cache(LOOKALIKES) == rows
+    assert await client.query_many_with_cache([(LOOKALIKES,)]) == [rows]
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ({"type": "Buffer", "data": [1]}, b"\1"),
+        ([{"type": "Buffer", "data": [1]}, [b"\2"]], [b"\1", [b"\2"]]),
+        ({"data": [1], "type": "Buffer"}, {"data": [1], "type": "Buffer"}),
+        ({"type": "Buffer", "data": {"type": "Buffer", "data": (1,)}}, {"type": "Buffer", "data": b"\1"}),
+        ([{"type": "Buffer", "data": b"\1"}], [{"type": "Buffer", "data": b"\1"}]),
+        ({"type": "Buffer", "data": [1, True]}, {"type": "Buffer", "data": [1, True]}),
+    ],
+)
+async def test_a_function_s_value_that_looks_like_bytes(client: Any, value: Any, read: Any) -> None:
+    """Is bytes, on the miss as on the hit, and whoever wrote it."""
+    assert await client.with_cache(lambda: value, "v1") == read
+    assert await client.with_cache(lambda: None, "v1") == read
+    await client.write_to_cache("v2", value)
+    assert await client.read_from_cache("v2") == read
+
+
+@pytest.mark.parametrize("calls", [1, 2, 9])
+async def test_a_redis_that_does_not_answer_is_told_at_the_first_read(
+    make_client: Callable[..., Any], proxy_to: Callable[..., Proxy], redis_url: str, calls: int, caplog: Any
+) -> None:
+    """Once, with the reason: a nightly job with one read would run uncached for ever, and nobody knew."""
+    proxy = proxy_to(redis_url)
+    client = make_client(redis=proxy.url)
+    proxy.stop()
+
+    with caplog.at_level(logging.WARNING, logger="mysql_redis_cache"):
+        for number in range(calls):
+            assert await client.query_with_cache("SELECT ? AS n", [number]) == [{"n": number}]
+
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("Redis is failing; reads go to MySQL until it is back: ")
+    assert str(proxy.port) in line
+
+
+async def test_a_redis_that_takes_no_writes_is_told_at_the_first_miss(
+    make_client: Callable[..., Any], private_redis: Callable[..., PrivateRedis], caplog: Any
+) -> None:
+    """As one that is silent."""
+    server = private_redis("--maxmemory", "1", "--maxmemory-policy", "noeviction")
+    client = make_client(redis=server.url)
+
+    with caplog.at_level(logging.WARNING, logger="mysql_redis_cache"):
+        assert await client.query_with_cache("SELECT 1 AS n") == [{"n": 1}]
+
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("Redis takes no writes; what it has is served, and nothing is cached: ")
 
 
 async def test_a_corrupt_entry_is_no_entry_to_read_from_cache(client: Any, redis_client: redis.Redis) -> None:

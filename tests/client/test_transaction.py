@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mysql_redis_cache import CacheUnavailable, DatabaseUnavailable, InvalidationFailed
+from mysql_redis_cache import CacheUnavailable, DatabaseUnavailable, InvalidationFailed, TransactionEnded
 from tests.client.drivers import until
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.anyio
 
 QUERY = "SELECT name FROM users WHERE id = ?"
 RENAME = "UPDATE users SET name = ? WHERE id = ?"
+DDL = "CREATE TABLE made_in_tx (a INT)"
 
 
 async def name_of(client: Any, user: int = 123) -> str:
@@ -109,22 +110,40 @@ async def test_a_statement_s_error_rolls_back(client: Any, users: Connection) ->
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("statement", ["CREATE TABLE made_in_tx (a INT)", "COMMIT"])
 async def test_after_an_implicit_commit_an_exception_still_drops(
-    client: Any, users: Connection, redis_client: redis.Redis, statement: str
+    client: Any, users: Connection, redis_client: redis.Redis
 ) -> None:
     """DDL and the like commit by themselves, so that the block's exception undoes nothing."""
     await name_of(client)
 
     with pytest.raises(LookupError):
         await rename_in_transaction(
-            client, "Eve", then=lambda tx: tx.execute(statement), fail=LookupError("too late")
+            client, "Eve", then=lambda tx: tx.execute(DDL), fail=LookupError("too late")
         )
 
     with users.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS made_in_tx")
     assert name_in(users) == "Eve"
     assert await name_of(client) == "Eve"
+
+
+@pytest.mark.real
+async def test_after_an_implicit_commit_the_block_is_over(
+    client: Any, users: Connection, redis_client: redis.Redis
+) -> None:
+    """It cannot end well, nothing runs alone behind it, and the drops are performed."""
+    await name_of(client)
+
+    with pytest.raises(TransactionEnded) as caught:
+        await rename_in_transaction(client, "Eve", then=lambda tx: tx.execute(DDL))
+    with users.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS made_in_tx")
+
+    assert caught.value.committed is True
+    assert await name_of(client) == name_in(users) == "Eve"
+    with pytest.raises(ValueError, match=r"the statement is refused: it holds COMMIT"):
+        await rename_in_transaction(client, "Flo", then=lambda tx: tx.execute("COMMIT"))
+    assert name_in(users) == "Eve"
 
 
 @pytest.mark.real
@@ -203,7 +222,8 @@ async def test_a_failing_drop_after_commit_says_so(
         await rename_in_transaction(client, "hunter2")
 
     failed = caught.value
-    assert (failed.committed, failed.pairs) == (True, [(["UserId"], [123])])
+    assert (failed.committed, failed.pairs) == (True, [(["UserId"], [123], True)])
+    assert (failed.namespace, failed.timeout) == (None, 60)
     assert isinstance(failed.__cause__, CacheUnavailable)
     assert "123" not in str(failed)
     assert name_in(users) == "hunter2"
@@ -227,10 +247,12 @@ async def test_a_failing_drop_after_a_failing_block_hides_neither(
 
     with pytest.raises(InvalidationFailed) as caught:
         await rename_in_transaction(
-            client, "Eve", then=lambda tx: tx.execute("COMMIT"), fail=LookupError("too late")
+            client, "Eve", then=lambda tx: tx.execute(DDL), fail=LookupError("too late")
         )
 
-    assert caught.value.committed is None
+    with users.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS made_in_tx")
+    assert caught.value.committed is True
     chain, seen = caught.value, []
     while chain is not None:
         seen.append(type(chain))

@@ -143,6 +143,13 @@ class _GatedPinned:
         passing(str(command[0]))
         return self._pinned.call(*command)
 
+    def send(self, *command: Any) -> None:
+        passing(str(command[0]))
+        self._pinned.send(*command)
+
+    def receive(self) -> Any:
+        return self._pinned.receive()
+
     def calls(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         replies = []
         for command in commands:  # a pipeline is no transaction: others may come between
@@ -160,14 +167,14 @@ class _GatedServer:
         self._server = server
         self.timeout = server.timeout
 
-    def parts(self) -> tuple[list[Part], object]:
-        (part,), claims = self._server.parts()
+    def parts(self, left: Callable[[], float] | None = None) -> tuple[list[Part], object]:
+        (part,), claims = self._server.parts(left)
         gated: Any = self
         return [Part(gated, part.key)], claims
 
     @contextmanager
-    def pinned(self) -> Iterator[_GatedPinned]:
-        with self._server.pinned() as pinned:
+    def pinned(self, left: Callable[[], float] | None = None) -> Iterator[_GatedPinned]:
+        with self._server.pinned(left) as pinned:
             yield _GatedPinned(pinned)
 
     def calls(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
@@ -179,6 +186,8 @@ def gate_drops(server: MRCServer) -> None:
     """Put gates before the commands of a server's drops."""
     drops: Any = server._drops
     drops._link = _GatedServer(drops._link)
+    if drops._index is not None:
+        ((drops._index._part,), _) = drops._link.parts()
 
 
 def note_waiting(monkeypatch: pytest.MonkeyPatch) -> None:

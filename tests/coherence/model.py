@@ -59,10 +59,11 @@ LUCK = Fate(chance=0.001)  # an early refresh is due
 
 
 class Reader(NamedTuple):
-    """One read: the process whose flights it shares (ALONE: its own process), and what kind of read."""
+    """One read: the process whose flights it shares (ALONE: its own process), its kind, and its client's."""
 
     process: int = ALONE
     kind: str = "read"
+    indexed: bool = True
 
 
 class Mind(NamedTuple):
@@ -101,6 +102,7 @@ class Scenario:
         expiry: whether a lease or an entry may end at any moment.
         ticks: instead, whether they end by the clock, while holders renew their leases and the index is
             pruned.
+        evicts: whether Redis may evict the set that lists the entry (with *ticks*).
         resends: whether Acquire may be sent twice, one copy arriving late.
         late_seals: whether a load without a lease is a query, whose flight is sealed when it is sent.
         counts: whether to count loads.
@@ -118,6 +120,7 @@ class Scenario:
     crashes: bool = False
     expiry: bool = True
     ticks: bool = False
+    evicts: bool = False
     resends: bool = False
     late_seals: bool = False
     counts: bool = False
@@ -137,6 +140,7 @@ class Model:
         refreshing = dict.fromkeys(processes) if scenario.policy.needs_age else {}
         self._behind = {process: number for number, process in enumerate(refreshing, start=len(processes))}
         self._groups = [] if self._behind else _groups(scenario.readers)
+        self._may_doubt = any("doubt" in program for program in scenario.programs)
         self._same: dict[Any, Any] = {}
         self._performers: dict[type, Callable[[State, int, Any], Iterator[Move]]] = {
             Get: self._get,
@@ -188,9 +192,13 @@ class Model:
             order = _order(state, group)
             if order != group:
                 state = _renumbered(state, dict(zip(order, group, strict=True)))
-        same = self._same.setdefault
+        same, world = self._same.setdefault, state.world
+        if not self.scenario.evicts:  # then nothing is ever missing
+            world = world._replace(known=None, there=False)
+        if not self._may_doubt:
+            world = world._replace(begun=None, unknown=False)
         return State(
-            same(state.world, state.world),
+            same(world, world),
             tuple([same(mind, mind) for mind in state.minds]),
             same(state.places, state.places),
         )
@@ -221,6 +229,10 @@ class Model:
             yield from self._cancel(state, me)
         if self.scenario.crashes:
             yield self._crash(state, me)
+
+    def _rules(self, me: int) -> Rules:
+        indexed = me >= len(self.scenario.readers) or self.scenario.readers[me].indexed
+        return self.scenario.rules._replace(indexed=indexed)
 
     def _advance(
         self, label: str, state: State, me: int, world: World, outcome: Any, fate: Fate = FATE
@@ -288,7 +300,7 @@ class Model:
             yield self._advance(f"{me} leads late", state, me, world, Seat.LEADER)
 
     def _acquire(self, state: State, me: int, step: Acquire) -> Iterator[Move]:
-        world, claim = redis.acquire(state.world, me, step.newer_than, self.scenario.rules)
+        world, claim = redis.acquire(state.world, me, step.newer_than, self._rules(me))
         label = f"{me} asks for the lease: {_named(claim)}"
         yield self._advance(label, state, me, world, claim)
         if claim is Claim.LOST and self.scenario.deadlines:
@@ -306,9 +318,10 @@ class Model:
         yield from self._unanswered(state, me, world, ("fill", me, row), False)
 
     def _release(self, state: State, me: int, step: Release) -> Iterator[Move]:
-        world, was_ours = redis.release(state.world, me)
-        yield self._advance(f"{me} releases", state, me, world, was_ours)
-        yield from self._unanswered(state, me, world, ("release", me), False)
+        name = "discard" if step.outdated else "release"
+        world, was_ours = getattr(redis, name)(state.world, me)
+        yield self._advance(f"{me} {name}s", state, me, world, was_ours)
+        yield from self._unanswered(state, me, world, (name, me), False)
 
     def _unanswered(
         self, state: State, me: int, done: World, command: tuple[Any, ...], outcome: object
@@ -406,7 +419,7 @@ class Model:
     # Everybody else
 
     def _program_moves(self, state: State, number: int) -> Iterator[Move]:
-        done = perform(self.scenario.programs, state.places, number, state.world)
+        done = perform(self.scenario.programs, state.places, number, state.world, self.scenario.rules)
         if done is not None:
             label, world, place = done
             yield label, State(world, state.minds, _put(state.places, number, place))
@@ -419,8 +432,11 @@ class Model:
         if self.scenario.ticks:
             yield "tick", redis.tick(world)
             yield "prune", redis.prune(world, rules)
+            if self.scenario.evicts and world.there:
+                yield "the set is evicted", redis.evict(world)
             if world.lease is not None and self._loads(state, world.lease.owner):  # so its keeper is at work
-                yield f"{world.lease.owner} renews", redis.renew(world, world.lease.owner, rules)
+                owner = world.lease.owner
+                yield f"{owner} renews", redis.renew(world, owner, self._rules(owner))
         elif self.scenario.expiry:
             if world.lease is not None:
                 yield "the lease ends", world._replace(lease=None)
@@ -443,6 +459,8 @@ def _arrived(world: World, command: tuple[Any, ...], rules: Rules) -> World:
             return redis.acquire(world, owner, newer_than, rules)[0]
         case ("fill", owner, row):
             return redis.fill(world, owner, row, rules)[0]
+        case ("discard", owner):
+            return redis.discard(world, owner)[0]
         case _:
             return redis.release(world, command[1])[0]
 

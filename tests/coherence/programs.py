@@ -4,6 +4,10 @@
 commit              commit a new version
 meet lease entry    a walk over the keys comes by these names and notes which are there
 meet listed         ask the index, which names lease and entry of what it lists
+doubt               go on at the sweep after the first "return" if the index may be incomplete
+begin               begin an index
+look for leases     end here if a load may be under way that began before that
+settle              have the index know until when entries may live that are not in it
 cut lease entry     delete these names, if they were met
 cut listed          take the entry out of the index, if it was met there
 return              the drop returns: from now on no read may give what was older when it began
@@ -21,7 +25,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import world as redis
-from .world import Row, World
+from .world import Row, Rules, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +49,7 @@ def may_commit(place: Place, program: Program) -> bool:
 
 
 def perform(
-    programs: Sequence[Program], places: Sequence[Place], number: int, world: World
+    programs: Sequence[Program], places: Sequence[Place], number: int, world: World, rules: Rules
 ) -> tuple[str, World, Place] | None:
     """Perform the next command of program *number*; ``None`` if it has to wait, or must not go on."""
     place, command = places[number], programs[number][places[number].at]
@@ -57,7 +61,10 @@ def perform(
     at = place.at + 1
     if command.startswith("meet") and not met:
         at += sum(1 for _ in takewhile(_is_cut, programs[number][at:]))  # there is nothing to delete
-    if command == "npm get" and world.cell is not None:
+    if command == "doubt" and redis.is_doubtful(world, rules):
+        at = programs[number].index("return") + 1
+    is_loading = command == "look for leases" and not redis.may_settle(world)
+    if command == "return" or is_loading or (command == "npm get" and world.cell is not None):
         at = len(programs[number])
     said = f"P{number} {command} {version}" if command == "return" else f"P{number} {command}"
     return said, world, Place(at, version, met if at < len(programs[number]) else ())
@@ -77,6 +84,10 @@ def _done(command: str, world: World, version: int, met: tuple[str, ...]) -> tup
             met = _met(world, names)
         case ["cut", *names]:
             world = _cut(world, {name for name in names if name in met})
+        case ["begin"]:
+            world = redis.begin(world)
+        case ["settle"]:
+            world = redis.settle(world)
         case ["put"]:
             world = redis.put(world, Row(version))
         case ["npm", "fill"]:

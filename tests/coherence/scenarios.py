@@ -39,10 +39,13 @@ ALONE = Reader()
 SHARED = Reader(0)  # in one process with others of its kind
 ANEW = Reader(kind="refresh")
 SHARED_ANEW = Reader(0, "refresh")
+PLAIN = Reader(indexed=False)
 
 # drop_query, which knows the names, does no more than a sweep does when it comes by.
 SWEEP = ("commit", "meet lease", "cut lease", "meet entry", "cut entry", "return")
 INDEX = ("commit", "meet listed", "cut lease", "cut entry", "return")
+LOOK_UP = ("commit", "meet listed", "doubt", "cut lease", "cut entry", "return", *SWEEP[1:])
+SETTLE = ("begin", "look for leases", "settle")
 RIDE = ("commit", "ride", "alight", "return")
 NPM_READ = ("npm get", "npm load", "npm fill")
 NPM_DROP = ("commit", "meet lease entry", "cut lease entry")
@@ -61,6 +64,9 @@ SAFE = {
     "a sweep and a drop by index": Scenario((SHARED, SHARED), (SWEEP, INDEX)),
     "two drops share a sweep": Scenario((ALONE, ALONE, ALONE), (SWEEP, RIDE)),
     "time runs, index pruned and leases renewed": Scenario((ALONE, ALONE, ALONE), (INDEX,), ticks=True),
+    "the index is evicted": Scenario((ALONE, ALONE), (LOOK_UP,), ticks=True, evicts=True),
+    "an index is begun where others have none": Scenario((PLAIN, PLAIN), (LOOK_UP, SETTLE), ticks=True),
+    "an index is begun beside others": Scenario((PLAIN, ALONE), (LOOK_UP, SETTLE), ticks=True),
     "waiting takes too long": Scenario(THREE, (SWEEP,), deadlines=True),
     "waiting takes too long, three of one process": Scenario((SHARED,) * 3, (SWEEP,), deadlines=True),
     "waiting takes too long, late seals": Scenario(THREE, (SWEEP,), deadlines=True, late_seals=True),
@@ -198,6 +204,7 @@ VALUES_ALONE = ("commit", "meet entry", "cut entry", "return")
 VALUES_FIRST = ("commit", "meet listed", "cut entry", "cut lease", "return")
 UNLISTS_LAST = ("commit", "meet listed", "cut lease", "cut entry", "cut listed", "return")
 UNLISTS_FIRST = ("commit", "meet listed", "cut listed", "cut lease", "cut entry", "return")
+DOUBTS_FIRST = ("commit", "doubt", "meet listed", "cut lease", "cut entry", "return", *SWEEP[1:])
 RIDE_LATE = ("commit", "ride late", "alight", "return")
 TWO = (ALONE, ALONE)
 
@@ -213,6 +220,16 @@ SPOILED = {
     "index pruned by a client's clock": Scenario(TWO, (INDEX,), ticks=True, rules=Rules(early_by=LEASE)),
     "renewal that does not register": Scenario(
         TWO, (INDEX,), ticks=True, rules=Rules(renewal_registers=False)
+    ),
+    "eviction that who registers next does not mark": Scenario(
+        TWO, (LOOK_UP,), ticks=True, evicts=True, rules=Rules(loss_is_marked=False)
+    ),
+    "eviction that a drop does not see": Scenario(
+        TWO, (LOOK_UP,), ticks=True, evicts=True, rules=Rules(loss_is_seen=False)
+    ),
+    "doubts before the look-up": Scenario(TWO, (DOUBTS_FIRST,), ticks=True, evicts=True),
+    "index begun, nobody looks for loads under way": Scenario(
+        (PLAIN, PLAIN), (LOOK_UP, ("begin", "settle")), ticks=True
     ),
     "drop that joins a sweep under way": Scenario(TWO, (SWEEP, RIDE_LATE)),
     "flight shared after a refused fill": Scenario(

@@ -17,6 +17,7 @@ __all__ = [
     "HORIZON",
     "LEASE",
     "LIFE",
+    "NEEDED",
     "SOUND",
     "Cell",
     "Lease",
@@ -24,18 +25,26 @@ __all__ = [
     "Rules",
     "World",
     "acquire",
+    "begin",
+    "discard",
+    "evict",
     "fill",
+    "is_doubtful",
+    "may_settle",
     "prune",
     "put",
     "release",
     "renew",
+    "settle",
     "tick",
 ]
 
 # Ticks that a lease and an entry live; of an entry, the last is its grace where the policy has one.
 LEASE = 2
 LIFE = 2
-HORIZON = LEASE + LIFE
+# Ticks for which an entry is registered, and for which it has to be when its lease is renewed.
+NEEDED = LEASE + LIFE
+HORIZON = NEEDED + 1
 
 
 class Row(NamedTuple):
@@ -66,7 +75,12 @@ class World(NamedTuple):
         committed: the version in MySQL.
         cell: the entry.
         lease: the lease of the entry.
-        listed: ticks until the index may forget the entry; ``None`` if it does not list it.
+        listed: ticks until the index forgets the entry; ``None`` if it does not list it.
+        known: ticks until which the registry says that the set must be there which lists it.
+        there: whether that set is there; what Redis evicts is not.
+        outside: ticks until which entries may live that are in no index.
+        begun: ticks since the index was begun, no more than count; ``None`` while there is none.
+        unknown: whether entries may live that were there before it was.
         promised: the version that a read starting now must not fall below.
         open: for each process that readers share, who leads its open flight (-1: nobody).
         late: for each such process, who leads the flight of those who gave another up, and which readers had
@@ -80,6 +94,11 @@ class World(NamedTuple):
     cell: Cell | None = None
     lease: Lease | None = None
     listed: int | None = None
+    known: int | None = None
+    there: bool = False
+    outside: int | None = None
+    begun: int | None = None
+    unknown: bool = False
     promised: int = 0
     open: tuple[int, ...] = ()
     late: tuple[tuple[int, frozenset[int]] | None, ...] = ()
@@ -93,9 +112,12 @@ class Rules(NamedTuple):
 
     lease_counts: bool = True
     robs: bool = False
+    indexed: bool = True  # whether who registers keeps an index
     renewal_registers: bool = True
     early_by: int = 0  # ticks by which the clock of whoever prunes is fast
     late_flights_ask: bool = True  # whether who joins began before the flight of the late ones
+    loss_is_marked: bool = True  # by who registers where something is missing
+    loss_is_seen: bool = True  # by a drop that looks where something is missing
 
 
 SOUND = Rules()
@@ -109,7 +131,7 @@ def acquire(world: World, owner: int, newer_than: float, rules: Rules = SOUND) -
         return world, Claim.WON
     if world.lease is not None and world.lease.owner != owner and not rules.robs:
         return world, Claim.LOST
-    return world._replace(lease=Lease(owner), listed=HORIZON), Claim.WON
+    return _registered(world, rules)._replace(lease=Lease(owner)), Claim.WON
 
 
 def fill(world: World, owner: int, row: Row, rules: Rules = SOUND) -> tuple[World, bool]:
@@ -127,29 +149,87 @@ def release(world: World, owner: int) -> tuple[World, bool]:
     return world._replace(lease=None) if held else world, held
 
 
+def discard(world: World, owner: int) -> tuple[World, bool]:
+    """Delete the entry, and give the lease back if *owner* holds it."""
+    return release(world._replace(cell=None), owner)
+
+
 def renew(world: World, owner: int, rules: Rules = SOUND) -> World:
-    """Prolong the lease if *owner* holds it."""
+    """Prolong the lease if *owner* holds it, and register the entry again if that would run out."""
     if world.lease is None or world.lease.owner != owner:
         return world
-    return world._replace(lease=Lease(owner), listed=HORIZON if rules.renewal_registers else world.listed)
+    until = world.listed if rules.indexed else world.outside
+    lasts = until is not None and until >= NEEDED and not world.unknown
+    if rules.renewal_registers and not lasts:
+        world = _registered(world, rules)
+    return world._replace(lease=Lease(owner))
 
 
 def put(world: World, row: Row) -> World:
     """Store the entry whoever holds the lease, and revoke that."""
-    return world._replace(cell=Cell(row), lease=None, listed=HORIZON)
+    return _registered(world)._replace(cell=Cell(row), lease=None)
 
 
 def prune(world: World, rules: Rules = SOUND) -> World:
-    """Have the index forget the entry if its time is over: part of registering another entry."""
+    """Register another entry of the same pair, which has the set forget this one if its time is over."""
     over = world.listed is not None and world.listed <= rules.early_by
-    return world._replace(listed=None) if over else world
+    listed = None if over else world.listed
+    return _registered(world, rules)._replace(listed=listed)
+
+
+def evict(world: World) -> World:
+    """Lose the set that lists the entry."""
+    return world._replace(listed=None, there=False)
+
+
+def is_doubtful(world: World, rules: Rules = SOUND) -> bool:
+    """Return whether a drop has to look at all keys."""
+    is_lost = world.known is not None and not world.there
+    is_new = world.begun is None or world.unknown
+    return is_new or world.outside is not None or (is_lost and rules.loss_is_seen)
+
+
+def begin(world: World) -> World:
+    """Begin the index if there is none."""
+    if world.begun is not None:
+        return world
+    return world._replace(begun=0, unknown=world.cell is not None or world.lease is not None)
+
+
+def may_settle(world: World) -> bool:
+    """Return whether no load can be under way that began before the index."""
+    return world.lease is None or (world.begun is not None and world.begun >= LEASE)
+
+
+def settle(world: World) -> World:
+    """Have the index know until when entries may live that are not in it."""
+    outside = world.cell.left if world.cell is not None and world.listed is None else 0
+    return world._replace(unknown=False, outside=max(outside, world.outside or 0) or None)
 
 
 def tick(world: World) -> World:
     """Let time pass."""
-    cell, lease, listed = world.cell, world.lease, world.listed
+    cell, lease, known = world.cell, world.lease, _sooner(world.known)
     return world._replace(
         cell=cell._replace(left=cell.left - 1) if cell and cell.left > 1 else None,
         lease=lease._replace(left=lease.left - 1) if lease and lease.left > 1 else None,
-        listed=max(0, listed - 1) if listed is not None else None,
+        listed=_sooner(world.listed),
+        known=known,
+        there=world.there and known is not None,
+        outside=_sooner(world.outside),
+        begun=None if world.begun is None else min(world.begun + 1, LEASE),
     )
+
+
+def _registered(world: World, rules: Rules = SOUND) -> World:
+    """Put the entry into its set, and the set into the registry; without an index, leave a mark."""
+    if not rules.indexed:
+        return world if world.begun is None else world._replace(outside=HORIZON)
+    world, outside = begin(world), world.outside
+    if world.known is not None and not world.there and rules.loss_is_marked:
+        outside = max(world.known, outside or 0)
+    return world._replace(listed=HORIZON, known=HORIZON, there=True, outside=outside)
+
+
+def _sooner(ticks: int | None) -> int | None:
+    return ticks - 1 if ticks is not None and ticks > 1 else None

@@ -13,7 +13,7 @@ import mysql_redis_cache
 from mysql_redis_cache import errors
 from mysql_redis_cache.aio import AsyncTransaction
 from mysql_redis_cache.database import Pool
-from mysql_redis_cache.database import config as mysql_config
+from mysql_redis_cache.database import options as mysql_options
 from mysql_redis_cache.transaction import Transaction
 from tests.docs.pages import ROOT
 
@@ -86,7 +86,7 @@ def test_headings_are_the_code_s_signatures(name: str) -> None:
 
 def test_options_are_in_the_reference() -> None:
     """Every option of mysql_config is, taken or refused."""
-    known = set(mysql_config._OPTIONS) | set(mysql_config._REFUSED)
+    known = set(mysql_options._OPTIONS) | set(mysql_options._REFUSED)
 
     assert known - WORDS == set()
 

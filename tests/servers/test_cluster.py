@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from mysql_redis_cache.drops import sweep
-from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
 from mysql_redis_cache.keys.naming import pair_texts
 from mysql_redis_cache.server import MRCServer
 from mysql_redis_cache.store import Cluster, Server, link
@@ -105,7 +105,7 @@ def test_every_step_is_on_one_slot(entries: Entries, cluster: PrivateCluster) ->
         found = entries.get_aged(name.key)
         assert found is not None
         assert 59 <= found.left <= 60
-        assert entries.unlink(name.key, name.lease) is True
+        assert entries.discard(name, ME) is False
         assert entries.acquire(name, ME, NEVER) is True
         entries.release(name, ME)
 
@@ -251,7 +251,7 @@ def test_leases_of_all_slots_are_given_back(entries: Entries) -> None:
     names = [named(entries, 1, store) for store in range(20)]
     for name in names:
         assert entries.acquire(name, b"me", -1.0) is True
-    entries.release_many([(name, b"me") for name in names])
+    entries.end_many([(name, b"me", False) for name in names])
 
     assert [entries.acquire(name, b"another", -1.0) for name in names] == [True] * 20
 
@@ -432,6 +432,36 @@ def test_a_cluster_that_does_not_answer_costs_a_bounded_time(cluster: PrivateClu
         eventually(lambda: _answers(made), "the answer")
 
 
+def test_a_drop_ends_in_time_on_a_cluster_that_does_not_answer(cluster: PrivateCluster) -> None:
+    """Frozen, all of it: whatever it asks first counts."""
+    with cluster.client() as client, MRCServer(client) as drops:
+        drops.drop_outdated_cache(["UserId"], [1])
+        for node in cluster.nodes:
+            node.server.suspend()
+        try:
+            for idle in (True, False):
+                if not idle:
+                    drops.close_redis_connection()
+                began = time.monotonic()
+                with pytest.raises(DropTimeout):
+                    drops.drop_outdated_cache(["UserId"], [1], timeout=0.4)
+                assert time.monotonic() - began < 1.2
+        finally:
+            for node in cluster.nodes:
+                node.server.resume()
+        cluster.settle()
+        assert drops.drop_outdated_cache(["UserId"], [1]) == 0
+
+
+def test_many_pairs_are_one_drop_of_all_nodes(
+    drops: MRCServer, entries: Entries, cluster: PrivateCluster
+) -> None:
+    """As on one server."""
+    populate(entries, range(1, 9))
+    assert drops.drop_outdated_cache(["UserId"] * 3000, list(range(3, 3003)), False) == 6 * len(STORES)
+    assert {key[:9] for key in cluster.all_keys()} == {b"UserId=1_", b"UserId=2_"}
+
+
 def _answers(made: Cluster | Server) -> bool:
     try:
         made.call(b"GET", b"key")
@@ -495,6 +525,73 @@ def test_its_connection_arguments_are_taken_within_bounds(cluster: PrivateCluste
             0.25,
         )
         assert asked
+
+
+@pytest.fixture
+def announcing(cluster: PrivateCluster) -> Iterator[PrivateCluster]:
+    """A cluster whose nodes are to be reached by a name, as where certificates hold names."""
+    settings = ("cluster-announce-hostname", "cluster-preferred-endpoint-type")
+    for node in cluster.nodes:
+        node.admin.config_set(settings[0], "localhost", settings[1], "hostname")
+    eventually(lambda: all(_names(node) == {b"localhost"} for node in cluster.nodes), "the names")
+    yield cluster
+    for node in cluster.nodes:
+        node.admin.config_set(settings[0], "", settings[1], "ip")
+    eventually(lambda: all(_names(node) == {b"127.0.0.1"} for node in cluster.nodes), "the addresses")
+
+
+def _names(node: Node) -> set[bytes]:
+    return {server[0] for _, _, *servers in node.run("SLOTS") for server in servers}
+
+
+def test_nodes_that_announce_names_are_reached_by_them(announcing: PrivateCluster) -> None:
+    """For reads, redirections and sweeps, also a node that is only about to get its first slot."""
+    cluster = announcing
+    with (
+        cluster.client(socket_timeout=5) as client,
+        closing(link(client)) as made,
+        MRCServer(client) as drops,
+    ):
+        assert isinstance(made, Cluster)
+        entries = Entries(made, 10)
+        keys = populate(entries, range(1, 2))
+        slot = slot_of(keys[0])
+        sender = cluster.owner(slot)
+        cluster.move(slot, other(cluster, sender))
+        assert entries.get_many(keys) == [b"[]"] * len(keys)
+        receiver = newcomer(cluster)
+        receiver.admin.config_set(
+            "cluster-announce-hostname", "localhost", "cluster-preferred-endpoint-type", "hostname"
+        )
+        eventually(
+            lambda: all(b"localhost" in _line_of(node, receiver) for node in cluster.nodes), "its name"
+        )
+        sender = cluster.owner(slot)
+        cluster.open(slot, receiver)
+        try:
+            cluster.carry(slot, sender, receiver, count=1)
+            hosts = {part.server._connections._make().host for part in made.parts()[0]}
+            assert hosts == {"localhost"}
+            assert drops.drop_outdated_cache(["UserId"], [1]) == len(keys)
+            assert of_user(cluster.all_keys() | receiver.keys(), 1) == set()
+        finally:
+            for node in (sender, receiver):
+                node.run("SETSLOT", slot, "STABLE")
+
+
+def _line_of(node: Node, other_one: Node) -> bytes:
+    lines: list[bytes] = node.run("NODES").splitlines()
+    return next((line for line in lines if line.startswith(other_one.id.encode())), b"")
+
+
+def test_a_ready_clients_number_of_connections_counts(cluster: PrivateCluster) -> None:
+    """For each node; fifty if its maker said none."""
+    limits = []
+    for options in ({"max_connections": 7}, {}):
+        with cluster.client(**options) as client, closing(link(client)) as made:
+            limits.append({part.server._connections._limit for part in made.parts()[0]})
+
+    assert limits == [{7}, {50}]
 
 
 def test_a_server_that_is_no_cluster_says_so(cluster: PrivateCluster, redis_url: str) -> None:

@@ -583,18 +583,17 @@ REJECTIONS = {"password": ({"password": "wrong"}, 1045), "database": ({"database
 
 
 @pytest.mark.parametrize(("options", "errno"), REJECTIONS.values(), ids=REJECTIONS)
-def test_wrong_credentials_are_no_outage(
+def test_wrong_credentials_are_no_way_in(
     options: dict[str, str], errno: int, open_database: Callable[..., Database]
 ) -> None:
-    """The server answered; PyMySQL's error passes unchanged."""
+    """Nobody can be served: ``DatabaseUnavailable``, with the server's answer in it and as its cause."""
     database = open_database()
     database._config.arguments.update(options)  # type: ignore[attr-defined]
 
-    with pytest.raises(pymysql.OperationalError) as caught:
+    with pytest.raises(DatabaseUnavailable, match=f"lets nobody in .error {errno}") as caught:
         database.query("SELECT 1")
 
-    assert caught.value.args[0] == errno
-    assert caught.value.__cause__ is None
+    assert type(caught.value.__cause__) is pymysql.err.OperationalError
     assert database.pool.in_use == 0
 
 

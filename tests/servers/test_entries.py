@@ -10,7 +10,7 @@ import pytest
 
 from mysql_redis_cache import keys
 from mysql_redis_cache.store import Refused, link
-from mysql_redis_cache.store.entries import REGISTRY, UNINDEXED, Entries, Found, Name, index_key
+from mysql_redis_cache.store.entries import Entries, Found, Name
 from tests.support.recording import commands, recorded
 from tests.support.urls import patient
 
@@ -299,8 +299,10 @@ def test_many_leases_are_taken_in_one_round_trip(
 def test_a_refused_lease_does_not_spoil_the_others(entries: Entries, redis_client: redis.Redis) -> None:
     """Those won in the same round trip are held, so whoever asked must hear of them."""
     first, refused, last = (named(entries, user) for user in (1, 2, 3))
-    refused = refused._replace(tracks=(b"registry", b"no index"))
-    redis_client.set(b"no index", b"")  # of another type than an index, which is refused like a full server
+    refused = refused._replace(tracks=(b"mrc:idx", b"mrc:idx:pairs", b"mrc:idx:no set"))
+    redis_client.set(
+        b"mrc:idx:no set", b""
+    )  # of another type than a set, which is refused like a full server
     claims = entries.acquire_many([(name, ME, NEVER) for name in (first, refused, last)])
 
     assert [claims[0], claims[2]] == [True, True]
@@ -319,7 +321,7 @@ def test_many_leases_are_given_back_in_one_round_trip(
         entries.acquire(others, OTHER, NEVER)
         entries.release(gone, ME)  # so that the server knows the script
         trips = proxy.round_trips
-        entries.release_many([(name, ME) for name in (mine, others, gone)])
+        entries.end_many([(name, ME, False) for name in (mine, others, gone)])
 
         assert proxy.round_trips == trips + 1
     assert [redis_client.exists(name.lease) for name in (mine, others, gone)] == [0, 1, 0]
@@ -336,15 +338,17 @@ def test_put_stores_and_revokes(entries: Entries, name: Name, redis_client: redi
     assert not redis_client.exists(name.lease)
 
 
-def test_unlink_deletes_entry_and_lease(entries: Entries, name: Name, redis_client: redis.Redis) -> None:
-    """It says whether the entry was there; a load in flight caches nothing."""
-    entries.acquire(name, ME, NEVER)
-    assert entries.unlink(name.key, name.lease) is False
-    assert entries.fill(name, ME, b"[1]", 60) is False
+def test_discard_deletes_the_entry(entries: Entries, name: Name, redis_client: redis.Redis) -> None:
+    """Whoever holds the lease, which ends only for its holder."""
+    redis_client.set(name.key, b"[1]")
+    entries.acquire(name, ME, ALWAYS)
+    assert entries.discard(name, OTHER) is False
+    assert not redis_client.exists(name.key)
+    assert redis_client.get(name.lease) == ME
     redis_client.set(name.key, b"[1]")
 
-    assert entries.unlink(name.key, name.lease) is True
-    assert not redis_client.exists(name.key)
+    assert [entries.discard(name, ME), entries.discard(name, ME)] == [True, False]
+    assert not redis_client.exists(name.key, name.lease)
 
 
 @pytest.mark.parametrize(
@@ -396,148 +400,6 @@ def test_a_full_server_keeps_no_lease_whose_fill_it_refused(
         assert entries.get(name.key) is None
 
 
-# What an entry is registered in
-
-
-def scores(redis_client: redis.Redis, key: bytes) -> dict[bytes, float]:
-    """The members of a sorted set, and how many milliseconds from now each is over."""
-    seconds, microseconds = redis_client.time()
-    now = seconds * 1000 + microseconds / 1000
-    return {member: score - now for member, score in redis_client.zrange(key, 0, -1, withscores=True)}
-
-
-INDEX = index_key("", "UserId=1")
-
-
-def test_an_indexed_lease_registers_its_entry(entries: Entries, redis_client: redis.Redis) -> None:
-    """In the index of each pair, and those in the registry, until the last moment the entry can live."""
-    name = named(entries, longest=60, indexed=True)
-    entries.acquire(name, ME, NEVER)
-
-    for members, member in ((scores(redis_client, INDEX), name.key), (scores(redis_client, REGISTRY), INDEX)):
-        assert set(members) == {member}
-        assert 69_000 < members[member] <= 70_000
-    assert redis_client.pttl(INDEX) == redis_client.pttl(REGISTRY) == -1
-
-
-def test_a_number_list_is_registered_under_each_element(entries: Entries, redis_client: redis.Redis) -> None:
-    """And as a whole, for a drop of the list."""
-    name = named(entries, [1, 2], indexed=True)
-    entries.acquire(name, ME, NEVER)
-
-    for text in ("UserId=1,2", "UserId=1", "UserId=2"):
-        assert set(scores(redis_client, index_key("", text))) == {name.key}
-
-
-def test_namespaces_have_indexes_of_their_own() -> None:
-    """A drop in one does not look at the entries of the other."""
-    assert index_key("shop:", "UserId=1") != INDEX
-    assert INDEX.startswith(b"mrc:idx:")
-    assert b"=" not in INDEX  # npm's drops match substrings of names
-
-
-@pytest.mark.parametrize("step", ["renew", "put", "acquire"])
-def test_whatever_prolongs_the_entrys_life_registers_it_again(
-    step: str, entries: Entries, redis_client: redis.Redis
-) -> None:
-    """A long load may fill long after its lease began; the time only ever grows."""
-    name = named(entries, longest=60, indexed=True)
-    entries.acquire(name, ME, NEVER)
-    redis_client.zadd(INDEX, {name.key: 1})
-    redis_client.zadd(REGISTRY, {INDEX: 1})
-    {
-        "renew": lambda: entries.renew(name, ME),
-        "put": lambda: entries.put(name, b"[1]", 60),
-        "acquire": lambda: entries.acquire(name, ME, NEVER),
-    }[step]()
-
-    assert scores(redis_client, INDEX)[name.key] > 69_000
-    assert scores(redis_client, REGISTRY)[INDEX] > 69_000
-    short = named(entries, longest=1, indexed=True)
-    entries.put(short, b"[1]", 1)
-    assert scores(redis_client, INDEX)[name.key] > 69_000
-
-
-def test_a_lost_lease_registers_nothing(entries: Entries, redis_client: redis.Redis) -> None:
-    """Neither an acquire that lost nor a renewal without a lease."""
-    entries.acquire(named(entries), OTHER, NEVER)
-    name = named(entries, indexed=True)
-
-    assert entries.acquire(name, ME, NEVER) is False
-    assert entries.renew(name, ME) is False
-    assert not redis_client.exists(INDEX)
-
-
-def test_members_leave_when_their_time_is_over(redis_url: str, redis_client: redis.Redis) -> None:
-    """Whoever registers next in the same index removes them; those alive stay."""
-    with closing(link(patient(redis_url))) as made:
-        entries = Entries(made, lease_seconds=0.02)
-        gone = [named(entries, [1, user], longest=0.01, indexed=True) for user in range(5, 15)]
-        for name in gone:
-            entries.acquire(name, ME, NEVER)
-        alive = named(entries, [1, 3], longest=60, indexed=True)
-        entries.acquire(alive, ME, NEVER)
-        assert redis_client.zcard(INDEX) == 11
-        time.sleep(0.05)
-        last = named(entries, 1, longest=60, indexed=True)
-        entries.acquire(last, ME, NEVER)
-
-        assert set(scores(redis_client, INDEX)) == {alive.key, last.key}
-
-
-def test_indexes_that_nobody_writes_to_any_more_go(redis_url: str, redis_client: redis.Redis) -> None:
-    """Two with each registration: whatever was registered, nothing is left in the end but the living."""
-    with closing(link(patient(redis_url))) as made:
-        entries = Entries(made, lease_seconds=0.02)
-        for user in range(100, 140):
-            entries.acquire(named(entries, user, longest=0.01, indexed=True), ME, NEVER)
-        assert redis_client.dbsize() > 40
-        time.sleep(0.05)
-        living = named(entries, 1, longest=60, indexed=True)
-        for _ in range(20):
-            entries.acquire(living, ME, NEVER)
-
-        time.sleep(0.05)
-        assert sorted(redis_client.keys()) == sorted([REGISTRY, INDEX])
-        assert set(scores(redis_client, REGISTRY)) == {INDEX}
-
-
-def test_without_an_index_a_mark_tells_until_when(entries: Entries, redis_client: redis.Redis) -> None:
-    """Drops by index sweep while it counts. It has no TTL, so that volatile-* does not evict it."""
-    entries.acquire(named(entries, longest=60), ME, NEVER)
-    marks = scores(redis_client, REGISTRY)
-
-    assert set(marks) == {UNINDEXED}
-    assert 69_000 < marks[UNINDEXED] <= 70_000
-    assert redis_client.pttl(REGISTRY) == -1
-    entries.put(named(entries, 2, longest=1), b"[1]", 1)
-    assert scores(redis_client, REGISTRY)[UNINDEXED] > 69_000
-
-
-def test_the_mark_goes_when_its_time_is_over(redis_url: str, redis_client: redis.Redis) -> None:
-    """Like an index that nobody writes to any more; a key of that name is not touched."""
-    redis_client.set(UNINDEXED, "somebody else's")
-    with closing(link(patient(redis_url))) as made:
-        entries = Entries(made, lease_seconds=0.01)
-        entries.acquire(named(entries, 2, longest=0.01), ME, NEVER)
-        time.sleep(0.05)
-        entries.acquire(named(entries, 1, longest=60, indexed=True), ME, NEVER)
-
-    assert set(scores(redis_client, REGISTRY)) == {INDEX}
-    assert redis_client.exists(UNINDEXED)
-
-
-def test_without_pairs_there_is_nothing_to_register(entries: Entries, redis_client: redis.Redis) -> None:
-    """No drop looks for such an entry; it has a lease all the same."""
-    for indexed in (False, True):
-        name = entries.name(keys.make_key(QUERY), (), "", 60, indexed=indexed)
-        assert name is not None
-        assert name.tracks == ()
-        assert entries.acquire(name, ME, NEVER) is True
-
-    assert not redis_client.exists(REGISTRY)
-
-
 # Names
 
 
@@ -554,7 +416,7 @@ def test_a_lease_holds_the_keys_name(key: bytes, lease: bytes, entries: Entries)
     """So npm's drops, which match substrings, revoke it too."""
     name = entries.name(key.decode(), (), "", 60, indexed=False)
 
-    assert name == Name(key, lease, (), name.horizon if name else 0)
+    assert name == Name(key, lease, (), name.life if name else 0)
 
 
 def test_names_in_other_scripts(entries: Entries, redis_client: redis.Redis) -> None:
@@ -566,4 +428,4 @@ def test_names_in_other_scripts(entries: Entries, redis_client: redis.Redis) -> 
         assert name is not None
         assert entries.acquire(name, ME, NEVER) is True
         assert entries.fill(name, ME, b"[1]", 60) is True
-    assert redis_client.dbsize() == 5 + 5 + 1
+    assert redis_client.dbsize() == 5 + 5 + 2

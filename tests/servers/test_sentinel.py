@@ -17,12 +17,12 @@ from mysql_redis_cache.store.entries import Entries
 from tests.support.cluster import eventually
 from tests.support.forks import in_child
 from tests.support.populating import entry, fill_users
-from tests.support.sentinels import SERVICE, PrivateSentinels
+from tests.support.sentinels import SERVICE, PrivateSentinel, PrivateSentinels
 from tools.private_servers import free_port
 from tools.programs import find_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tools.private_servers import PrivateRedis
 
@@ -183,3 +183,24 @@ def test_a_child_asks_for_itself(way: Server) -> None:
 
     assert told[0] == told[1] != own
     assert way.call(b"CLIENT", b"ID") == own
+
+
+def test_a_master_that_is_announced_by_name_is_reached_by_it(
+    private_redis: Callable[..., PrivateRedis],
+) -> None:
+    """As where certificates hold names: nothing of it is resolved on the way."""
+    master = private_redis()
+    with PrivateSentinel(master.port, "localhost") as sentinel:
+        client = Sentinel([("localhost", sentinel.port)]).master_for(SERVICE)
+        with closing(link(client)) as made, MRCServer(client) as server:
+            assert made.call(b"SET", entry(1), b"[]") == b"OK"
+            with made.pinned() as pinned:
+                assert (pinned._connection.host, pinned._connection.port) == ("localhost", master.port)
+            assert server.drop_outdated_cache(["UserId"], [1]) == 1
+
+
+def test_a_ready_clients_number_of_connections_counts(watched: PrivateSentinels) -> None:
+    """As it is for a client of one server."""
+    with watched.client(max_connections=7) as client, closing(link(client)) as made:
+        assert isinstance(made, Server)
+        assert made._connections._limit == 7

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from mysql_redis_cache import CacheUnavailable, DatabaseUnavailable, MRCClient, MRCServer
 from tests.support.urls import patient
+from tools.private_servers import PrivateMySQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -191,6 +193,91 @@ def test_100_000_rows(mysql_url: str, redis_url: str) -> None:
     assert grown < 100
 
 
+# Around the size of a packet of MySQL's protocol, which is 16 MiB less one byte
+
+PACKET = 2**24 - 1
+TIMES = (1, 2, 3)  # MySQL takes 64 MiB unless told otherwise
+AROUND = (-1, 0, 1)
+
+
+@pytest.fixture(scope="module")
+def roomy_url(mysql_server_url: str) -> Iterator[str]:
+    """A server that takes statements of 64 MiB."""
+    if "MRC_MYSQL_URL" in os.environ:
+        yield mysql_server_url
+        return
+    with PrivateMySQL(("--max-allowed-packet=64M",)) as server:
+        yield server.url
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("times", TIMES)
+def test_statements_of_any_size_the_server_takes(roomy_url: str, times: int) -> None:
+    """Both ways to send them, each executed once, and the next reply is the next statement's."""
+    with MRCClient(f"{roomy_url}?maxsize=1&read_timeout=60") as client:
+        for more in AROUND:
+            rest = len("SELECT LENGTH('') AS n") + 1  # with the byte that says what is asked
+            text = "x" * (PACKET * times + more - rest)
+            assert client.query("SELECT LENGTH(?) AS n", [text]) == [{"n": len(text)}]
+            assert client.query("SELECT 7 AS n") == [{"n": 7}]
+            with client.get_mysql_pool().connection() as connection, connection.cursor() as cursor:
+                cursor.execute(f"SELECT LENGTH('{text}') AS n")
+                assert cursor.fetchall() == ((len(text),),)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("times", TIMES)
+def test_rows_of_any_size_the_server_sends(roomy_url: str, times: int) -> None:
+    """Whether they end with a packet or within one, whether the first value or the last is the long one."""
+    with MRCClient(f"{roomy_url}?maxsize=1&read_timeout=60") as client:
+        for more in AROUND:
+            size = PACKET * times + more - 9  # with the value's own length before it
+            rows = client.query(f"SELECT REPEAT('x', {size}) AS v UNION ALL SELECT 'y'")
+            assert rows == [{"v": "x" * size}, {"v": "y"}]
+            rows = client.query(f"SELECT 1 AS n, REPEAT('x', {size - 2}) AS v UNION ALL SELECT 2, 'y'")
+            assert rows == [{"n": 1, "v": "x" * (size - 2)}, {"n": 2, "v": "y"}]
+            assert client.query("SELECT 7 AS n") == [{"n": 7}]
+            with client.get_mysql_pool().connection() as connection, connection.cursor() as cursor:
+                cursor.execute(f"SELECT REPEAT('x', {size})")
+                assert len(cursor.fetchall()[0][0]) == size
+
+
+@pytest.mark.real
+def test_a_large_write_happens_once(roomy_url: str) -> None:
+    """A blob of 9 MB is 18 MB as a statement."""
+    schema = f"large_{uuid.uuid4().hex[:8]}"
+    with MRCClient(f"{roomy_url}?read_timeout=60") as client:
+        client.execute(f"CREATE DATABASE {schema}")
+        try:
+            client.execute(f"CREATE TABLE {schema}.t (id INT PRIMARY KEY AUTO_INCREMENT, b LONGBLOB)")
+            data = bytes(range(256)) * (9 * MB // 256)
+            assert client.execute(f"INSERT INTO {schema}.t (b) VALUES (?)", [data]).affected_rows == 1
+            with client.transaction() as tx:
+                tx.execute(f"INSERT INTO {schema}.t (b) VALUES (?)", [data])
+            assert client.query(f"SELECT COUNT(*) AS n, MAX(b) = MIN(b) AS same FROM {schema}.t") == [
+                {"n": 2, "same": 1}
+            ]
+            assert client.query(f"SELECT b FROM {schema}.t LIMIT 1") == [{"b": data}]
+        finally:
+            client.execute(f"DROP DATABASE {schema}")
+
+
+@pytest.mark.real
+def test_the_largest_statement_and_one_byte_more(roomy_url: str) -> None:
+    """The first is answered; the second is refused before it is sent, by an error that is no outage."""
+    with MRCClient(f"{roomy_url}?maxsize=1&read_timeout=60") as client:
+        most = client.query("SELECT @@max_allowed_packet AS n")[0]["n"] - 2
+        rest = len("SELECT LENGTH('') AS n")
+        text = "x" * (most - rest)
+        assert client.query("SELECT LENGTH(?) AS n", [text]) == [{"n": len(text)}]
+        with pytest.raises(
+            pymysql.OperationalError, match=r"max_allowed_packet.; nothing was sent"
+        ) as caught:
+            client.query("SELECT LENGTH(?) AS n", [text + "x"])
+        assert not isinstance(caught.value, ConnectionError)
+        assert caught.value.args[0] == 1153
+
+
 # Beyond what a server takes
 
 
@@ -198,9 +285,9 @@ def test_a_statement_larger_than_the_server_takes(client: MRCClient) -> None:
     """The error names the setting, nothing of the statement, and the next statement works."""
     (row,) = client.query("SELECT @@max_allowed_packet AS most")
     text = "secret" * (row["most"] // 6 + 1)
-    for ask in (client.query, client.execute):
+    for ask, statement in ((client.query, "SELECT LENGTH(?) AS n"), (client.execute, "DO LENGTH(?)")):
         with pytest.raises((pymysql.OperationalError, DatabaseUnavailable)) as caught:
-            ask("SELECT LENGTH(?) AS n", [text])
+            ask(statement, [text])
         assert "max_allowed_packet" in str(caught.value)
         assert "secret" not in str(caught.value)
         assert client.execute("DO 1").affected_rows == 0

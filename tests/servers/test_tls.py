@@ -375,7 +375,7 @@ def test_mysql_wants_a_certificate_of_the_client(
     if name == "locked":
         options["ssl_key_password"] = KEY_PASSWORD
     assert opened(mysql_config(mysql_place, papers, **options)).query("SELECT 1 AS n") == ROWS
-    with pytest.raises(pymysql.OperationalError, match="Access denied"):
+    with pytest.raises(DatabaseUnavailable, match="Access denied"):
         opened(mysql_config(mysql_place, papers, user="known")).query("SELECT 1")
 
 
@@ -410,3 +410,15 @@ def test_files_that_are_of_no_use(
     with pytest.raises(CacheUnavailable, match=message):
         client.drop_outdated_cache(["Id"], [1])
     assert "pass phrase" not in "".join(capfd.readouterr())
+
+
+def test_a_session_is_reset_over_tls(
+    mysql_place: Place, papers: Papers, opened: Callable[..., MRCClient]
+) -> None:
+    """Several commands go out at once, and each has its answer."""
+    client = opened(mysql_config(mysql_place, papers, maxsize=1, init_command="SET @begun = 7"))
+    look = "SELECT @begun AS b, @a AS a, CONNECTION_ID() AS i"
+    as_new = client.query(look)
+    for _ in range(5):
+        client.execute("SET @a = 1")
+        assert client.query(look) == as_new

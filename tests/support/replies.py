@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache.database.wire import Packets
+from mysql_redis_cache.database.wire import Dialect, Packets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mysql_redis_cache.values.rows import Column
 
 LONGEST = 2**24 - 1
+OLD = Dialect()
+NEW = Dialect(ends_with_ok=True, describes_more=True)
 MORE_RESULTS = 8
 
 
@@ -30,11 +32,11 @@ def lenenc(data: bytes | None) -> bytes:
     return b"\xfe" + struct.pack("<Q", size) + data
 
 
-def column_payload(column: Column) -> bytes:
-    """A column definition."""
+def column_payload(column: Column, more: bytes | None = None) -> bytes:
+    """A column definition, with MariaDB's extended metadata if there are *more*."""
     names = [b"def", b"schema", b"t", b"t", column.name.encode(), column.name.encode()]
     fixed = struct.pack("<BHIBHBxx", 12, column.charset, 80, column.type_code, column.flags, column.decimals)
-    return b"".join(map(lenenc, names)) + fixed
+    return b"".join(map(lenenc, names)) + (b"" if more is None else lenenc(more)) + fixed
 
 
 def end_payload(status: int = 2, warnings: int = 0) -> bytes:
@@ -65,6 +67,18 @@ def result_set(
     ]
 
 
+def new_result_set(
+    columns: Sequence[tuple[Column, bytes]], rows: Iterable[Sequence[bytes | None]], status: int = 2
+) -> list[bytes]:
+    """The same with extended metadata, and an OK packet for its end."""
+    return [
+        bytes([len(columns)]),
+        *(column_payload(column, more) for column, more in columns),
+        *(b"".join(map(lenenc, row)) for row in rows),
+        b"\xfe" + ok_payload(status=status)[1:],
+    ]
+
+
 def framed(payloads: Iterable[bytes], first: int = 1) -> bytes:
     """The bytes of a reply; payloads too long for a packet are split."""
     out = bytearray()
@@ -88,9 +102,9 @@ class Source:
         self.piece = piece
         self.position = 0
 
-    def packets(self) -> Packets:
+    def packets(self, dialect: Dialect = OLD) -> Packets:
         """The reply's packets."""
-        return Packets(self.read, lambda size: self.read(min(size, self.piece)))
+        return Packets(self.read, lambda size: self.read(min(size, self.piece)), dialect=dialect)
 
     def read(self, size: int) -> bytes:
         """Up to *size* bytes."""

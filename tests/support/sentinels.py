@@ -11,7 +11,7 @@ from redis.sentinel import Sentinel
 from tests.support.cluster import eventually
 from tools.private_servers import PrivateRedis
 
-__all__ = ["SERVICE", "PrivateSentinels"]
+__all__ = ["SERVICE", "PrivateSentinel", "PrivateSentinels"]
 
 SERVICE = "shop"
 
@@ -21,17 +21,20 @@ class PrivateSentinel(PrivateRedis):
 
     Args:
         watched: port of the master.
+        host: by which it is known.
     """
 
-    def __init__(self, watched: int) -> None:
+    def __init__(self, watched: int, host: str = "127.0.0.1") -> None:
         super().__init__()
         self._watched = watched
+        self._host = host
 
     def prepare(self) -> None:
         """Write its configuration, in which it keeps what it knows."""
         (self.folder / "sentinel.conf").write_text(
             f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\n"
-            f"sentinel monitor {SERVICE} 127.0.0.1 {self._watched} 2\n"
+            "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n"
+            f"sentinel monitor {SERVICE} {self._host} {self._watched} 2\n"
             f"sentinel down-after-milliseconds {SERVICE} 400\n"
             f"sentinel failover-timeout {SERVICE} 2000\n"
         )

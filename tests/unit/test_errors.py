@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import pickle
 import traceback
+from typing import Any
 
 import pytest
 
 from mysql_redis_cache import errors
-from mysql_redis_cache.store import Exhausted, Moved, Refused, Silent
+from mysql_redis_cache.store import Exhausted, Moved, NotNow, Refused, Silent
 
 EXAMPLES = [
     errors.ClosedError("closed"),
@@ -56,14 +57,15 @@ def test_pool_timeout_names_the_seconds_and_the_size() -> None:
 
 def test_invalidation_failed_names_no_values() -> None:
     """The pairs are there for the program; the message shows their names only."""
-    error = errors.InvalidationFailed(True, [(["UserId"], ["secret"])], lambda: 3)
+    pairs: list[Any] = [(["UserId"], ["secret"], True), (["UserId", "UserId"], ["secret", 1], False)]
+    error = errors.InvalidationFailed(True, pairs, lambda: 3)
 
-    assert "UserId" in str(error)
+    assert "dropping UserId failed" in str(error)
     assert "secret" not in str(error)
     assert error.retry() == 3
 
 
-@pytest.mark.parametrize("inner", [Exhausted, Moved, Refused, Silent])
+@pytest.mark.parametrize("inner", [Exhausted, Moved, NotNow, Refused, Silent])
 def test_inner_errors_show_the_public_name(inner: type[errors.MRCError]) -> None:
     """What users read, search for and unpickle is the class they know."""
     error = inner("no Redis")

@@ -20,25 +20,27 @@ HOUSE = """
     aio/          client server | borrowing facade transaction driver | gather lanes
                   | threads workers    [anyio asyncio]
     calls/        blocking | reading statements dropping instant lasting
-    readthrough/  blocking | core | cache | reads
-                  | guard many* | background breaker* flight functions* interruptions steps*
+    readthrough/  blocking | core | cache | writes | reads | guard many* params*
+                  | background breaker* flight functions* interruptions steps*
     transaction
     follow/       stream
-    drops/        dropping | sharing sweep | finder* budget
+    drops/        dropping | lookup sharing | settling | sweep | budget
     store/        entries | config | cluster | single sentinel bounds
-                  | connections sharing replies scripts topology    [redis]
-    database/     database dump | pool | idle | connection | config failures wire*    [pymysql dbutils]
+                  | connections pinned sharing scripts | failures index* replies topology    [redis]
+    database/     database dump | session | pool | idle | connection | talk | driver | state*
+                  | config effects* wire* | optionfile options endings* failures functions*
+                  | identity*    [pymysql dbutils]
     options*
     observe/      counters
     binlog/       reader | rows | layouts | tables | declared mariadb_gtids readers
                   | columns json_binary statements transactions
                   | charsets compressed decimals files gtids networks payloads temporal variables
                   | chartables cursor events kinds spellings    [pure]
-    keys/         naming | folding matching | pairs | jstext    [pure]
-    sql/          statements | literals scanner    [pure]
+    keys/         naming finding | folding matching | pairs | jstext    [pure]
+    sql/          statements | binding verdicts | places | literals named scanner    [pure]
     values/       rows | cells | codec | buffers    [pure]
     policy* errors*
-    runtime/      context | slots | process tls waiters
+    runtime/      context | slots | process tls waiters kept*
 """
 
 DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio"}

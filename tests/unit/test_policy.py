@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import threading
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mysql_redis_cache.policy import Freshness, Policy, seconds, ttl_seconds
+from mysql_redis_cache.policy import (
+    LONGEST_WAIT,
+    Freshness,
+    Policy,
+    check_count,
+    seconds,
+    ttl_seconds,
+    wait_seconds,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NPM = json.loads((Path(__file__).parents[1] / "data/ttl.json").read_text())["npm"]
 
@@ -192,12 +206,53 @@ def test_ttls_of_another_type_are_refused(bad: object) -> None:
         ("wait_timeout", 0),
         ("lease_seconds", -5),
         ("lease_seconds", math.nan),
+        ("wait_timeout", 1e10),
+        ("wait_timeout", 2**63),
+        ("wait_timeout", -math.inf),
+        ("lease_seconds", 1e300),
+        ("early_refresh", 10**400),
     ],
 )
 def test_bad_windows_are_refused_by_name(name: str, bad: float) -> None:
     """The message names the option and the value."""
-    with pytest.raises(ValueError, match=f"{name} must be at least .* not {bad!r}"):
+    with pytest.raises(ValueError, match=f"{name} must be at least .* not {re.escape(repr(bad))}"):
         Policy(**{name: bad})
+
+
+@pytest.mark.parametrize("check", [seconds, wait_seconds, lambda _, value: ttl_seconds(value)])
+@pytest.mark.parametrize("bad", [10**5000, -(10**5000)], ids=["large", "small"])
+def test_an_int_longer_than_python_prints_is_refused_like_others(
+    check: Callable[[str, object], float], bad: int
+) -> None:
+    """With a message of ours."""
+    with pytest.raises(ValueError, match=r"must be .*, not so large an int"):
+        check("ttl", bad)
+
+
+def test_what_is_waited_for_can_be_waited_for() -> None:
+    """Locks and sockets take the longest wait, on any system; a timedelta is taken as its seconds."""
+    assert wait_seconds("timeout", timedelta(days=23)) == 23 * 86_400
+    assert wait_seconds("timeout", LONGEST_WAIT) == LONGEST_WAIT < threading.TIMEOUT_MAX
+    assert LONGEST_WAIT * 1000 < 2**31
+    with pytest.raises(ValueError, match=r"timeout must be at least 0 and at most 2e\+06, not 2000001"):
+        wait_seconds("timeout", 2_000_001)
+    with pytest.raises(TypeError, match="timeout must be a number, not bool"):
+        wait_seconds("timeout", True)
+
+
+@pytest.mark.parametrize("good", [0, 1, 2**31 - 1])
+def test_counts_are_counts(good: int) -> None:
+    """Not negative, and no more than a server can be asked for."""
+    assert check_count("wait_replicas", good) == good
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"), [(-1, ValueError), (2**31, ValueError), (True, TypeError), (1.0, TypeError)]
+)
+def test_bad_counts_are_refused_by_name(bad: object, error: type[Exception]) -> None:
+    """A float or bool is none."""
+    with pytest.raises(error, match="wait_replicas must be"):
+        check_count("wait_replicas", bad)
 
 
 @pytest.mark.parametrize(

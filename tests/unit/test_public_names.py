@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -95,3 +97,26 @@ def test_completion_shows_what_is_documented() -> None:
     documented = set(re.findall(r"[`.](\w+)\(", reference))
 
     assert offered - documented == set()
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    """It stands in one place, pyproject.toml."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+
+    assert mysql_redis_cache.__version__ == project["version"]
+
+
+def test_other_names_are_not_there() -> None:
+    """As in any module."""
+    with pytest.raises(AttributeError, match="'mysql_redis_cache' has no attribute 'version'"):
+        _ = mysql_redis_cache.version  # type: ignore[attr-defined]
+
+
+def test_a_copy_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``getattr`` with a default works there too."""
+
+    def not_found(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", not_found)
+    assert getattr(mysql_redis_cache, "__version__", None) is None

@@ -59,6 +59,22 @@ DICTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "old name of the character set": ({"charset": "utf8"}, {}),
     "tls dict": ({"ssl": {"ca": "/ca"}}, {"ssl": {"ca": "/ca"}}),
+    "ssl_mode": ({"ssl_mode": "REQUIRED"}, {"ssl_verify_cert": False}),
+    "ssl-mode, in any case": ({"ssl-mode": "required"}, {"ssl_verify_cert": False}),
+    "sslmode, as hosting services spell it": ({"sslmode": "verify-ca"}, {"ssl_verify_cert": True}),
+    "ssl_mode of a host": (
+        {"ssl_mode": "VERIFY_IDENTITY", "ssl_ca": "/ca"},
+        {"ssl_ca": "/ca", "ssl_verify_cert": True, "ssl_verify_identity": True},
+    ),
+    "an authority that is named is asked": (
+        {"ssl_mode": "REQUIRED", "ssl_ca": "/ca"},
+        {"ssl_ca": "/ca", "ssl_verify_cert": True},
+    ),
+    "ssl_mode without TLS": ({"ssl_mode": "DISABLED"}, {"ssl_disabled": True}),
+    "ssl_mode of no account": ({"ssl_mode": "PREFERRED"}, {}),
+    "found rows": ({"client_flag": 2}, {"client_flag": 2}),
+    "flags that PyMySQL sets anyway": ({"client_flag": 1 << 17}, {"client_flag": 1 << 17}),
+    "modes": ({"sql_mode": "ANSI_QUOTES, STRICT_ALL_TABLES"}, {"sql_mode": "ANSI_QUOTES, STRICT_ALL_TABLES"}),
 }
 
 
@@ -155,6 +171,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "no timeout": ({"read_timeout": 0}, "read_timeout must be a number of seconds above 0"),
     "nan": ({"pool_timeout": float("nan")}, "pool_timeout must be a number of seconds"),
     "endless": ({"connect_timeout": float("inf")}, "connect_timeout must be a number of seconds"),
+    "longer than a socket waits": ({"connect_timeout": 1e10}, "connect_timeout must be .* at most 2e"),
+    "an int beyond floats": ({"query_timeout": 10**400}, "query_timeout must be a number of seconds"),
+    "an int beyond text": ({"pool_timeout": 10**5000}, "pool_timeout must be .* not so large an int"),
+    "a count beyond text": ({"maxsize": 10**5000}, "maxsize must be .* not so large an int"),
     "timeout true": ({"connect_timeout": True}, "connect_timeout must be a number of seconds"),
     "timeout text": ("mysql://h?connect_timeout=soon", "connect_timeout must be a number of seconds"),
     "truth": ("mysql://h?ssl_disabled=maybe", "ssl_disabled must be true or false, not 'maybe'"),
@@ -164,6 +184,27 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "password with a slash": ("mysql://app:12/s3cr@h/d", "not a valid URL; percent-encode"),
     "password with a question mark": ("mysql://app:1?s3cr@h/d", "not a valid URL; percent-encode"),
     "password with a hash": ("mysql://app:1#s3cr@h/d", "not a valid URL; percent-encode"),
+    "a flag that changes how replies are read": (
+        {"client_flag": 1 << 24 | 2},
+        "client_flag has DEPRECATE_EOF, which is refused",
+    ),
+    "compression": ({"client_flag": 1 << 5}, "client_flag has COMPRESS, which"),
+    "tracking": ({"client_flag": 1 << 23}, "client_flag has SESSION_TRACK, which"),
+    "TLS by a flag": ({"client_flag": 1 << 11}, "client_flag has SSL, which"),
+    "optional metadata": ({"client_flag": 1 << 25}, "client_flag has OPTIONAL_RESULTSET_METADATA, which"),
+    "attributes": ("mysql://h?client_flag=134217728", "client_flag has QUERY_ATTRIBUTES, which"),
+    "a mode with a quote": ({"sql_mode": "'; DROP TABLE t"}, "sql_mode must be names"),
+    "an unknown ssl_mode": ({"sslmode": "prefer"}, "ssl_mode must be one of DISABLED, PREFERRED, REQUIRED"),
+    "ssl_mode twice": ({"sslmode": "REQUIRED", "ssl-mode": "REQUIRED"}, "gives 'ssl_mode' twice"),
+    "ssl_mode twice in a URL": ("mysql://h?sslmode=REQUIRED&ssl_mode=DISABLED", "gives 'ssl_mode' twice"),
+    "no TLS and an authority": ({"ssl_disabled": True, "ssl_ca": "/ca"}, "asks for no TLS.* and has ssl_ca"),
+    "preferred and verified": ({"ssl_mode": "PREFERRED", "ssl_verify_cert": True}, "does not insist on it"),
+    "modes that contradict": (
+        {"ssl_mode": "VERIFY_IDENTITY", "ssl_verify_identity": False},
+        "has ssl_mode=VERIFY_IDENTITY and another value of",
+    ),
+    "two forms": ({"ssl": {"ca": "/ca"}, "ssl_verify_cert": True}, "write all in one form"),
+    "a key's password alone": ({"ssl_key_password": "x"}, "has ssl_key_password, but neither ssl_key nor"),
     "another scheme": ("mysql+pymysql://h", r"must begin with mysql://, not mysql\+pymysql://"),
     "no scheme": ("localhost", r"must begin with mysql://, not \(nothing\)://"),
 }
@@ -219,6 +260,17 @@ def test_repr_never_shows_the_password() -> None:
 
     assert isinstance(config, MySQLConfig)
     assert "secret" not in repr(config)
+
+
+def test_a_password_may_be_asked_for() -> None:
+    """Each time it is needed, and not before."""
+    given = iter(["first", b"second", "thi\u00e9rd"])
+    config = parse_mysql_config({"password": lambda: next(given)})
+
+    passwords = [config.resolved().arguments["password"] for _ in range(3)]
+
+    assert passwords == [b"first", b"second", "thi\u00e9rd".encode()]
+    assert callable(config.arguments["password"])
 
 
 def test_an_option_file_decides_what_is_not_given() -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mysql_redis_cache.drops.finder import Finder
+from mysql_redis_cache.keys.finding import Finder
 from mysql_redis_cache.keys.naming import Matcher, lease_name, make_key
+from tests.support.readings import owner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NAMES = ["A", "B", "AB", "A_B"]
+DIGEST = "62bd946f00d3fecce0ff65800faae755215e31c6"
+NAMES = ["A", "B", "AB", "A_B", "_", "é"]
 VALUES: list[object] = [
     1,
     12,
@@ -33,79 +36,145 @@ VALUES: list[object] = [
     "1,2",
     [1, 2],
     [12, 1, 3],
+    1e21,
+]
+PIECES = [
+    "_",
+    "=",
+    ",",
+    "A",
+    "B",
+    "A=",
+    "_A=",
+    "_A_B=",
+    "1",
+    "12",
+    "-1",
+    "1,2",
+    "a_b",
+    "s:",
+    "{",
+    "}",
+    "\n",
+    f"_{DIGEST}",
 ]
 
+prefixes = st.sampled_from(["", "s:", "é:"])
 pairs = st.lists(
     st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES)),
     min_size=1,
     max_size=3,
-    unique_by=lambda p: p[0],
-)
-prefixes = st.sampled_from(["", "s:"])
-drops = st.builds(
-    lambda some, all_, prefix: Matcher([n for n, _ in some], [v for _, v in some], all_, prefix),
-    pairs,
-    st.booleans(),
-    prefixes,
-)
-entries = st.builds(
-    lambda some, prefix: make_key("SELECT 1", [v for _, v in some], [n for n, _ in some], prefix).encode(),
-    pairs,
-    prefixes,
-)
-foreign = st.one_of(
-    st.binary(max_size=60),
-    st.sampled_from([b"A=1", b"session:A=1", b"A=1_x", b"x_A=1_B=2", b"{A=1_}:lease", b":lease", b""]),
-    st.builds(lambda name, start: start + name, entries, st.sampled_from([b"x", b"{", b"q:"])),
 )
 
 
-@given(st.lists(drops, min_size=1, max_size=8), st.lists(st.one_of(entries, foreign), min_size=1, max_size=8))
-def test_it_finds_what_asking_each_drop_would(matchers: Sequence[Matcher], names: Sequence[bytes]) -> None:
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[list[list[Matcher]], list[bytes]]:
+    """Drops of one namespace, and names of entries and of anything else."""
+    prefix = draw(prefixes)
+    matchers = st.builds(
+        lambda some, all_: Matcher([n for n, _ in some], [v for _, v in some], all_, prefix),
+        pairs,
+        st.booleans(),
+    )
+    drops = draw(st.lists(st.lists(matchers, min_size=1, max_size=3), min_size=1, max_size=4))
+    entries = st.builds(
+        lambda some, start: make_key("q", list(some.values()), list(some), start).encode(),
+        st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES), min_size=1, max_size=3),
+        st.sampled_from([prefix, prefix, ""]),
+    )
+    almost = st.builds(
+        lambda some, end: "".join([prefix, *some, end]).encode(),
+        st.lists(st.sampled_from(PIECES), max_size=8),
+        st.sampled_from([f"_{DIGEST}", f"_{DIGEST}", DIGEST, ""]),
+    )
+    foreign = st.binary(max_size=60) | st.builds(lambda start, name: start + name, st.binary(), entries)
+    return drops, draw(st.lists(entries | almost | foreign, min_size=1, max_size=8))
+
+
+@given(cases())
+def test_it_finds_what_asking_each_drop_would(case: tuple[list[list[Matcher]], list[bytes]]) -> None:
     """Entries and leases alike, whichever drop comes first, whatever else lies in Redis."""
-    finder = Finder(matchers)
-    for name in names:
-        lease = lease_name(name)
-        owners = [place for place, matcher in enumerate(matchers) if matcher.entry(name)]
+    drops, names = case
+    finder, owners = Finder(drops), {name: owner(name, case[0]) for name in names}
 
-        assert finder.entry(name) == min(owners, default=None)
-        assert finder.lease(lease) == finder.entry(name)
-        assert finder.lease(name) == min(
-            (place for place, matcher in enumerate(matchers) if matcher.lease(name)), default=None
-        )
+    assert {name: finder.entry(name) for name in names} == owners
+    assert {name: finder.lease(lease_name(name)) for name in names} == owners
+    assert [finder.lease(name) for name in names] == [
+        owner(key, drops) if lease_name(key := unwrapped(name)) == name else None for name in names
+    ]
+    assert finder.entries(names) == [(name, owners[name]) for name in names if owners[name] is not None]
+
+
+def unwrapped(lease: bytes) -> bytes:
+    """The key whose lease a name would be."""
+    tagged = lease.removesuffix(b":lease")
+    return tagged[1:-1] if tagged.startswith(b"{") and tagged.endswith(b"}") else tagged
+
+
+def key_of(**pairs: object) -> bytes:
+    return make_key("SELECT 1", list(pairs.values()), list(pairs)).encode()
 
 
 @pytest.mark.parametrize(
-    ("key", "owner"),
+    ("key", "place"),
     [
-        ([("UserId", 7)], 7),
-        ([("UserId", [300, 7, 301])], 7),
-        ([("Shop", "a_b"), ("UserId", 99)], 99),
-        ([("UserId", 700)], None),
-        ([("XUserId", 7)], None),
+        (key_of(UserId=7), 7),
+        (key_of(UserId=[300, 7, 301]), 7),
+        (key_of(Shop="a_b", UserId=99), 99),
+        (key_of(UserId=700), None),
+        (key_of(XUserId=7), None),
     ],
     ids=["alone", "in a list", "behind another", "longer", "another name"],
 )
-def test_one_of_a_hundred_drops_is_found(key: list[tuple[str, object]], owner: int | None) -> None:
+def test_one_of_a_hundred_drops_is_found(key: bytes, place: int | None) -> None:
     """By what the name says."""
-    finder = Finder([Matcher(["UserId"], [user]) for user in range(100)])
-    name = make_key("SELECT 1", [value for _, value in key], [name for name, _ in key]).encode()
+    finder = Finder([[Matcher(["UserId"], [user])] for user in range(100)])
 
-    assert finder.entry(name) == owner
-    assert finder.lease(lease_name(name)) == owner
+    assert finder.entry(key) == place
+    assert finder.lease(lease_name(key)) == place
 
 
-def test_a_hundred_drops_cost_little_more_than_one() -> None:
-    """Otherwise sharing a sweep would only move the cost from Redis into this process."""
-    matchers = [Matcher(["UserId"], [user]) for user in range(100)]
-    names = [make_key("SELECT 1", [user, 6], ["UserId", "StoreId"]).encode() for user in range(200, 10_200)]
+COMBINATIONS = list(product(range(60), range(60)))
+MANY = {
+    "values": ([Matcher(["UserId"] * 3600, list(range(3600)), False)], key_of(UserId=5000, StoreId=6)),
+    "drops": ([Matcher(["UserId"], [user]) for user in range(3600)], key_of(UserId=5000, StoreId=6)),
+    "names": ([Matcher([f"Name{n}"], [1]) for n in range(3600)], key_of(Name5000=1, StoreId=6)),
+    "underscores": ([Matcher(["Name"], [f"a_{n}"]) for n in range(3600)], key_of(Name="a_b", StoreId=6)),
+    "combinations": (
+        [Matcher(["UserId", "StoreId"], pair) for pair in COMBINATIONS],
+        key_of(UserId=7, StoreId=99),
+    ),
+    "combinations of which one pair is common": (
+        [Matcher(["Tenant", "UserId"], ["a long name of a tenant", n]) for n in range(3600)],
+        key_of(Tenant="a long name of a tenant", UserId=5000),
+    ),
+    "combinations in lists": (
+        [Matcher(["UserId", "StoreId"], pair) for pair in COMBINATIONS],
+        key_of(UserId=[7, 8, 9], StoreId=[99, 98, 97]),
+    ),
+}
+
+
+@pytest.mark.parametrize(("matchers", "key"), MANY.values(), ids=MANY)
+def test_thousands_cost_little_more_than_one(matchers: Sequence[Matcher], key: bytes) -> None:
+    """Otherwise one drop of many pairs would only move the cost from Redis into this process."""
 
     def seconds(some: Sequence[Matcher]) -> float:
-        finder = Finder(some)
+        finder = Finder([some])
         began = time.perf_counter()
-        for name in names:
-            finder.entry(name)
+        for _ in range(300):
+            assert finder.entries([key]) == []
         return time.perf_counter() - began
 
-    one, hundred = (min(seconds(some) for _ in range(5)) for some in (matchers[:1], matchers))
-    assert hundred < 20 * one  # asking each would be a hundred times
+    one, many = (min(seconds(some) for _ in range(5)) for some in (matchers[:1], matchers))
+    assert many < 50 * max(one, 0.0005)  # asking each would be thousands of times
+
+
+def test_a_long_list_is_looked_at_once() -> None:
+    """A key with 20,000 numbers, and a drop of as many others."""
+    finder = Finder([[Matcher(["UserId"] * 20_000, list(range(20_000)), False)]])
+    missing, holding = key_of(UserId=list(range(50_000, 70_000))), key_of(UserId=[*range(50_000, 70_000), 7])
+    began = time.process_time()
+
+    assert finder.entries([missing, holding]) == [(holding, 0)]
+    assert time.process_time() - began < 1

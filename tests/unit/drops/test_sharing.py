@@ -33,15 +33,17 @@ class Sweeper:
         self.free = False
         self.raises: list[BaseException] = []
 
-    def __call__(self, matchers: Sequence[Matcher], budget: Budget, place: int) -> list[int]:
-        texts = [matcher.texts[0] for matcher in matchers]
+    def __call__(
+        self, drops: Sequence[Sequence[Matcher]], counts: list[int], budget: Budget, place: int
+    ) -> None:
+        texts = [matcher.texts[0] for (matcher,) in drops]
         self.swept.append(texts)
         self.began.release()
         if not self.free:
             assert self.go.acquire(timeout=SECONDS)
         if self.raises:
             raise self.raises.pop(0)
-        return [int(text.partition("=")[2]) for text in texts]
+        counts[:] = [int(text.partition("=")[2]) for text in texts]
 
     def let_go(self) -> None:
         self.free = True
@@ -58,6 +60,13 @@ def sweeps(sweeper: Sweeper) -> Sweeps:
     return Sweeps(sweeper)
 
 
+def dropped(sweeps: Sweeps, number: int, seconds: float = SECONDS) -> int:
+    """Drop, and tell how many entries went."""
+    budget = Budget(seconds)
+    sweeps.drop([Matcher(["A"], [number])], budget)
+    return budget.dropped
+
+
 class Dropping:
     """Drops in threads, and how they ended."""
 
@@ -69,7 +78,7 @@ class Dropping:
     def start(self, number: int, seconds: float = SECONDS) -> None:
         def run() -> None:
             try:
-                self.ended[number] = self.sweeps.drop(Matcher(["A"], [number]), Budget(seconds))
+                self.ended[number] = dropped(self.sweeps, number, seconds)
             except BaseException as error:
                 self.ended[number] = error
 
@@ -97,7 +106,7 @@ def eventually(condition: Callable[[], object]) -> None:
 
 def waiting(sweeps: Sweeps) -> int:
     """How many drops have joined the next sweep."""
-    return len(sweeps._next.matchers) if sweeps._next else 0
+    return len(sweeps._next.drops) if sweeps._next else 0
 
 
 def test_a_hundred_drops_cost_two_sweeps(sweeps: Sweeps, sweeper: Sweeper, dropping: Dropping) -> None:
@@ -133,7 +142,7 @@ def test_drops_one_after_another_wait_for_nobody(sweeps: Sweeps, sweeper: Sweepe
     sweeper.let_go()
     began = time.monotonic()
     for number in range(50):
-        assert sweeps.drop(Matcher(["A"], [number]), Budget(SECONDS)) == number
+        assert dropped(sweeps, number) == number
 
     assert time.monotonic() - began < 1
     assert len(sweeper.swept) == 50
@@ -156,7 +165,7 @@ def test_a_sweep_that_fails_fails_for_all_who_share_it(
     assert {type(error) for error in errors.values()} == {CacheUnavailable}
     assert [str(errors[number]) for number in range(10)] == ["Redis is not available: no"] + ["still no"] * 9
     assert len({id(error) for error in errors.values()}) == 10
-    assert sweeps.drop(Matcher(["A"], [7]), Budget(SECONDS)) == 7
+    assert dropped(sweeps, 7) == 7
 
 
 @pytest.mark.parametrize(
@@ -200,27 +209,31 @@ def test_waiting_for_the_sweep_before_has_an_end(
     assert (error.seconds, error.stage, error.dropped) == (0.05, "waiting for the sweep before this one", 0)
     sweeper.let_go()
     dropping.join()
-    assert sweeps.drop(Matcher(["A"], [7]), Budget(SECONDS)) == 7
+    assert dropped(sweeps, 7) == 7
 
 
 def test_interruptions_never_leave_it_locked() -> None:
     """A signal handler may raise between any two bytecodes; the next drop sweeps all the same."""
-    sweeps = Sweeps(lambda matchers, budget, place: [7] * len(matchers))
-    chance, interrupted, matcher = random.Random(5), 0, Matcher(["A"], [7])
+
+    def sweep(drops: Sequence[Sequence[Matcher]], counts: list[int], budget: Budget, place: int) -> None:
+        counts[:] = [7] * len(drops)
+
+    sweeps = Sweeps(sweep)
+    chance, interrupted, number = random.Random(5), 0, 7
     give_up = time.monotonic() + 60
     with alarms() as alarm:
         while interrupted < 5000 and time.monotonic() < give_up:
             try:
                 alarm(chance.uniform(1e-6, 1e-4))
                 for _ in range(100):
-                    assert sweeps.drop(matcher, Budget(SECONDS)) == 7
+                    assert dropped(sweeps, number) == 7
                 alarm(0)
             except Interrupted:
                 interrupted += 1
     gc.collect()
     began = time.monotonic()
 
-    assert sweeps.drop(matcher, Budget(SECONDS)) == 7
+    assert dropped(sweeps, number) == 7
     assert time.monotonic() - began < 1
     assert interrupted >= 5000
 
@@ -237,9 +250,39 @@ def test_a_child_waits_for_no_sweep_of_its_parent(
     def child() -> int:
         sweeps.after_fork_in_child()
         sweeper.free = True
-        return sweeps.drop(Matcher(["A"], [5]), Budget(5))
+        return dropped(sweeps, 5, 5)
 
     with sweeps._lock:
         assert in_child(child) == 5
     sweeper.let_go()
     assert dropping.join() == {0: 0, 1: 1}
+
+
+def test_a_drop_in_the_midst_of_its_own_thread_waits_for_nobody(sweeps: Sweeps, sweeper: Sweeper) -> None:
+    """As in a signal handler: the sweep that it interrupts would wait for it, and it for that one."""
+    sweeper.free = True
+    inner: list[int] = []
+
+    def interrupted(drops: Any, counts: list[int], budget: Budget, place: int) -> None:
+        if not inner:
+            inner.append(0)
+            inner[0] = dropped(sweeps, 7)
+        sweeper(drops, counts, budget, place)
+
+    sweeps._sweep = interrupted
+
+    assert dropped(sweeps, 3) == 3
+    assert inner == [7]
+    assert sweeper.swept == [["A=7"], ["A=3"]]
+
+
+def test_a_drop_in_the_midst_of_joining_runs_alone(sweeps: Sweeps, sweeper: Sweeper) -> None:
+    """What the interrupted drop was about to join is neither closed nor swept for it."""
+    sweeper.free = True
+
+    with sweeps._changing() as is_ours:
+        assert is_ours
+        assert dropped(sweeps, 7) == 7
+
+    assert sweeper.swept == [["A=7"]]
+    assert dropped(sweeps, 3) == 3

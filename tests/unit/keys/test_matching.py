@@ -15,6 +15,8 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mysql_redis_cache.keys.finding import Finder
+from mysql_redis_cache.keys.matching import LEASE, scan_pattern
 from mysql_redis_cache.keys.naming import Matcher, lease_name, make_key, pair_texts
 
 if TYPE_CHECKING:
@@ -31,9 +33,19 @@ DIGEST = "62bd946f00d3fecce0ff65800faae755215e31c6"
 OTHER_DIGEST = "1619cc5c4f9abd807c0f055b1db9302d1fce7276"
 
 
+def carries(matcher: Matcher, name: bytes) -> bool:
+    """Whether a drop deletes the entry *name*."""
+    return Finder([[matcher]]).entry(name) is not None
+
+
+def revokes(matcher: Matcher, name: bytes) -> bool:
+    """Whether a drop revokes the lease *name*."""
+    return Finder([[matcher]]).lease(name) is not None
+
+
 def found(matcher: Matcher, names: Sequence[bytes]) -> set[str]:
     """The names that count as entries, without the usual digest."""
-    return {name.decode().removesuffix(f"_{DIGEST}") for name in names if matcher.entry(name)}
+    return {name.decode().removesuffix(f"_{DIGEST}") for name in names if carries(matcher, name)}
 
 
 # ---- the peers' observed drops ----
@@ -95,7 +107,7 @@ def test_observed_drop_finds_whole_pairs_only(name: str) -> None:
 
     assert found(matcher, KEYS) == EXPECTED[name]
     assert found(matcher, FOREIGN) == set()
-    assert [key for key in KEYS + FOREIGN if matcher.lease(key)] == []
+    assert [key for key in KEYS + FOREIGN if revokes(matcher, key)] == []
 
 
 @pytest.mark.parametrize("name", sorted(set(CALLS) - set(EXPECTED)))
@@ -111,8 +123,9 @@ def test_lease_is_found_with_its_entry(name: str) -> None:
     call = CALLS[name]
     matcher = Matcher(call["key_names"], values_of(call), call["require_all_match"])
 
-    assert {key for key in KEYS if matcher.lease(lease_name(key))} == set(filter(matcher.entry, KEYS))
-    assert [key for key in KEYS if matcher.entry(lease_name(key))] == []
+    revoked = {key for key in KEYS if revokes(matcher, lease_name(key))}
+    assert revoked == {key for key in KEYS if carries(matcher, key)}
+    assert [key for key in KEYS if carries(matcher, lease_name(key))] == []
 
 
 # ---- one pair, one name ----
@@ -178,8 +191,8 @@ def test_pair_counts_where_a_pair_can_stand(value: object, name: str, expected: 
     """A whole pair, at a pair's place, in a name with the shape of a key."""
     matcher = Matcher(["Id"], [value])
 
-    assert matcher.entry(name.encode()) == expected
-    assert matcher.lease(lease_name(name.encode())) == expected
+    assert carries(matcher, name.encode()) == expected
+    assert revokes(matcher, lease_name(name.encode())) == expected
 
 
 def test_prefix_keeps_to_its_namespace() -> None:
@@ -187,8 +200,8 @@ def test_prefix_keeps_to_its_namespace() -> None:
     matcher = Matcher(["Id"], [1], prefix="shop:")
     names = [f"{prefix}Id=1_{DIGEST}".encode() for prefix in ("shop:", "", "my_shop:", "shop:eu:", "Shop:")]
 
-    assert [matcher.entry(name) for name in names] == [True, False, False, False, False]
-    assert [matcher.lease(lease_name(name)) for name in names] == [True, False, False, False, False]
+    assert [carries(matcher, name) for name in names] == [True, False, False, False, False]
+    assert [revokes(matcher, lease_name(name)) for name in names] == [True, False, False, False, False]
 
 
 @pytest.mark.parametrize(
@@ -199,14 +212,14 @@ def test_prefix_keeps_to_its_namespace() -> None:
 def test_foreign_bytes_never_count(name: bytes) -> None:
     """What lies in Redis need not be text, nor ours."""
     matcher = Matcher(["Id"], [1])
-    assert (matcher.entry(name), matcher.lease(name)) == (False, False)
+    assert (carries(matcher, name), revokes(matcher, name)) == (False, False)
 
 
 def test_lease_of_the_wrong_form_does_not_count() -> None:
     """Only the one name that a key's lease can have."""
     plain, tagged = f"Id=1_{DIGEST}", f"Id=1_B={{7}}_{DIGEST}"
     names = [f"{plain}:lease", f"{{{tagged}}}:lease", f"{{{plain}}}:leas", f"{{{plain}:lease", f"{{{plain}}}"]
-    assert [name for name in names if Matcher(["Id"], [1]).lease(name.encode())] == []
+    assert [name for name in names if revokes(Matcher(["Id"], [1]), name.encode())] == []
 
 
 REFUSED: dict[str, tuple[Any, Any, type[Exception], str]] = {
@@ -285,10 +298,10 @@ def test_every_key_is_found_by_any_of_its_pairs(
     strange = [[*pairs[0], "Other"], [*pairs[1], "absent"]]
 
     for matcher in (Matcher(*pairs, True, prefix), Matcher(*strange, False, prefix)):
-        assert matcher.entry(key)
-        assert matcher.lease(lease_name(key))
-        assert fits(matcher.pattern, key)
-        assert fits(matcher.pattern, lease_name(key))
+        assert carries(matcher, key)
+        assert revokes(matcher, lease_name(key))
+        assert fits(scan_pattern([matcher]), key)
+        assert fits(scan_pattern([matcher]) + LEASE, lease_name(key))
 
 
 @unhurried
@@ -301,9 +314,38 @@ def test_every_pair_text_is_found(call: tuple[list[Any], list[str], str]) -> Non
     for text in pair_texts(params, names):
         name, _, value = text.partition("=")
         matcher = Matcher([name], [value], prefix=prefix)
-        assert matcher.texts == (text,)
-        assert matcher.entry(key)
-        assert fits(matcher.pattern, lease_name(key))
+        assert matcher.texts == [text]
+        assert carries(matcher, key)
+        assert fits(scan_pattern([matcher]) + LEASE, lease_name(key))
+
+
+@unhurried
+@given(st.lists(calls(), min_size=1, max_size=3), namespaces, st.booleans(), st.data())
+def test_many_drops_have_a_pattern_that_misses_none_of_them(
+    some: list[tuple[list[Any], list[str], str]], prefix: str, require_all: bool, data: st.DataObject
+) -> None:
+    """One walk serves them all, so each one's keys and leases have to fit."""
+    keys, matchers = [], []
+    for params, names, _ in some:
+        keys.append(make_key("q", params, names, prefix).encode())
+        chosen = data.draw(st.lists(st.sampled_from(range(len(names))), min_size=1))
+        pairs = [names[i] for i in chosen], [params[i] for i in chosen]
+        matchers.append(Matcher(*pairs, require_all, prefix))
+
+    for key in keys:
+        assert fits(scan_pattern(matchers), key)
+        assert fits(scan_pattern(matchers) + LEASE, lease_name(key))
+
+
+@unhurried
+@given(calls(), st.booleans())
+def test_what_was_asked_for_survives_json(call: tuple[list[Any], list[str], str], require_all: bool) -> None:
+    """A queue may carry a drop to another process, which then finds the same keys."""
+    params, names, prefix = call
+    matcher = Matcher(names, params[: len(names)], require_all, prefix)
+    again = Matcher(*json.loads(json.dumps(matcher.asked, allow_nan=False)), prefix)
+
+    assert (again.pairs, again.require_all) == (matcher.pairs, require_all)
 
 
 simple = (
@@ -319,7 +361,7 @@ def test_plain_key_is_found_by_its_pairs_only(pairs: dict[str, Any], name: str, 
     """Where no text looks like a pair, the drop and the index agree exactly."""
     key = make_key("q", list(pairs.values()), list(pairs)).encode()
     matcher = Matcher([name], [value])
-    assert matcher.entry(key) == (matcher.texts[0] in pair_texts(list(pairs.values()), list(pairs)))
+    assert carries(matcher, key) == (matcher.texts[0] in pair_texts(list(pairs.values()), list(pairs)))
 
 
 def fits(glob: bytes, name: bytes) -> bool:
@@ -365,9 +407,20 @@ def test_pattern_lets_redis_send_every_match(redis_url: str) -> None:
                 Matcher(["A"], [value], prefix=prefix),
                 Matcher(["A", "C"], [value, 0], False, prefix),
             ):
-                sent = set(client.scan_iter(match=matcher.pattern, count=1000))
-                assert sent >= {key for key in keys if matcher.entry(key)} > set()
-                assert sent >= {lease_name(key) for key in keys if matcher.entry(key)}
+                sent = set(client.scan_iter(match=scan_pattern([matcher]), count=1000))
+                assert sent >= {key for key in keys if carries(matcher, key)} > set()
+                sent = set(client.scan_iter(match=scan_pattern([matcher]) + LEASE, count=1000))
+                assert sent >= {lease_name(key) for key in keys if carries(matcher, key)} > set()
+
+
+def test_pattern_of_many_drops_keeps_what_they_share() -> None:
+    """A name that all of them need, and the namespace."""
+    users = [Matcher(["UserId"], [user], prefix="shop:") for user in range(3)]
+    both = Matcher(["StoreId", "UserId"], [6, 7], prefix="shop:")
+    store = Matcher(["StoreId"], [6], prefix="shop:")
+
+    assert scan_pattern(users) == scan_pattern([*users, both]) == rb"[{\s]*hop:*UserId=*"
+    assert scan_pattern([*users, store]) == rb"[{\s]*hop:*=*"
 
 
 PATTERNS: dict[str, tuple[list[str], list[Any], bool, str, bytes]] = {
@@ -389,7 +442,7 @@ def test_pattern_is_selective(
     names: list[str], values: list[Any], require_all: bool, prefix: str, glob: bytes
 ) -> None:
     """The narrowest glob that misses nothing."""
-    assert Matcher(names, values, require_all, prefix).pattern == glob
+    assert scan_pattern([Matcher(names, values, require_all, prefix)]) == glob
 
 
 HOSTILE = {
@@ -409,7 +462,7 @@ def test_hostile_names_take_time_in_proportion(body: bytes) -> None:
     matchers = [Matcher(["Id"], [1]), Matcher(["Id"], ["x"])]
     started = time.process_time()
     for matcher in matchers:
-        matcher.entry(body + DIGEST.encode())
-        matcher.entry(body)
+        carries(matcher, body + DIGEST.encode())
+        carries(matcher, body)
 
     assert time.process_time() - started < 1.0

@@ -369,6 +369,41 @@ def test_long_query_is_hashed_like_a_short_one() -> None:
     assert [make_key(query), make_key(query, [1], ["A"])] == [digest, f"A=1_{digest}"]
 
 
+def nested(depth: int, innermost: object = 1) -> object:
+    """A list in a list, and so on."""
+    value = innermost
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("names", [["A"], []])
+@pytest.mark.parametrize("depth", range(50, 1000, 50))
+def test_any_depth_is_a_key_or_a_value_error(depth: int, names: list[str]) -> None:
+    """Wherever Python's patience ends on the way."""
+    try:
+        make_key(QUERY, [nested(depth)], names)
+    except ValueError as error:
+        assert "nested too deeply" in str(error)  # noqa: PT017 - it may also be a key
+
+
+@pytest.mark.parametrize("names", [["A"], []])
+@pytest.mark.parametrize(
+    "param", [10**5000, -(10**5000), [10**5000], [[10**5000]], {"a": 10**5000}], ids=type
+)
+def test_an_int_longer_than_python_prints_is_refused(param: object, names: list[str]) -> None:
+    """With a message of ours."""
+    with pytest.raises(ValueError, match="an int of more digits than Python writes out"):
+        make_key(QUERY, [param, *names], names)
+
+
+@pytest.mark.parametrize("params", [None, [], ()])
+def test_no_names_may_be_none_where_there_are_no_params(params: Any) -> None:
+    """As the peers take it."""
+    assert make_key(QUERY, params, None) == make_key(QUERY)
+    assert pair_texts(params, None) == ()
+
+
 # ---- refusals ----
 
 REFUSED = {

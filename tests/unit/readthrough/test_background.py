@@ -105,12 +105,15 @@ def test_a_key_runs_once_at_a_time() -> None:
     jobs.close()
 
 
-def test_a_job_that_fails_leaves_no_trace() -> None:
-    """The thread goes on and the key is free."""
+@pytest.mark.parametrize(
+    "error", [ValueError("no rows for you"), StopIteration(), GeneratorExit(), SystemExit()]
+)
+def test_a_job_that_fails_leaves_no_trace(error: BaseException) -> None:
+    """The thread goes on and the key is free, whatever it was."""
     jobs, ran = Background(size=1), threading.Event()
 
     def fail() -> None:
-        raise ValueError("no rows for you")
+        raise error
 
     assert jobs.submit("a", fail)
     eventually(lambda: jobs.submit("a", ran.set))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mysql_redis_cache.readthrough.flight import AGAIN, Flight, Flights, Landing
+from mysql_redis_cache.readthrough.flight import AGAIN, Flight, Flights, Landing, fresh
 from tests.support.alarms import Interrupted, alarms
 from tests.support.forks import in_child
 
@@ -197,3 +197,37 @@ def test_who_interrupts_a_leader_does_not_wait_for_it(flights: Flights) -> None:
 
     assert flight.wait(10) is None
     assert time.monotonic() - began < 5
+
+
+KEEPING_MORE = [
+    StopIteration(5),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    OSError(2, "No such file", "a.txt"),
+    KeyError("a"),
+]
+
+
+@pytest.mark.parametrize("error", KEEPING_MORE, ids=lambda error: type(error).__name__)
+def test_a_copy_of_a_failure_is_whole(error: Exception) -> None:
+    """Python's own errors keep more than their arguments."""
+    copied = fresh(error)
+
+    assert copied is not error
+    assert (type(copied), str(copied), copied.args) == (type(error), str(error), error.args)
+    assert getattr(copied, "value", None) == getattr(error, "value", None)
+    assert getattr(copied, "filename", None) == getattr(error, "filename", None)
+
+
+class Picky(Exception):
+    """Its constructor wants other arguments than it keeps."""
+
+    def __init__(self, name: str, number: int) -> None:
+        super().__init__(f"{name} {number}")
+        self.name = name
+
+
+def test_a_failure_with_a_constructor_of_its_own_is_copied_without_it() -> None:
+    """What it made of its arguments is what counts."""
+    copied = fresh(Picky("a", 5))
+
+    assert (type(copied), str(copied), vars(copied)) == (Picky, "a 5", {"name": "a"})

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mysql_redis_cache.sql.scanner import Mode, plans, tokens
+from mysql_redis_cache.sql.scanner import Mode, Plan, scans, tokens
 from mysql_redis_cache.sql.statements import Statement
 
 MODES: tuple[Mode, ...] = ("default", "ansi_quotes", "no_backslash_escapes")
@@ -27,6 +27,10 @@ soup = st.text(SIGNS, max_size=30)
 texts = st.lists(st.sampled_from(UNITS), max_size=40).map("".join)
 one_name = st.text(SIGNS.replace(".", ""), min_size=1, max_size=30)
 unhurried = settings(deadline=None)  # the machine may be busy
+
+
+def positional(text: str, mode: Mode) -> Plan:
+    return scans(text)[mode].positional
 
 
 def escapes(quote: str, mode: Mode) -> bool:
@@ -94,7 +98,29 @@ def test_finds_the_placeholders_that_were_put_in(mode: Mode, data: st.DataObject
     """What stands in quotes and comments is text, all else counts, wherever it is."""
     text, places = assemble(data.draw(pieces(mode)))
 
-    assert places == [(slot.start, slot.end) for slot in plans(text)[mode].slots]
+    assert places == [(slot.start, slot.end) for slot in positional(text, mode).slots]
+
+
+@every_mode
+@unhurried
+@given(data=st.data())
+def test_finds_the_placeholders_of_pymysql_that_were_put_in(mode: Mode, data: st.DataObject) -> None:
+    """``%s`` and ``%(name)s`` count where a question mark would, each for a plan of its own."""
+    signs = st.sampled_from(["%s", "%(a)s", "%(b c)s"])
+    parts = [(data.draw(signs) if length else text, length) for text, length in data.draw(pieces(mode))]
+    text, _ = assemble(parts)
+    starts = [len(assemble(parts[:place])[0]) for place in range(len(parts))]
+    spans = [
+        (start, start + len(sign)) for (sign, length), start in zip(parts, starts, strict=True) if length
+    ]
+    scan = scans(text)[mode]
+
+    assert [span for span in spans if text[slice(*span)] == "%s"] == [
+        (slot.start, slot.end) for slot in scan.positional.slots
+    ]
+    named = [(slot.start, slot.end) for slot in scan.named.slots]
+    assert [span for span in spans if text[slice(*span)] != "%s"] == named
+    assert [text[start + 2 : end - 2] for start, end in named] == list(scan.named.names)
 
 
 def expected_marks(text: str, mode: Mode) -> list[tuple[int, int]]:
@@ -151,7 +177,7 @@ def test_agrees_with_a_loop_over_the_characters(mode: Mode, text: str) -> None:
     """Whatever the text, well-formed or not, both find the same marks."""
     assume("%s" not in text)
 
-    assert expected_marks(text, mode) == [(slot.start, slot.end) for slot in plans(text)[mode].slots]
+    assert expected_marks(text, mode) == [(slot.start, slot.end) for slot in positional(text, mode).slots]
 
 
 @every_mode
@@ -159,8 +185,8 @@ def test_agrees_with_a_loop_over_the_characters(mode: Mode, text: str) -> None:
 @given(text=texts)
 def test_loses_nothing_of_the_text(mode: Mode, text: str) -> None:
     """The pieces with the placeholders back in their gaps are the text."""
-    plan = plans(text)[mode]
-    parts = list(plan.pieces)
+    plan = positional(text, mode)._replace(is_formatted=False)
+    parts = plan.pieces(text)
     parts[1::2] = [text[slot.start : slot.end] for slot in plan.slots]
 
     assert text == "".join(parts)
@@ -172,7 +198,7 @@ def test_loses_nothing_of_the_text(mode: Mode, text: str) -> None:
 def test_a_value_is_one_word_of_the_statement_whatever_it_holds(mode: Mode, data: st.DataObject) -> None:
     """With any texts for values, the bound SQL has the words that it has with harmless ones: no injection."""
     text, places = assemble([("SELECT", 0), *data.draw(pieces(mode))])
-    slots = plans(text)[mode].slots
+    slots = positional(text, mode).slots
     values = [data.draw(soup if end - start == 1 else one_name) for start, end in places]
     for slot, value in zip(slots, values, strict=True):
         assume(not (slot.is_guarded and ("*/" in value or "/*" in value)))

@@ -16,7 +16,7 @@ from redis.sentinel import Sentinel
 from mysql_redis_cache.store import Server, link
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 SECRET = "s3cr/et@pa:ss"
 
@@ -185,6 +185,23 @@ def test_the_number_of_connections_may_be_said() -> None:
     assert link("redis://?max_connections=7")._connections._limit == 7  # type: ignore[union-attr]
 
 
+READY = {
+    "client": lambda **options: redis.Redis(**options),
+    "URL": lambda **options: redis.Redis.from_url("redis://", **options),
+    "pool": lambda **options: redis.Redis(connection_pool=redis.ConnectionPool(**options)),
+    "pool that waits": lambda **options: redis.Redis(connection_pool=redis.BlockingConnectionPool(**options)),
+    "Sentinel": lambda **options: Sentinel([("localhost", 26379)]).master_for("shop", **options),
+}
+
+
+@pytest.mark.parametrize("make", READY.values(), ids=READY)
+def test_the_number_of_connections_of_a_ready_client_counts(make: Callable[..., redis.Redis]) -> None:
+    """If its maker said one; redis-py's own defaults differ from version to version."""
+    limits = [link(make(**options))._connections._limit for options in ({"max_connections": 7}, {})]  # type: ignore[union-attr]
+
+    assert limits == [7, 50]
+
+
 def test_more_connections_may_be_made_in_time_than_at_once() -> None:
     """A server that restarts now and then must not use up the client."""
     make = link({})._connections._make  # type: ignore[union-attr]
@@ -210,9 +227,27 @@ def test_more_connections_may_be_made_in_time_than_at_once() -> None:
             {"socket_connect_timeout": -1}, "socket_connect_timeout must be positive", id="negative"
         ),
         pytest.param({"socket_timeout": float("nan")}, "socket_timeout must be positive", id="not a number"),
+        pytest.param(
+            {"client_name": "web 1"}, "client_name must be a str of ASCII", id="a name with a space"
+        ),
+        pytest.param(
+            {"client_name": "wéb"}, "client_name must be a str of ASCII", id="a name with an accent"
+        ),
+        pytest.param({"client_name": 7}, "client_name must be a str of ASCII", id="a number for a name"),
         pytest.param({"max_connections": 0}, "max_connections must be a positive int, not 0", id="no room"),
         pytest.param({"max_connections": "7"}, "max_connections must be a positive int, not '7'", id="text"),
-        pytest.param({"port": "six"}, "redis_config: invalid literal", id="bad port"),
+        pytest.param({"port": "six"}, "port must be a whole number from 1 to 65535", id="bad port"),
+        pytest.param({"port": 65_536}, "port must be a whole number from 1 to 65535", id="no port"),
+        pytest.param({"port": float("inf")}, "port must be a whole number", id="endless port"),
+        pytest.param({"port": True}, "port must be a whole number", id="port true"),
+        pytest.param({"db": -1}, "db must be a whole number from 0", id="negative database"),
+        pytest.param({"db": 1.5}, "db must be a whole number from 0", id="half a database"),
+        pytest.param({"db": "one"}, "db must be a whole number from 0", id="database in words"),
+        pytest.param({"db": 10**5000}, "db must be a whole number from 0", id="huge database"),
+        pytest.param({"socket_timeout": 1e10}, "socket_timeout must be positive", id="longer than it waits"),
+        pytest.param({"socket_timeout": float("inf")}, "socket_timeout must be positive", id="endless"),
+        pytest.param({"socket_timeout": True}, "socket_timeout must be positive", id="time true"),
+        pytest.param({"socket_timeout": 10**5000}, "not so large an int", id="more than Python prints"),
         pytest.param(
             {"ssl": True, "ssl_cert_reqs": "maybe"}, "redis_config: Invalid SSL", id="bad TLS option"
         ),

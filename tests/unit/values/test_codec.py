@@ -252,6 +252,28 @@ def test_decode_leaves_other_objects_alone(value: object) -> None:
     assert value == codec.decode(json.dumps(value).encode())
 
 
+LOOKALIKE = {"type": "Buffer", "data": [1, 2]}
+LONG_LOOKALIKE = {"type": "Buffer", "data": list(bytes(range(256))) * 600}
+ROWS_LIKE_BUFFERS: dict[str, tuple[Any, Any]] = {
+    "rows": ([LOOKALIKE, {"a": 1}], [LOOKALIKE, {"a": 1}]),
+    "long": ([LONG_LOOKALIKE, LOOKALIKE], [LONG_LOOKALIKE, LOOKALIKE]),
+    "result sets": ([[LOOKALIKE], [LONG_LOOKALIKE], {"a": 1}], [[LOOKALIKE], [LONG_LOOKALIKE], {"a": 1}]),
+    "bytes in rows": (
+        [{"a": LOOKALIKE, "b": [LONG_LOOKALIKE]}],
+        [{"a": b"\1\2", "b": [bytes(range(256)) * 600]}],
+    ),
+    "a row with bytes": ([{"type": "Buffer", "data": LOOKALIKE}], [{"type": "Buffer", "data": b"\1\2"}]),
+    "bytes instead of rows": (LOOKALIKE, b"\1\2"),
+}
+
+
+@pytest.mark.parametrize(("written", "rows"), ROWS_LIKE_BUFFERS.values(), ids=ROWS_LIKE_BUFFERS)
+@pytest.mark.parametrize("between", [None, lambda: None])
+def test_rows_that_look_like_buffers_are_rows(written: Any, rows: Any, between: codec.Between) -> None:
+    """As other writers leave them; what is in a row's columns is looked at as everywhere."""
+    assert rows == codec.decode(codec.encode(written), between, are_rows=True)
+
+
 def test_decode_takes_long_binary_values_out_before_parsing() -> None:
     """As the parser's list of numbers they would need many times their memory."""
     long = bytes(range(256)) * 500

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import struct
 from datetime import date, datetime
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mysql_redis_cache.database.wire import ErrorPacket, GarbledReply, Reply, read_reply
+from mysql_redis_cache.database.wire import Dialect, ErrorPacket, GarbledReply, Reply, read_reply
 from mysql_redis_cache.values import codec
 from mysql_redis_cache.values.rows import Column, RowBuilder
 from tests.support.replies import (
     MORE_RESULTS,
+    NEW,
+    OLD,
     Source,
     end_payload,
     error_payload,
     framed,
+    new_result_set,
     ok_payload,
     result_set,
 )
@@ -250,14 +253,33 @@ def test_of_columns_with_one_name_the_last_counts() -> None:
     assert [("a", 3), ("b", 2)] == list(row.items())
 
 
-def test_a_row_that_looks_like_a_buffer_is_no_buffer() -> None:
-    """On a hit it is the row it was on the miss."""
-    columns = [col(VARCHAR, UTF8, name="type"), col(JSON, name="data")]
+TYPE_CELLS = [(col(VARCHAR, UTF8, name="type"), b"Buffer"), (col(JSON, name="type"), b'"Buffer"')]
+DATA_CELLS = [
+    (col(JSON, name="data"), b"[1, 2]"),
+    (col(GEOMETRY, name="data"), bytes(4) + struct.pack("<BII", 1, 7, 0)),  # an empty collection
+    (col(TINY, name="data"), b"0"),
+    (col(BLOB, name="data"), b"[1, 2]"),
+]
 
-    rows = RowBuilder(columns).build([b"Buffer", b"[1, 2]"])
 
-    assert [{"type": "Buffer", "data": [1, 2]}] == rows
-    assert rows == codec.decode(codec.encode_rows(rows))
+@pytest.mark.parametrize("width", [2, 3, 4])
+def test_a_row_that_looks_like_a_buffer_is_no_buffer(width: int) -> None:
+    """On a hit it is what it was on the miss: with columns ``type`` and ``data`` in any order and number."""
+    for cells in product([*TYPE_CELLS, *DATA_CELLS], repeat=width):
+        columns = [column for column, _ in cells]
+        rows = RowBuilder(columns).build([cell for _, cell in cells])
+
+        expected = {c.name: RowBuilder([c]).build([cell])[0][c.name] for c, cell in cells}
+        assert rows == [expected]
+        for are_rows in (False, True):
+            assert rows == codec.decode(codec.encode_rows(rows), are_rows=are_rows)
+
+
+def test_ordinary_rows_of_type_and_data_stay_in_order() -> None:
+    """Where no list can be in them, nothing is to be told apart."""
+    columns = [TYPE_CELLS[0][0], DATA_CELLS[3][0]]
+
+    assert [list(row) for row in RowBuilder(columns).build([b"Buffer", b"a"])] == [["type", "data"]]
 
 
 @pytest.mark.parametrize("name", ["__class__", "a b", "'", "ж", "", "lambda", "n0"])
@@ -278,8 +300,8 @@ def test_rows_may_be_very_wide() -> None:
 COLUMNS = [col(LONGLONG, name="id"), col(VARCHAR, UTF8, name="name"), col(BLOB, name="data")]
 
 
-def read(data: bytes, piece: int = 2**30) -> Reply:
-    return read_reply(Source(data, piece).packets())
+def read(data: bytes, piece: int = 2**30, dialect: Dialect = OLD) -> Reply:
+    return read_reply(Source(data, piece).packets(dialect))
 
 
 cells = st.none() | st.binary(max_size=300)
@@ -323,6 +345,42 @@ def test_a_first_value_of_16_mib_is_not_the_end() -> None:
     data = b"z" * 2**24
 
     assert [[{"v": data}]] == read(framed(result_set([col(BLOB)], [(data,)]))).result_sets
+
+
+@pytest.mark.parametrize("size", [2**24 - 20, 2**24 - 10, 2**24 - 9, 2**24, 2**24 + 5])
+def test_nor_is_it_where_rows_end_with_an_ok_packet(size: int) -> None:
+    """That one is never as long as a packet can be."""
+    rows = [(b"z" * size,), (b"",)]
+
+    data = framed(new_result_set([(col(BLOB), b"")], rows))
+
+    assert [[{"v": b"z" * size}, {"v": b""}]] == read(data, 1 << 20, NEW).result_sets
+
+
+@given(st.lists(st.tuples(cells, cells, cells), max_size=50), sizes)
+def test_the_newer_dialect_is_read_too(rows: list[tuple[bytes | None, ...]], piece: int) -> None:
+    """Columns that are described at more length, and no packet at their end."""
+    columns = [(col(BLOB, name=name), b"\x00\x04uuid") for name in "abc"]
+
+    reply = read(framed(new_result_set(columns, rows)), piece, NEW)
+
+    assert [dict(zip("abc", row, strict=True)) for row in rows] == reply.result_sets[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "value"),
+    [
+        (b"", '{"a": 1}'),
+        (b"\x01\x04json", {"a": 1}),
+        (b"\x00\x04json", '{"a": 1}'),
+        (b"\x00\x05inet4", '{"a": 1}'),
+    ],
+)
+def test_mariadb_s_json_is_known_by_its_format(more: bytes, value: object) -> None:
+    """The type is that of text."""
+    data = framed(new_result_set([(col(BLOB, UTF8), more)], [(b'{"a": 1}',)]))
+
+    assert [[{"v": value}]] == read(data, dialect=NEW).result_sets
 
 
 def test_an_ok_packet_is_all_the_answer_to_a_write() -> None:
