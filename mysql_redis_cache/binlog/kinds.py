@@ -5,6 +5,41 @@ Source: https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html; 
 
 from __future__ import annotations
 
+__all__ = [
+    "BIT",
+    "BLOB",
+    "BLOB_COMPRESSED",
+    "CHARACTERS",
+    "DATE",
+    "DATETIME",
+    "DATETIME2",
+    "DOUBLE",
+    "ENUM",
+    "FLOAT",
+    "GEOMETRY",
+    "INT24",
+    "JSON",
+    "LONG",
+    "LONGLONG",
+    "NEWDATE",
+    "NEWDECIMAL",
+    "NULL",
+    "NUMBERS",
+    "SET",
+    "SHORT",
+    "STRING",
+    "TIME",
+    "TIME2",
+    "TIMESTAMP",
+    "TIMESTAMP2",
+    "TINY",
+    "VARCHAR",
+    "VARCHAR_COMPRESSED",
+    "VAR_STRING",
+    "VECTOR",
+    "YEAR",
+]
+
 TINY, SHORT, LONG, FLOAT, DOUBLE, NULL, TIMESTAMP, LONGLONG, INT24 = 1, 2, 3, 4, 5, 6, 7, 8, 9
 DATE, TIME, DATETIME, YEAR, NEWDATE, VARCHAR, BIT = 10, 11, 12, 13, 14, 15, 16
 TIMESTAMP2, DATETIME2, TIME2 = 17, 18, 19

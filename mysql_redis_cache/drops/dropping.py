@@ -133,7 +133,8 @@ class Drops:
         return len(found)
 
     def _delete(self, matchers: Sequence[Matcher], budget: Budget) -> None:
-        listed = None if self._index is None else self._listed(self._index, matchers, budget)
+        index = self._index if all(matcher.is_listed for matcher in matchers) else None
+        listed = None if index is None else self._listed(index, matchers, budget)
         if listed is None:
             self._sweeps.drop(matchers, budget)
         else:
