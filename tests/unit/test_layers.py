@@ -23,7 +23,7 @@ HOUSE = """
     readthrough/  blocking | core | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
-    follow/       stream
+    follow/       planning* | effects* | outdated* rules* stream wording*
     drops/        dropping | lookup sharing | settling | sweep | budget
     store/        entries | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
