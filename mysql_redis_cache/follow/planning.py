@@ -17,7 +17,7 @@ from mysql_redis_cache.binlog.tables import TableMap
 from .effects import Effect
 from .outdated import Outdated
 from .rules import TABLE_TAG
-from .wording import Act, mentions, said, words
+from .wording import Act, is_plain, mentions, said, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
