@@ -91,10 +91,16 @@ class Reader:
         self, wanted: Mapping[tuple[str, str], Wanted | Sequence[str]] | None, zone: tzinfo = UTC
     ) -> None:
         self.format: FormatDescription | None = None
-        self._wanted = None if wanted is None else {name: _as_wanted(what) for name, what in wanted.items()}
+        self._wanted: dict[tuple[str, str], Wanted] | None = None
         self._zone = zone
         self._tables: dict[int, Layout] = {}
         self._layouts: dict[bytes, Layout] = {}
+        self.want(wanted)
+
+    def want(self, wanted: Mapping[tuple[str, str], Wanted | Sequence[str]] | None) -> None:
+        """Ask for other tables and columns, from the next statement on."""
+        self._wanted = None if wanted is None else {name: _as_wanted(what) for name, what in wanted.items()}
+        self._layouts.clear()
 
     def read(self, data: bytes) -> Iterator[Event]:
         """Read one event.

@@ -76,9 +76,9 @@ class Outdated:
             self._values.setdefault(name, set()).update(texts)
 
     def widen(self, names: Iterable[str], reason: str) -> None:
-        """Have every entry that carries one of *names* be outdated."""
+        """Have every entry that carries one of *names* be outdated; without a reason, if a rule says so."""
         for name in names:
-            self.names.setdefault(name, reason)
+            self.names[name] = self.names.get(name) or reason
             self._values.pop(name, None)
         for combined in [each for each in self._combined if not self.names.keys().isdisjoint(each)]:
             del self._combined[combined]

@@ -64,11 +64,13 @@ class Transaction:
         gtid: its GTID; ``None`` if it has none.
         outdated: what it comes to.
         changes_schema: whether a table with rules may be another now.
+        is_misfit: whether a table with rules was not what its rules take it for.
     """
 
     gtid: str | None = None
     outdated: Outdated = field(default_factory=Outdated)
     changes_schema: bool = False
+    is_misfit: bool = False
 
 
 class Planner:
@@ -168,10 +170,10 @@ class Planner:
         if effect is None:
             return
         outdated, rule = self._open.outdated, effect.rule
-        outdated.widen(rule.drop, f"rows of {'.'.join(name)} changed")
+        outdated.widen(rule.drop, "")
         combinations = list(rule.combinations)
         if event.kind != "insert":
-            outdated.widen(effect.names, f"rows of {'.'.join(name)} changed, and others hang on them")
+            outdated.widen(effect.names, "")
             outdated.add_texts(TABLE_TAG, effect.tags)
             combinations += effect.children
         self._add(outdated, event, combinations)
@@ -193,7 +195,7 @@ class Planner:
     def _opaque_rows(self, event: rows.OpaqueRows) -> None:
         name = (event.table.schema, event.table.name)
         self._widen(name, f"rows of {'.'.join(name)} that cannot be told: {event.reason}")
-        self._open.changes_schema |= name in self.effects
+        self._open.is_misfit |= name in self.effects
 
     def _widen(self, table: TableName, reason: str) -> None:
         """Have all that hangs on a table be outdated."""

@@ -23,10 +23,11 @@ HOUSE = """
     readthrough/  blocking | core | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
-    follow/       planning* | effects* | outdated* rules* stream wording*
+    follow/       follower | checking session | schema | planning* progress source | effects* place*
+                  | outdated* rules* stream wording*
     drops/        dropping | lookup sharing | settling | sweep | budget
     store/        entries | config | cluster | single sentinel bounds
-                  | connections pinned sharing scripts | failures index* replies topology    [redis]
+                  | connections pinned sharing ledger | scripts | failures index* replies topology    [redis]
     database/     database dump | session | pool | idle | connection | talk | driver | state*
                   | config effects* wire* | optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
