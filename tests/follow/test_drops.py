@@ -163,7 +163,7 @@ def test_children_change_with_their_parents(
     with following(cached.server.url, redis_url, rules):
         for parent in (1, 2, 9, None):
             cached.read("child", parent_id=parent)
-        cached.server.run(action)
+        cached.server.run(f"{action} WHERE id = 1")
         cached.wait_gone("child", parent_id=1)
         now = 9 if action.startswith("UPDATE") and behaviour == "CASCADE" else None
         if now or behaviour == "SET NULL":
@@ -177,7 +177,7 @@ def test_triggers_and_savepoints_and_rollbacks(cached: Cached, redis_url: str) -
         ORDERS,
         ROWS,
         "CREATE TABLE log_ (id INT AUTO_INCREMENT PRIMARY KEY, user_id INT)",
-        "CREATE TRIGGER t AFTER UPDATE ON orders FOR EACH ROW INSERT INTO log_ (user_id) VALUES (NEW.user_id)",
+        "CREATE TRIGGER t AFTER UPDATE ON orders FOR EACH ROW INSERT INTO log_ SET user_id = NEW.user_id",
     )
     rules = rules_for(cached.server.schema, {"log_": {"user_id": "user_id"}})
     with following(cached.server.url, redis_url, rules):

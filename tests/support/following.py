@@ -7,16 +7,16 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mysql_redis_cache import MRCClient
 from mysql_redis_cache.follow import Follower
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from mysql_redis_cache import MRCClient
     from tests.support.binlogs import LoggedServer
 
-__all__ = ["Cached", "following"]
+__all__ = ["Cached", "following", "rules_for"]
 
 
 @contextmanager

@@ -26,8 +26,8 @@ HOUSE = """
     follow/       follower | checking session | schema | planning* progress source | effects* place*
                   | outdated* rules* stream wording*
     drops/        dropping | lookup sharing | settling | sweep | budget
-    store/        entries | config | cluster | single sentinel bounds
-                  | connections pinned sharing ledger | scripts | failures index* replies topology    [redis]
+    store/        entries ledger | config | cluster | single sentinel bounds
+                  | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database dump | session | pool | idle | connection | talk | driver | state*
                   | config effects* wire* | optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
