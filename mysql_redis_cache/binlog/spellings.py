@@ -17,9 +17,10 @@ import orjson
 from mysql_redis_cache.keys.jstext import number_text, plain, text
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
     from typing import Self
 
-__all__ = ["Bits", "JsonText", "Moment", "Single", "Undecodable", "Value", "spellings"]
+__all__ = ["Bits", "JsonText", "Moment", "Single", "Undecodable", "Value", "all_spellings", "spellings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,14 @@ def spellings(value: Value) -> tuple[str, ...]:
     others = next((spell for kind, spell in _SPELLINGS if isinstance(value, kind)), None)
     own = text(plain(value))
     return (own,) if others is None else tuple(dict.fromkeys([own, *others(value)]))
+
+
+def all_spellings(values: AbstractSet[Value]) -> list[str]:
+    """List the texts that any of some values may have, as ``spellings`` does for one."""
+    if set(map(type, values)) != {int}:
+        return [text for value in values for text in spellings(value)]
+    more = [*(["true"] if 1 in values else []), *(["false"] if 0 in values else [])]
+    return [*map(str, values), *more]
 
 
 def _int(value: int) -> list[str]:

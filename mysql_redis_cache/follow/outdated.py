@@ -6,6 +6,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from mysql_redis_cache.binlog import Undecodable, spellings
+from mysql_redis_cache.binlog.spellings import all_spellings
 from mysql_redis_cache.keys import AnyValue, Matcher
 
 if TYPE_CHECKING:
@@ -41,34 +42,41 @@ class Outdated:
         """Count the pairs and combinations."""
         return sum(map(len, self._values.values())) + sum(map(len, self._combined.values()))
 
-    def add(self, names: tuple[str, ...], columns: Sequence[Collection[Value]]) -> None:
+    def add(self, names: tuple[str, ...], *images: Sequence[Collection[Value]]) -> None:
         """Add the values of some rows.
 
         Args:
             names: of a combination.
-            columns: for each of them the values, row by row.
+            images: of the rows, as they were, as they are: for each name the values, row by row.
         """
         if not self.names.keys().isdisjoint(names):
             return
-        rows = set(columns[0]) if len(names) == 1 else set(zip(*columns, strict=True))
-        undecodable = next(filter(None, map(_undecodable, rows)), None)
-        if undecodable is not None:
-            self.widen(names, undecodable)
-        elif len(names) == 1:
-            self.add_texts(names[0], [text for value in rows for text in spellings(value)])  # type: ignore[arg-type]
+        if len(names) == 1:
+            self._add_values(names[0], set().union(*[columns[0] for columns in images]))
         else:
-            self._combine(names, rows)
+            self._combine(names, set().union(*[zip(*columns, strict=True) for columns in images]))
         self._bound()
 
-    def _combine(self, names: tuple[str, ...], rows: Iterable[Any]) -> None:
-        found = self._combined.setdefault(names, set())
+    def _add_values(self, name: str, values: set[Value]) -> None:
+        undecodable = [value for value in values if type(value) is Undecodable]
+        if undecodable:
+            self.widen([name], undecodable[0].reason)
+        else:
+            self.add_texts(name, all_spellings(values))
+
+    def _combine(self, names: tuple[str, ...], rows: set[tuple[Value, ...]]) -> None:
+        found: set[tuple[str, ...]] = set()
         for row in rows:
-            texts = [spellings(value) for value in row]
-            combinations = list(product(*texts))
+            undecodable = [value for value in row if type(value) is Undecodable]
+            if undecodable:
+                self.widen(names, undecodable[0].reason)
+                return
+            combinations = list(product(*map(spellings, row)))
             if len(combinations) > _MOST_SPELLINGS:
                 self.widen(names, "values that may be written in too many ways")
                 return
             found.update(combinations)
+        self._combined.setdefault(names, set()).update(found)
 
     def add_texts(self, name: str, texts: Collection[str]) -> None:
         """Add values of one name, as they stand in keys."""
@@ -136,11 +144,3 @@ class Outdated:
         outdated._values = {name: set(texts) for name, texts in data["values"].items()}
         outdated._combined = {tuple(names): set(map(tuple, rows)) for names, rows in data["combined"]}
         return outdated
-
-
-def _undecodable(row: object) -> str | None:
-    """Return why a value, or one of several, cannot be told; ``None`` if it can."""
-    for value in row if isinstance(row, tuple) else (row,):
-        if isinstance(value, Undecodable):
-            return value.reason
-    return None

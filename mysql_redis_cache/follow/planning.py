@@ -183,9 +183,12 @@ class Planner:
     def _add(self, outdated: Outdated, event: rows.Rows, combinations: list[Combination]) -> None:
         places = {column: place for place, column in enumerate(event.columns)}
         for each in combinations:
-            for side in (event.before, event.after):
-                if side:
-                    outdated.add(each.names, [side[places[column]] for column in each.columns])
+            images = [
+                [side[places[column]] for column in each.columns]
+                for side in (event.before, event.after)
+                if side
+            ]
+            outdated.add(each.names, *images)
 
     def _add_nulls(self, outdated: Outdated, effect: Effect) -> None:
         """Children whose key was set to NULL are found under that by whoever asks for NULL."""
