@@ -57,11 +57,8 @@ class Follower:
     """Reads the binary log of a MySQL or MariaDB server as a replica would, and drops what changes outdate.
 
     An entry that a committed change makes outdated is gone at most the lag after the change became visible,
-    whoever made the change. Several followers of one name may run: one leads, the others stand by. ::
-
-        follower = Follower("mysql://repl:…@db/", "redis://cache/", {"shop.orders": {"UserId": "user_id"}})
-        signal.signal(signal.SIGTERM, lambda *_: follower.stop())
-        follower.run()
+    whoever made the change. Several followers of one name may run: one leads, the others stand by. ``run``
+    follows until ``stop`` is called.
 
     The account needs REPLICATION SLAVE, and SELECT on the tables that have rules and on those that their
     foreign keys refer to.
