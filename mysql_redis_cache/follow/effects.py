@@ -48,12 +48,14 @@ class Effect:
 
     Attributes:
         rule: what every change makes outdated.
-        children: what an update or a delete does besides, by columns of this table.
-        names: what an update or a delete drops besides, whole.
-        tags: tables that an update or a delete may change, this one left out.
+        keys: the columns that children refer to; unless they change, an update leaves children alone.
+        children: what a change of those does besides, by columns of this table.
+        names: what it drops besides, whole.
+        tags: tables that it may change, this one left out.
     """
 
     rule: TableRule = field(default_factory=TableRule)
+    keys: set[str] = field(default_factory=set)
     children: list[Combination] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     tags: set[str] = field(default_factory=set)
@@ -61,8 +63,7 @@ class Effect:
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns whose values it takes, each once."""
-        of_children = [column for each in self.children for column in each.columns]
-        return tuple(dict.fromkeys([*self.rule.columns, *of_children]))
+        return tuple(dict.fromkeys([*self.rule.columns, *sorted(self.keys)]))
 
     @property
     def all_names(self) -> frozenset[str]:
@@ -111,6 +112,7 @@ def _add_children(
             _add_child(effect, key, rule, declared.get(key.child, ()))
     for table in deeper & rules.tables.keys():
         effect.names |= rules.tables[table].names
+    effect.keys |= {column for key in direct for _, column in key.columns}
     if rules.table_tags:
         effect.tags |= {table for _, table in deeper.union([key.child for key in direct])} - {parent[1]}
 
@@ -131,8 +133,13 @@ def _add_child(effect: Effect, key: ForeignKey, rule: TableRule, declared: tuple
     exact = {each.name for each in declared if each.name in parents and each.word in _SAME_TEXT}
     effect.names |= rule.drop
     for combination in rule.combinations:
-        if exact.issuperset(combination.columns):
-            columns = tuple([parents[column] for column in combination.columns])
-            effect.children.append(Combination(combination.names, columns))
+        known = [
+            (name, parents[column])
+            for name, column in zip(combination.names, combination.columns, strict=True)
+            if column in exact
+        ]
+        if known:  # of a combination any part will do, if more entries may go
+            names, columns = zip(*known, strict=True)
+            effect.children.append(Combination(names, columns))
         else:
             effect.names |= set(combination.names)

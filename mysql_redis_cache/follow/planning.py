@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mysql_redis_cache.binlog import files, mariadb_gtids, rows, statements, transactions
+from mysql_redis_cache.binlog import Undecodable, files, mariadb_gtids, rows, statements, transactions
 from mysql_redis_cache.binlog.events import Ignorable, Unknown
 from mysql_redis_cache.binlog.payloads import TransactionPayload
 from mysql_redis_cache.binlog.tables import TableMap
@@ -20,7 +20,7 @@ from .rules import TABLE_TAG
 from .wording import Act, is_plain, mentions, said, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from mysql_redis_cache.binlog import Event
 
@@ -172,13 +172,12 @@ class Planner:
         outdated, rule = self._open.outdated, effect.rule
         outdated.widen(rule.drop, "")
         combinations = list(rule.combinations)
-        if event.kind != "insert":
+        if _changes(event, effect.keys):
             outdated.widen(effect.names, "")
             outdated.add_texts(TABLE_TAG, effect.tags)
             combinations += effect.children
-        self._add(outdated, event, combinations)
-        if event.kind != "insert":
             self._add_nulls(outdated, effect)
+        self._add(outdated, event, combinations)
 
     def _add(self, outdated: Outdated, event: rows.Rows, combinations: list[Combination]) -> None:
         places = {column: place for place, column in enumerate(event.columns)}
@@ -258,6 +257,15 @@ class Planner:
             self._open.outdated.add_texts(TABLE_TAG, words(text))
         else:
             self._open.outdated.widen([TABLE_TAG], f"a table was redefined: {_shown(text)}")
+
+
+def _changes(event: rows.Rows, columns: Collection[str]) -> bool:
+    """Whether rows that are referred to by some columns are gone, or may have other values there."""
+    if event.kind != "update":
+        return event.kind == "delete" and bool(columns)
+    places = [place for place, column in enumerate(event.columns) if column in columns]
+    sides = [[side[place] for place in places] for side in (event.before, event.after)]
+    return sides[0] != sides[1] or any(type(value) is Undecodable for column in sides[0] for value in column)
 
 
 def _shown(text: str) -> str:

@@ -153,17 +153,19 @@ def test_children_change_with_their_parents(
 ) -> None:
     """What the engine does to children is in no log of MariaDB's, and found by the foreign key."""
     cached.server.run(
-        "CREATE TABLE parent (id INT PRIMARY KEY)",
+        "CREATE TABLE parent (id INT PRIMARY KEY, v INT)",
         "CREATE TABLE child (id INT PRIMARY KEY, parent_id INT, other INT, "
         f"FOREIGN KEY (parent_id) REFERENCES parent (id) ON DELETE {behaviour} ON UPDATE {behaviour})",
-        "INSERT INTO parent VALUES (1), (2)",
+        "INSERT INTO parent VALUES (1, 0), (2, 0)",
         "INSERT INTO child VALUES (1, 1, 100), (2, 2, 200)",
     )
     rules = rules_for(cached.server.schema, {"child": {"parent_id": "parent_id"}})
     with following(cached.server.url, redis_url, rules):
         for parent in (1, 2, 9, None):
             cached.read("child", parent_id=parent)
-        cached.server.run(f"{action} WHERE id = 1")
+        if action.startswith("UPDATE"):
+            cached.server.run("UPDATE parent SET v = 1 WHERE id = 2")
+        cached.server.run(action)
         cached.wait_gone("child", parent_id=1)
         now = 9 if action.startswith("UPDATE") and behaviour == "CASCADE" else None
         if now or behaviour == "SET NULL":

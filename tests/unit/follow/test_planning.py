@@ -191,6 +191,8 @@ def test_children_are_told_by_the_key_or_dropped_by_name() -> None:
         set(),
     )
     assert cascaded({"s.orders": {"drop": ["Orders"]}}, KEY) == ({}, {"Orders"}, set())
+    both = {"s.orders": {"Shop Id": ["shop_id", "id"]}}
+    assert cascaded(both, KEY) == ({("Shop",): ("id",)}, set(), set())
     by_name = ForeignKey(ORDERS, SHOP, (("name", "name"),))
     assert cascaded({"s.orders": {"Name": "name"}}, by_name) == ({}, {"Name"}, set())
 
