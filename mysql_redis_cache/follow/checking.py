@@ -74,6 +74,10 @@ def examine(rules: Rules, source: Source, schema: Schema) -> Report:
             continue
         for column in rule.columns:
             _examine_column(report, table, column, declared, schema)
+    for table in schema.views:
+        report.problems.append(
+            f"{'.'.join(table)} is a view, whose changes are in no log: give the tables below it rules"
+        )
     for schema_name, table_name in schema.hidden:
         report.problems.append(
             f"{schema_name}.{table_name} is referred to by foreign keys, and the account must not see it: "

@@ -31,6 +31,7 @@ class Schema:
         declared: their columns, in order; nothing of a table that there is not.
         collations: by table and column, of columns that have one.
         foreign_keys: those by which the engine changes children without a word in the log.
+        views: those of the tables that are views, whose changes stand in no log.
         hidden: tables that others hang on and that the account must not see.
     """
 
@@ -38,8 +39,10 @@ class Schema:
         self._source = source
         self.declared: dict[TableName, tuple[Declared, ...]] = {}
         self.collations: dict[tuple[TableName, str], str] = {}
+        self.views: list[TableName] = []
         for table in tables:
             self.describe(table)
+            self._look_for_view(table)
         is_logged = source.variables.get("innodb_native_foreign_keys", "ON").upper() in {"OFF", "0"}
         self.foreign_keys: list[ForeignKey] = [] if is_logged else self._keys()
         seen = {(row["s"].lower(), row["t"].lower()) for row in self._seen()} if self.foreign_keys else set()
@@ -62,6 +65,15 @@ class Schema:
         for row in rows:
             if row["collation"]:
                 self.collations[table, row["name"]] = row["collation"]
+
+    def _look_for_view(self, table: TableName) -> None:
+        rows = self._source.ask(
+            # Names stand in it as hexadecimal literals.
+            "SELECT table_type AS type FROM information_schema.tables "  # noqa: S608
+            f"WHERE table_schema = {_literal(table[0])} AND table_name = {_literal(table[1])}"
+        )
+        if any("VIEW" in row["type"].upper() for row in rows):
+            self.views.append(table)
 
     def _keys(self) -> list[ForeignKey]:
         constraints = self._source.ask(

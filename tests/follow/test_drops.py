@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mysql_redis_cache import MRCClient
+from tests.support.binlogs import LoggedServer
 from tests.support.following import Cached, following, rules_for
+from tests.support.urls import with_database
 
 if TYPE_CHECKING:
-    from tests.support.binlogs import LoggedServer
+    from collections.abc import Callable
+
+    from tools.private_servers import PrivateMySQL
 
 pytestmark = pytest.mark.real
 
@@ -217,3 +221,48 @@ def test_a_prepared_transaction_is_dropped_when_it_is_committed(cached: Cached, 
         cached.server.run("XA COMMIT 'follow'")
         cached.wait_gone("orders", user_id=1)
         assert cached.is_cached("orders", user_id=2)
+
+
+def test_generated_and_invisible_columns(cached: Cached, redis_url: str) -> None:
+    """A rule's column may be generated, virtual or stored, or one that ``SELECT *`` does not show."""
+    cached.server.run(
+        "CREATE TABLE g (id INT PRIMARY KEY, a INT, virtual_ INT GENERATED ALWAYS AS (a * 2) VIRTUAL, "
+        "stored_ INT GENERATED ALWAYS AS (a * 3) STORED, hidden INT INVISIBLE DEFAULT 7)",
+        "INSERT INTO g (id, a) VALUES (1, 5), (2, 6)",
+    )
+    columns = ("virtual_", "stored_", "hidden")
+    rules = rules_for(cached.server.schema, {"g": {column: column for column in columns}})
+    with following(cached.server.url, redis_url, rules):
+        for values in ({"virtual_": 10}, {"virtual_": 12}, {"stored_": 15}, {"hidden": 7}, {"hidden": 8}):
+            cached.read("g", **values)
+        cached.server.run("UPDATE g SET a = 50 WHERE id = 1")
+        for values in ({"virtual_": 10}, {"stored_": 15}, {"hidden": 7}):
+            cached.wait_gone("g", **values)
+        assert cached.is_cached("g", virtual_=12)
+        assert cached.is_cached("g", hidden=8)
+
+
+def test_names_of_columns_come_from_the_schema_where_the_log_has_none(
+    private_mysql: Callable[..., PrivateMySQL], redis_url: str
+) -> None:
+    """As servers are by default, the log names no column: the schema does, and a column more is no matter."""
+    own = private_mysql("--log-bin=bin", "--binlog-format=ROW", "--server-id=1")
+    LoggedServer(with_database(own.url, "mysql")).run("CREATE DATABASE own CHARACTER SET utf8mb4")
+    server = LoggedServer(with_database(own.url, "own"))
+    server.run(ORDERS, ROWS)
+    rules = rules_for("own", {"orders": {"user_id": "user_id", "note": "note"}})
+    with MRCClient(server.url, redis_url) as client, following(server.url, redis_url, rules) as follower:
+        cached = Cached(server, client)
+        server.run("ALTER TABLE orders ADD COLUMN kind ENUM('x', 'y') FIRST")
+        server.run("INSERT INTO orders VALUES ('y', 4, 4, 4, 'd')")
+        for number, note in ((1, "a"), (2, "b"), (4, "d")):
+            cached.read("orders", user_id=number)
+            cached.read("orders", note=note)
+        wide = follower.stats()["wide"]
+        server.run("UPDATE orders SET kind = 'x' WHERE id = 4")
+        cached.wait_gone("orders", user_id=4)
+        cached.wait_gone("orders", note="d")
+        assert cached.is_cached("orders", user_id=1)
+        assert cached.is_cached("orders", note="b")
+        assert follower.stats()["wide"] == wide
+    server.close()

@@ -12,7 +12,6 @@ import pytest
 
 from mysql_redis_cache import MRCClient
 from mysql_redis_cache.follow import CannotFollow, Follower
-from mysql_redis_cache.follow.place import Position
 from mysql_redis_cache.store import link
 from mysql_redis_cache.store.ledger import Deposed, Ledger, WentBack
 from tests.support.binlogs import LOGGING, LoggedServer
@@ -357,10 +356,15 @@ def test_what_would_go_wrong_is_said_before_anything_runs(
     base.run(
         "CREATE DATABASE own CHARACTER SET utf8mb4",
         "CREATE TABLE own.t (id INT PRIMARY KEY, Name VARCHAR(9) COLLATE utf8mb4_general_ci, place POINT)",
+        "CREATE VIEW own.v AS SELECT id FROM own.t",
         "CREATE USER weak@'%' IDENTIFIED BY 'pw'",
         "GRANT SELECT ON own.* TO weak@'%'",
     )
-    bad = {"own.t": {"Id": "idd", "Name": "Name", "Place": "place"}, "own.T": {"drop": ["X"]}}
+    bad = {
+        "own.t": {"Id": "idd", "Name": "Name", "Place": "place"},
+        "own.T": {"drop": ["X"]},
+        "own.v": {"A": "id"},
+    }
     with_rights = Follower(own.url, redis_url, bad)
     report = with_rights.check()
     text = "; ".join(report.problems)
@@ -370,6 +374,7 @@ def test_what_would_go_wrong_is_said_before_anything_runs(
         "own.t.idd; did you mean id?",
         "own.t.place is point",
         "it is called own.t",
+        "own.v is a view",
     ):
         assert expected in text
     assert "own.t.Name has the collation utf8mb4_general_ci" in "; ".join(report.notes)
@@ -386,17 +391,3 @@ def test_what_would_go_wrong_is_said_before_anything_runs(
         weak.run()
     weak.close()
     base.close()
-
-
-def test_a_position_that_is_none_is_none() -> None:
-    """Whatever stands in Redis in its place, it is a position or it is not."""
-    position = Position("server", "bin.000001", 4, 1, "0-1-5", 2)
-    assert Position.from_json(position.as_json()) == position
-    for nonsense in (
-        None,
-        {},
-        {"server": "x"},
-        {**position.as_json(), "offset": "x"},
-        {**position.as_json(), "prepared": 1},
-    ):
-        assert Position.from_json(nonsense) is None
