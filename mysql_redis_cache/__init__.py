@@ -21,6 +21,7 @@ from mysql_redis_cache.errors import (
     QueryTimeout,
     TransactionEnded,
 )
+from mysql_redis_cache.readthrough import Query
 from mysql_redis_cache.server import MRCServer
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "MRCError",
     "MRCServer",
     "PoolTimeout",
+    "Query",
     "QueryTimeout",
     "TransactionEnded",
     "WriteResult",

@@ -21,6 +21,7 @@ class MRCClient(BlockingClient):
             ``redis.Redis``, ``redis.RedisCluster`` or Sentinel master client (only its connection arguments
             are taken), or ``None`` for no cache.
         namespace: stands in front of every key, for databases that share one Redis database.
+        names: the names that params, tags and drops may have; any other is a ``ValueError``. By default all.
         index: register entries so that drops cost O(matches); all clients and servers must agree.
         dates: ``"npm"`` writes dates as a Node process at UTC does.
         stale_while_revalidate: seconds (or timedelta) past its ttl for which an entry is served while it is

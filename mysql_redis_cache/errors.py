@@ -23,6 +23,7 @@ of its failure, and task queues carry errors between processes.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -141,13 +142,21 @@ class DropTimeout(MRCError, TimeoutError):
         return type(self), (self.seconds, self.stage, self.dropped)
 
 
+def _said(drop: dict[str, Any]) -> str:
+    """Say what a drop is for, without values."""
+    if "key_names" in drop:
+        return "+".join(dict.fromkeys(drop["key_names"]))
+    return "all entries" if "all" in drop else "the entries of a query" if "query" in drop else "one entry"
+
+
 class InvalidationFailed(MRCError):
     """The transaction was (or may have been) committed, but its drops failed: do not repeat the write.
 
     Attributes:
         committed: ``True`` if COMMIT was acknowledged, ``None`` if its outcome is unknown.
-        pairs: for each drop that has not happened ``(key_names, key_values, require_all_match)``, which are
-            the arguments of ``drop_outdated_cache``, in types that JSON has.
+        drops: the drops that have not happened, in types that JSON has.
+        pairs: ``(key_names, key_values, require_all_match)`` of those that are for pairs, which are the
+            arguments of ``drop_outdated_cache``.
         namespace: that of the client, whose entries they are for.
         timeout: seconds that all of them together may take.
     """
@@ -155,22 +164,33 @@ class InvalidationFailed(MRCError):
     def __init__(
         self,
         committed: bool | None,
-        pairs: list[tuple[list[str], list[object], bool]],
+        drops: list[dict[str, Any]],
         retry: Callable[[], int],
         *,
         namespace: str | None = None,
         timeout: float = 60.0,
     ) -> None:
         outcome = "was committed" if committed else "may have been committed"
-        names = ", ".join(dict.fromkeys("+".join(dict.fromkeys(names)) for names, *_ in pairs))
+        names = ", ".join(dict.fromkeys(map(_said, drops)))
         super().__init__(
             f"the transaction {outcome}, but dropping {names} failed; call retry(), do not repeat the write"
         )
         self.committed = committed
-        self.pairs = pairs
+        self.drops = drops
         self.namespace = namespace
         self.timeout = timeout
         self._retry = retry
+
+    @property
+    def pairs(self) -> list[tuple[list[str], list[Any], bool]]:
+        """The drops that are for pairs."""
+        fields = ("key_names", "key_values", "require_all_match")
+        found = [drop for drop in self.drops if "key_names" in drop]
+        return [(drop[fields[0]], drop[fields[1]], drop[fields[2]]) for drop in found]
+
+    def to_json(self) -> str:
+        """Return all that ``MRCServer.drop_again`` needs to do it in another process: a text for a queue."""
+        return json.dumps({"namespace": self.namespace, "timeout": self.timeout, "drops": self.drops})
 
     def retry(self) -> int:
         """Try the missing drops again.

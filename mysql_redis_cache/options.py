@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypedDict
 
-from mysql_redis_cache import keys
+from mysql_redis_cache.keys import Namespace
 from mysql_redis_cache.policy import Policy, check_count
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import timedelta
 
     from mysql_redis_cache.values import Dates
@@ -24,6 +25,7 @@ class ServerOptions(TypedDict, total=False):
     """The keyword options of ``MRCServer``."""
 
     namespace: str | None
+    names: Collection[str] | None
     index: bool
     wait_replicas: int
 
@@ -43,17 +45,14 @@ class ClientOptions(ServerOptions, total=False):
 class Options:
     """The keyword options of a client, described there."""
 
-    namespace: str | None = None
+    namespace: Namespace = field(default_factory=Namespace)
     index: bool = False
     dates: Dates = "iso"
     max_entry_bytes: int | None = None
     wait_replicas: int = 0
     policy: Policy = field(default_factory=Policy)
-    # What stands in front of every key.
-    prefix: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "prefix", keys.check_namespace(self.namespace))
         if self.dates not in {"iso", "npm"}:
             raise ValueError(f"dates must be 'iso' or 'npm', not {self.dates!r}")
         check_count("wait_replicas", self.wait_replicas)

@@ -17,6 +17,7 @@ class MRCServer(BlockingServer):
     Args:
         redis_config: as for ``MRCClient``, but not ``None``.
         namespace: the namespace of the clients whose entries it drops.
+        names: the names that drops may have; any other is a ``ValueError``. By default all.
         index: find entries by the index that clients with ``index=True`` keep.
         wait_replicas: how many replicas must have a deletion before a drop returns.
     """

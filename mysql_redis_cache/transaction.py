@@ -12,42 +12,59 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache import sql
-from mysql_redis_cache.drops import DROP_TIMEOUT, Budget
-from mysql_redis_cache.errors import CacheUnavailable, DropTimeout, InvalidationFailed
-from mysql_redis_cache.keys import Matcher
+from mysql_redis_cache.database import is_answer
+from mysql_redis_cache.drops import Following
+from mysql_redis_cache.errors import ClosedError, InvalidationFailed, PoolTimeout
 from mysql_redis_cache.runtime import process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from mysql_redis_cache.database import Database, Session, WriteResult
     from mysql_redis_cache.drops import Drops
+    from mysql_redis_cache.keys import Namespace, Wanted
     from mysql_redis_cache.sql import Params
     from mysql_redis_cache.values import Row
 
-__all__ = ["Transaction", "transaction"]
+__all__ = ["UnitOfWork", "savepoint", "transaction", "written"]
+
+# Nothing was sent, or the server refused what was.
+_UNDONE = (TypeError, ValueError, ClosedError, PoolTimeout)
 
 
-class Transaction:
-    """An open transaction. Made by ``MRCClient.transaction()``; runs one statement at a time."""
+class UnitOfWork:
+    """What belongs to one open transaction, or to a savepoint in it; runs one statement at a time.
 
-    def __init__(self, session: Session, drops: Drops | None, prefix: str) -> None:
+    Args:
+        session: the connection.
+        drops: performs the drops; ``None`` without a cache.
+        namespace: whose entries they are for.
+        outer: the transaction, if this is a savepoint in it.
+
+    Attributes:
+        is_over: whether its block has ended.
+        namespace: as given.
+        following: the drops.
+        depth: how many it is in.
+    """
+
+    def __init__(
+        self, session: Session, drops: Drops | None, namespace: Namespace, outer: UnitOfWork | None = None
+    ) -> None:
         self._session = session
         self._drops = drops
-        self._prefix = prefix
-        self._wanted: list[Matcher] = []
+        self.namespace = namespace
+        self.depth: int = 0 if outer is None else outer.depth + 1
+        self.following = Following(drops, namespace)
         self.is_over = False
-        self._let_statements_in()
+        # A task that is cancelled leaves its statement running in a thread; what follows waits for that.
+        self._turn: _Turn = _Turn() if outer is None else outer._turn  # noqa: SLF001 - one connection
         process.register(self)
 
     def after_fork_in_child(self) -> None:
         """Be over there: the connection is the parent's, and so is the transaction."""
         self.is_over = True
-        self._let_statements_in()
-
-    def _let_statements_in(self) -> None:
-        # A task that is cancelled leaves its statement running in a thread; what follows waits for that.
-        self._turn = threading.Lock()
+        self._turn.lock = threading.Lock()
 
     def query(self, query: str, params: Params = None) -> list[Row]:
         """Run a statement that reads, in the transaction, and return its rows.
@@ -56,7 +73,7 @@ class Transaction:
             TransactionEnded: the server has ended the transaction before.
         """
         sql.statement(query).check_rows()
-        with self._turn:
+        with self._turn.lock:
             return self._session.query(query, params)
 
     def execute(self, query: str, params: Params = None) -> WriteResult:
@@ -66,25 +83,52 @@ class Transaction:
             TransactionEnded: the server has ended the transaction before.
         """
         sql.statement(query).check_effect()
-        with self._turn:
+        with self._turn.lock:
             return self._session.execute(query, params)
 
-    def drop_outdated_cache(
-        self, key_names: Sequence[str], key_values: Sequence[object], require_all_match: bool = True
-    ) -> None:
-        """Have the entries that carry the pairs dropped once the transaction is committed.
+    def run(self, query: str, params: Params = None) -> list[Row] | WriteResult:
+        """Run any statement, in the transaction; as ``Database.run``."""
+        with self._turn.lock:
+            return self._session.run(query, params)
+
+    def want(self, *wanted: Wanted) -> None:
+        """Have drops performed once the transaction is committed.
 
         Raises:
-            TypeError, ValueError: bad pairs, at once.
-            RuntimeError: the transaction is over, so that nothing would run the drop.
+            RuntimeError: it is over, so that nothing would.
         """
         if self.is_over:
-            raise RuntimeError("the transaction is over; use drop_outdated_cache of the client")
-        self._wanted.append(Matcher(key_names, key_values, require_all_match, self._prefix))
+            raise RuntimeError("the transaction is over; drop by the client")
+        self.following.want(*wanted)
+
+    def nested(self) -> UnitOfWork:
+        """Return what belongs to a savepoint in this."""
+        return UnitOfWork(self._session, self._drops, self.namespace, self)
+
+    def set_savepoint(self) -> None:
+        """Mark where ``undo`` goes back to."""
+        with self._turn.lock:
+            self._session.say_inside(f"SAVEPOINT {self._name}")
+
+    def release_savepoint(self) -> None:
+        """Need that mark no more."""
+        with self._turn.lock:
+            self._session.say_inside(f"RELEASE SAVEPOINT {self._name}")
+
+    def undo(self) -> bool:
+        """Undo what was done since the savepoint; return whether that was possible."""
+        with self._turn.lock, suppress(Exception):  # the exception of the block matters more
+            self._session.say_inside(f"ROLLBACK TO SAVEPOINT {self._name}")
+            return True
+        return False
+
+    @property
+    def _name(self) -> str:
+        return f"mrc_nested_{self.depth}"
 
     def commit(self) -> None:
         """Commit."""
-        with self._turn:
+        with self._turn.lock:
             self._session.commit()
 
     def roll_back(self) -> None:
@@ -93,7 +137,7 @@ class Transaction:
         Where the ROLLBACK fails the connection is dropped, and without a COMMIT the server rolls back by
         itself.
         """
-        with self._turn, suppress(Exception):  # the exception of the block matters more
+        with self._turn.lock, suppress(Exception):  # the exception of the block matters more
             self._session.rollback()
 
     @property
@@ -101,43 +145,76 @@ class Transaction:
         """Whether what was done in it is committed; None if that is unknown."""
         return self._session.committed
 
-    def run_drops(self, *, committed: bool | None) -> int:
-        """Run the drops that have not happened yet, as one; return how many entries were deleted.
 
-        Raises:
-            InvalidationFailed: Redis could not be reached, or not within ``DROP_TIMEOUT``.
-        """
-        wanted = tuple(self._wanted)
-        if not wanted or self._drops is None:
-            return 0
-        try:
-            dropped = self._drops.perform(wanted, Budget(DROP_TIMEOUT))
-        except (CacheUnavailable, DropTimeout) as error:
-            raise InvalidationFailed(
-                committed,
-                [matcher.asked for matcher in wanted],
-                lambda: self.run_drops(committed=committed),
-                namespace=self._prefix[:-1] or None,
-                timeout=DROP_TIMEOUT,
-            ) from error
-        del self._wanted[: len(wanted)]
-        return dropped
+class _Turn:
+    """The right to use the connection."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
 
 
 @contextmanager
-def transaction(database: Database, drops: Drops | None, prefix: str) -> Iterator[Transaction]:
+def transaction(database: Database, drops: Drops | None, namespace: Namespace) -> Iterator[UnitOfWork]:
     """Open a transaction; commit and drop at the end of the block, roll back if it raises."""
-    with database.session() as session:
-        session.begin()
-        tx = Transaction(session, drops, prefix)
-        try:
-            yield tx
-            tx.is_over = True
-            tx.commit()
-        except BaseException:
-            tx.is_over = True
-            tx.roll_back()
-            if tx.committed is not False:
-                tx.run_drops(committed=tx.committed)
-            raise
-    tx.run_drops(committed=True)
+    work: UnitOfWork | None = None
+    try:
+        with database.session() as session:
+            session.begin()
+            work = UnitOfWork(session, drops, namespace)
+            yield from _worked(work)
+        work.following.run(work.committed)
+    except InvalidationFailed:
+        raise
+    except BaseException as error:
+        if work is not None and work.committed is not False:
+            work.following.run_behind(error, work.committed)
+        raise
+
+
+def _worked(work: UnitOfWork) -> Iterator[UnitOfWork]:
+    """Give the block its transaction and end that with the block."""
+    try:
+        yield work
+        work.is_over = True
+        work.commit()
+    except BaseException:
+        work.is_over = True
+        work.roll_back()
+        if work.committed is not False:
+            work.following.run(work.committed)
+        raise
+
+
+@contextmanager
+def savepoint(outer: UnitOfWork) -> Iterator[UnitOfWork]:
+    """Open a savepoint in a transaction: if the block raises, what it did and its drops are undone."""
+    inner = outer.nested()
+    inner.set_savepoint()
+    try:
+        yield inner
+        inner.is_over = True
+        inner.release_savepoint()
+    except BaseException:
+        inner.is_over = True
+        if not inner.undo():  # the server may have ended, and even committed, all of it
+            outer.following.take_over(inner.following)
+        raise
+    outer.following.take_over(inner.following)
+
+
+@contextmanager
+def written(following: Following) -> Iterator[None]:
+    """Perform drops after a write that commits by itself, also if it raised and may have taken effect."""
+    committed = False
+    try:
+        yield
+        committed = True
+        following.run(committed)
+    except (InvalidationFailed, *_UNDONE):
+        raise
+    except BaseException as error:
+        if committed:
+            following.run_behind(error, committed)
+        elif not is_answer(error):
+            following.run(None)
+        raise

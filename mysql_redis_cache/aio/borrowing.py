@@ -10,17 +10,19 @@ import time
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from mysql_redis_cache.drops import DROP_TIMEOUT
-from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
-from mysql_redis_cache.policy import seconds
-from mysql_redis_cache.store import PATIENT
+import anyio
+import anyio.to_thread
 
-from .lanes import DROPS, SHORT, Crowded
+from mysql_redis_cache.drops import DROP_TIMEOUT
+from mysql_redis_cache.errors import DropTimeout
+from mysql_redis_cache.policy import seconds
+
+from .lanes import DROPS, Crowded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-__all__ = ["as_it_is", "driven", "dropping", "in_mysql_thread", "in_redis_thread"]
+__all__ = ["as_it_is", "driven", "dropping", "in_mysql_thread", "in_own_thread"]
 
 # Seconds of waiting for a thread from which on a drop's time is shortened by them.
 NOTICEABLE = 0.01
@@ -60,17 +62,15 @@ def in_mysql_thread(
     return call
 
 
-def in_redis_thread(
+def in_own_thread(
     method: Callable[Concatenate[Any, P], T],
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Borrow a method that sends Redis something short, without which the call means nothing."""
+    """Borrow a method of something that has a connection, and a limiter that lets one thread use it."""
 
     @wraps(method)
     async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return await SHORT.run(partial(method, self._blocking, *args, **kwargs), PATIENT)
-        except Crowded:
-            raise CacheUnavailable(f"no thread became free for it within {PATIENT:g} s") from None
+        ask = partial(method, self, *args, **kwargs)
+        return await anyio.to_thread.run_sync(ask, limiter=self._limiter)
 
     return call
 

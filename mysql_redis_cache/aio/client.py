@@ -7,9 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mysql_redis_cache.calls import BlockingClient, Instant, Reading
-from mysql_redis_cache.transaction import transaction
 
-from .borrowing import as_it_is, driven, dropping, in_mysql_thread, in_redis_thread
+from .borrowing import as_it_is, driven, dropping, in_mysql_thread
 from .driver import LoopDriver
 from .facade import Facade
 from .threads import shielded
@@ -71,7 +70,10 @@ class AsyncMRCClient(Instant, Facade):
     query_to_promise = in_mysql_thread(BlockingClient.query_to_promise)
 
     drop_outdated_cache = dropping(BlockingClient.drop_outdated_cache)
-    drop_query = in_redis_thread(BlockingClient.drop_query)
+    drop_many = dropping(BlockingClient.drop_many)
+    drop_query = dropping(BlockingClient.drop_query)
+    drop_all = dropping(BlockingClient.drop_all)
+    drop_again = dropping(BlockingClient.drop_again)
 
     def _let_threads_go(self) -> None:
         self._driver.close()
@@ -81,16 +83,16 @@ class AsyncMRCClient(Instant, Facade):
         """Open a transaction: ``async with client.transaction() as tx: …``; as ``MRCClient.transaction``."""
         core = self._core
         core.check_open()
-        opening = Opening(transaction(core.database, core.drops, core.options.prefix))
+        opening = Opening(core.open_transaction())
         try:
-            tx = await self._driver.in_mysql_thread(opening.enter)
+            work = await self._driver.in_mysql_thread(opening.enter)
         except BaseException:
             if opening.abandon():
                 core.background.submit(opening, opening.leave)
             raise
         try:
-            with core.transactions.mark(tx):
-                yield AsyncTransaction(tx)
+            with core.transactions.mark(work):
+                yield AsyncTransaction(work)
         except BaseException as error:
             await shielded(partial(opening.leave, error))
             raise

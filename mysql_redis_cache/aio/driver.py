@@ -192,6 +192,8 @@ class LoopDriver:
             ClosedError: the pool is closed.
         """
         self._core.check_open()
+        if self._core.in_transaction:  # it has its connection, and must not queue with those who wait for one
+            return await hop(call)
         pool = self._core.database.pool
         until = time.monotonic() + pool.timeout
         try:
@@ -271,9 +273,7 @@ class LoopDriver:
     async def _load(self, read: Read, step: Load) -> Loaded:  # noqa: ARG002 - a step's performer
         load = read.load
         if not isinstance(load, _Awaited):
-            perform = partial(self._core.load, read)
-            # A transaction has its connection, so it must not queue with those who wait for one.
-            return await (hop(perform) if self._core.in_transaction else self.in_mysql_thread(perform))
+            return await self.in_mysql_thread(partial(self._core.load, read))
         began = time.monotonic()
         value = await self._await_function(read, load)
         self._core.note_load_time(read, time.monotonic() - began)

@@ -37,3 +37,7 @@ class AsyncMRCServer(Facade):
             super().__init__(redis_config, owned=owned)
 
     drop_outdated_cache = dropping(BlockingServer.drop_outdated_cache)
+    drop_many = dropping(BlockingServer.drop_many)
+    drop_query = dropping(BlockingServer.drop_query)
+    drop_all = dropping(BlockingServer.drop_all)
+    drop_again = dropping(BlockingServer.drop_again)

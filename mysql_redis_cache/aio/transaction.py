@@ -6,53 +6,49 @@ import threading
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
+
+from mysql_redis_cache.calls import Transaction
+
+from .borrowing import as_it_is, in_own_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-    from mysql_redis_cache.database import WriteResult
-    from mysql_redis_cache.sql import Params
-    from mysql_redis_cache.transaction import Transaction
-    from mysql_redis_cache.values import Row
+    from mysql_redis_cache.transaction import UnitOfWork
 
 __all__ = ["AsyncTransaction", "Opening"]
 
 
 class AsyncTransaction:
-    """An open transaction. Made by ``AsyncMRCClient.transaction()``; as ``Transaction``."""
+    """An open transaction. Made by ``AsyncMRCClient.transaction()``; its statements are to be awaited.
 
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
+    As ``Transaction``; what asks for drops does no I/O, and is called without ``await``.
+    """
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._work = work
         # A limiter of its own: loads that wait for a connection must not keep this one from finishing.
         self._limiter = anyio.CapacityLimiter(1)
 
-    async def query(self, query: str, params: Params = None) -> list[Row]:
-        """Run a statement that reads, in the transaction, and return its rows."""
-        return await anyio.to_thread.run_sync(self._tx.query, query, params, limiter=self._limiter)
+    query = in_own_thread(Transaction.query)
+    execute = in_own_thread(Transaction.execute)
 
-    async def execute(self, query: str, params: Params = None) -> WriteResult:
-        """Run a statement that writes, in the transaction."""
-        return await anyio.to_thread.run_sync(self._tx.execute, query, params, limiter=self._limiter)
-
-    def drop_outdated_cache(
-        self, key_names: Sequence[str], key_values: Sequence[object], require_all_match: bool = True
-    ) -> None:
-        """Have the entries that carry the pairs dropped once the transaction is committed; no I/O yet."""
-        self._tx.drop_outdated_cache(key_names, key_values, require_all_match)
+    drop_outdated_cache = as_it_is(Transaction.drop_outdated_cache)
+    drop_many = as_it_is(Transaction.drop_many)
+    drop_query = as_it_is(Transaction.drop_query)
+    drop_all = as_it_is(Transaction.drop_all)
 
 
 class Opening:
     """A blocking context manager entered in a thread, by a task that may be cancelled meanwhile."""
 
-    def __init__(self, context: AbstractContextManager[Transaction]) -> None:
+    def __init__(self, context: AbstractContextManager[UnitOfWork]) -> None:
         self._context = context
         self._lock = threading.Lock()
         self._is_entered = False
         self._is_abandoned = False
 
-    def enter(self) -> Transaction:
+    def enter(self) -> UnitOfWork:
         """Enter, unless the task has gone by then."""
         entered = self._context.__enter__()
         with self._lock:

@@ -10,6 +10,7 @@ from .instant import Instant
 from .lasting import Lasting
 from .reading import Reading, Windows
 from .statements import Statements
+from .transaction import Transaction
 
 __all__ = [
     "BlockingClient",
@@ -19,5 +20,6 @@ __all__ = [
     "Lasting",
     "Reading",
     "Statements",
+    "Transaction",
     "Windows",
 ]

@@ -7,26 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
-from mysql_redis_cache.keys import check_namespace
+from mysql_redis_cache.keys import Namespace
 from mysql_redis_cache.options import Options
 from mysql_redis_cache.policy import Policy, seconds
 from mysql_redis_cache.readthrough import BlockingDriver, Core
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import PATIENT, link
-from mysql_redis_cache.transaction import transaction
 
 from .dropping import Dropping
 from .instant import Instant
 from .lasting import Lasting
 from .reading import Reading
 from .statements import Statements
+from .transaction import Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import timedelta
 
-    from mysql_redis_cache.sql import Params
-    from mysql_redis_cache.transaction import Transaction
+    from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Dates
 
 __all__ = ["BlockingClient", "BlockingServer"]
@@ -41,6 +40,7 @@ class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
         redis_config: object = None,
         *,
         namespace: str | None = None,
+        names: Collection[str] | None = None,
         index: bool = False,
         dates: Dates = "iso",
         stale_while_revalidate: float | timedelta = 0,
@@ -56,7 +56,8 @@ class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
             early_refresh=early_refresh,
             wait_timeout=wait_timeout,
         )
-        options = Options(namespace, index, dates, max_entry_bytes, wait_replicas, policy)
+        self._namespace = Namespace(namespace, names)
+        options = Options(self._namespace, index, dates, max_entry_bytes, wait_replicas, policy)
         self._core = Core(mysql_config, redis_config, options)
         self._drops = self._core.drops
         self._driver = BlockingDriver(self._core)
@@ -66,8 +67,9 @@ class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
         """Open a transaction on a connection of its own: ``with client.transaction() as tx: …``.
 
         The block's end commits and then performs the drops asked for by ``tx.drop_outdated_cache``; an
-        exception in the block rolls back. Cached reads of this client inside the block go to the
-        transaction, past the cache.
+        exception in the block rolls back. All that this thread or task asks of this client inside the block
+        is part of it: cached reads go to the transaction, past the cache, and drops wait for the COMMIT. A
+        transaction inside it is a savepoint: if its block raises, what it did and its drops are undone.
 
         Raises:
             InvalidationFailed: (at the block's end) committed, but a drop failed; do not repeat the write.
@@ -76,22 +78,11 @@ class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
         """
         core = self._core
         core.check_open()
-        with transaction(core.database, core.drops, core.options.prefix) as tx, core.transactions.mark(tx):
-            yield tx
+        with core.open_transaction() as work, core.transactions.mark(work):
+            yield Transaction(work)
 
-    def drop_query(self, query: str, params: Params = None, param_names: Sequence[str] | None = ()) -> bool:
-        """Delete the one entry of this call; the only way for entries without named params.
-
-        Returns:
-            whether it was cached.
-
-        Raises:
-            CacheUnavailable: Redis did not answer; the entry may still be there.
-        """
-        core = self._core
-        core.check_open()
-        key = core.reads.key(query, params, param_names)
-        return core.cache is not None and core.cache.drop_key(key)
+    def _transaction_here(self) -> UnitOfWork | None:
+        return self._core.transaction_here()
 
     def _drain_redis(self) -> None:
         self._core.drain_redis()
@@ -111,13 +102,13 @@ class BlockingServer(Dropping, Lasting):
         redis_config: object,
         *,
         namespace: str | None = None,
+        names: Collection[str] | None = None,
         index: bool = False,
         wait_replicas: int = 0,
     ) -> None:
+        self._namespace = Namespace(namespace, names)
         self._link = link(redis_config, timeout=PATIENT)
-        self._drops = Drops(
-            self._link, check_namespace(namespace), indexed=index, wait_replicas=wait_replicas
-        )
+        self._drops = Drops(self._link, self._namespace, indexed=index, wait_replicas=wait_replicas)
         self._closed = False
 
     def _drain_redis(self) -> None:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mysql_redis_cache.database import Pool
+    from mysql_redis_cache.keys import Tagged
     from mysql_redis_cache.readthrough import Core
     from mysql_redis_cache.sql import Params
 
@@ -20,10 +21,15 @@ class Instant:
     _core: Core
 
     def get_key_from_query(
-        self, query: str, params: Params = None, param_names: Sequence[str] | None = ()
+        self,
+        query: str,
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
+        *,
+        tags: Tagged = None,
     ) -> str:
         """Return the key under which a call is cached; no I/O."""
-        return self._core.reads.key(query, params, param_names)
+        return self._core.options.namespace.key(query, params, param_names, tags)
 
     def get_mysql_pool(self) -> Pool:
         """Return the blocking connection pool for direct use: ``with pool.connection() as connection: …``."""

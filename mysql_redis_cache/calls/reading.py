@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timedelta
 
+    from mysql_redis_cache.keys import Tagged
     from mysql_redis_cache.readthrough import Core
     from mysql_redis_cache.readthrough.many import Tasks
     from mysql_redis_cache.readthrough.reads import Asked
@@ -63,6 +64,7 @@ class Reading:
         param_names: Sequence[str] | None = (),
         ttl: float | timedelta = DEFAULT_TTL,
         *,
+        tags: Tagged = None,
         refresh: bool = False,
         cache: bool = True,
         **windows: Unpack[Windows],
@@ -74,6 +76,7 @@ class Reading:
             params: one value for each placeholder.
             param_names: names of the first params; a drop finds the entry by them.
             ttl: seconds (or timedelta) to keep the answer, ± 10 %.
+            tags: further pairs by which a drop finds the entry, a mapping or list of pairs.
             refresh: load and cache anew, whatever is cached.
             cache: ``False`` neither reads nor writes the cache.
             **windows: ``stale_while_revalidate``, ``stale_if_error``, ``early_refresh`` for this call.
@@ -90,7 +93,7 @@ class Reading:
         """
         core = self._core
         core.check_open()
-        read = core.reads.of_query(query, params, param_names, ttl, windows)
+        read = core.reads.of_query(query, params, param_names, ttl, windows, tags=tags)
         return self._driver.run(core.steps(read, refresh=refresh, cache=cache), read)
 
     def with_cache(
@@ -101,6 +104,7 @@ class Reading:
         param_names: Sequence[str] | None = (),
         ttl: float | timedelta = DEFAULT_TTL,
         *,
+        tags: Tagged = None,
         refresh: bool = False,
         cache: bool = True,
         **windows: Unpack[Windows],
@@ -114,6 +118,7 @@ class Reading:
             params: as for ``query_with_cache``.
             param_names: as for ``query_with_cache``.
             ttl: as for ``query_with_cache``.
+            tags: as for ``query_with_cache``.
             refresh: as for ``query_with_cache``.
             cache: as for ``query_with_cache``.
             **windows: as for ``query_with_cache``.
@@ -128,7 +133,7 @@ class Reading:
         core.check_open()
         self._driver.check_function(fn)
         load = self._driver.load_of(fn)
-        read = core.reads.of_function(query, params, param_names, ttl, windows, load=load)
+        read = core.reads.of_function(query, params, param_names, ttl, windows, tags=tags, load=load)
         return self._driver.run(core.steps(read, refresh=refresh, cache=cache), read)
 
     def query_many_with_cache(
@@ -143,8 +148,8 @@ class Reading:
         """Answer several queries, all hits in one round trip; misses are loaded and cached.
 
         Args:
-            queries: ``(query, params, param_names)`` of each, the last two optional; one may stand there
-                twice.
+            queries: a ``Query`` for each, or a tuple ``(query, params, param_names, tags)``, all but the
+                first optional; one may stand there twice.
             ttl: as for ``query_with_cache``.
             refresh: as for ``query_with_cache``.
             cache: as for ``query_with_cache``.
@@ -200,6 +205,8 @@ class Reading:
         params: Params = None,
         param_names: Sequence[str] | None = (),
         default: Any = None,
+        *,
+        tags: Tagged = None,
     ) -> Any:
         """Return what is cached, or *default*; MySQL is not asked.
 
@@ -209,10 +216,11 @@ class Reading:
             param_names: as it was cached.
             default: returned on a miss, and when Redis does not answer; a sentinel of your own tells a
                 cached ``None`` from a miss.
+            tags: as it was cached.
         """
         core = self._core
         core.check_open()
-        read = core.reads.of_function(query, params, param_names, DEFAULT_TTL)
+        read = core.reads.of_function(query, params, param_names, DEFAULT_TTL, tags=tags)
         return self._driver.run(look(default), read)
 
     def write_to_cache(
@@ -222,6 +230,8 @@ class Reading:
         params: Params = None,
         param_names: Sequence[str] | None = (),
         ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        tags: Tagged = None,
     ) -> None:
         """Cache *value*; a load in flight does not overwrite it. Without Redis configured, do nothing.
 
@@ -231,5 +241,5 @@ class Reading:
         """
         core = self._core
         core.check_open()
-        read = core.reads.of_function(query, params, param_names, ttl)
+        read = core.reads.of_function(query, params, param_names, ttl, tags=tags)
         return self._driver.run(put(value), read)  # type: ignore[no-any-return]

@@ -5,20 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache import sql
+from mysql_redis_cache.drops import Following
+from mysql_redis_cache.transaction import written
 
 if TYPE_CHECKING:
-    from mysql_redis_cache.database import WriteResult
+    from mysql_redis_cache.database import Database, WriteResult
+    from mysql_redis_cache.drops import Drops
+    from mysql_redis_cache.keys import Combinations, Namespace
     from mysql_redis_cache.readthrough import Core
     from mysql_redis_cache.sql import Params
+    from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Row
 
 __all__ = ["Statements"]
 
 
 class Statements:
-    """Statements, uncached."""
+    """Statements, uncached; inside a transaction of this client, in the same thread or task, part of it."""
 
     _core: Core
+    _drops: Drops | None
+    _namespace: Namespace
 
     def query(self, query: str, params: Params = None) -> list[Row]:
         """Run a statement that reads, uncached, and return its rows.
@@ -28,19 +35,44 @@ class Statements:
         """
         self._core.check_open()
         sql.statement(query).check_rows()
-        return self._core.database.query(query, params)
+        return self._source.query(query, params)
 
-    def execute(self, query: str, params: Params = None) -> WriteResult:
-        """Run a statement that writes; it is committed when this returns.
+    def execute(self, query: str, params: Params = None, *, drops: Combinations | None = None) -> WriteResult:
+        """Run a statement that writes; it is committed when this returns, if not part of a transaction.
+
+        Args:
+            query: the statement.
+            params: a value for each placeholder.
+            drops: what it makes outdated, to be dropped after the COMMIT: ``{"Order": 7}`` is the entries
+                that carry all of these pairs, and a list of such mappings several drops.
 
         Raises:
             ValueError: it gives rows and does nothing else; also what cannot be sent.
+            InvalidationFailed: committed, but the drop failed; do not repeat the write.
         """
         self._core.check_open()
         sql.statement(query).check_effect()
-        return self._core.database.execute(query, params)
+        if drops is None:
+            return self._source.execute(query, params)
+        return self._execute_and_drop(query, params, drops)
+
+    def _execute_and_drop(self, query: str, params: Params, drops: Combinations) -> WriteResult:
+        wanted = self._namespace.of_combinations(drops)
+        work = self._core.transaction_here()
+        if work is not None:
+            result = work.execute(query, params)
+            work.want(*wanted)
+            return result
+        following = Following(self._drops, self._namespace)
+        following.want(*wanted)
+        with written(following):
+            return self._core.database.execute(query, params)
 
     def query_to_promise(self, query: str, params: Params = None) -> list[Row] | WriteResult:
         """Run any statement, uncached: rows of one that reads, a ``WriteResult`` of one that writes."""
         self._core.check_open()
-        return self._core.database.run(query, params)
+        return self._source.run(query, params)
+
+    @property
+    def _source(self) -> UnitOfWork | Database:
+        return self._core.transaction_here() or self._core.database

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["WHY_UTF8MB4", "Connection"]
 
 _RESET_CONNECTION = 0x1F
+# No reset brings back what it does; who is new is asked no such question, since many are never reset.
+_GREETING = (COMMAND.COM_QUERY, "SELECT @@init_connect AS command")
 WHY_UTF8MB4 = "values are escaped for utf8mb4, and only that carries every text"
 _START_OVER_TIMEOUT = 2.0
 _TRACKING = ("session_track_schema = 1", "session_track_state_change = 1")
@@ -69,7 +71,6 @@ class Connection(Talk):
     def __init__(self, tls: SharedContext, arguments: Mapping[str, Any]) -> None:
         self._tls = tls
         self._is_set_up = False
-        self._is_greeted = False  # by the server, with a command of its own
         self.idle_since = time.monotonic()
         self.server: Identity | None = None
         arguments = dict(_with_tls(arguments), autocommit=None)  # part of the set-up, as are these
@@ -120,7 +121,7 @@ class Connection(Talk):
         if self._is_set_up:
             super().set_character_set(charset, collation)
             return
-        outcomes = self._exchange([*self._beginning(), *self._questions()])
+        outcomes = self._exchange(self._beginning())
         if isinstance(outcomes[0], err.Error) and self.state.tracks:
             self.state.tracks = False  # it said so in the handshake, and does not know how to
             outcomes = self._exchange(self._beginning())
@@ -147,19 +148,13 @@ class Connection(Talk):
             return ["sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'IGNORE_SPACE')"]
         return []
 
-    def _questions(self) -> list[Command]:
-        """What must be known for `start_over`."""
-        return [(COMMAND.COM_QUERY, "SELECT @@init_connect AS command")] if self.state.tracks else []
-
     def _begin(self, outcomes: Sequence[Reply | err.Error]) -> None:
-        """Take the answers to ``_beginning``, and to ``_questions`` if they were asked."""
+        """Take the answers to ``_beginning``."""
         replies = [_successful(outcome) for outcome in outcomes]
-        state, beginning = self.state, len(self._beginning())
+        state = self.state
         state.begin(replies[0].status)
-        for reply in replies[beginning:]:
-            self._is_greeted = bool(reply.result_sets[0][0]["command"])
         if self._init_command is not None:
-            state.seen(replies[beginning - 1].result_sets[0][0])
+            state.seen(replies[-1].result_sets[0][0])
         if state.narrow:
             raise _UnfitSession(
                 f"mysql_config init_command leaves the session with {state.narrow}: {WHY_UTF8MB4}"
@@ -173,21 +168,20 @@ class Connection(Talk):
         What a new connection begins with by the server's ``init_connect``, and a role, no reset brings back.
         """
         state = self.state
-        if self._is_greeted or not state.tracks or state.is_beyond_reset:
+        if not state.tracks or state.is_beyond_reset:
             return False
         if state.has_moved and not self._schema:
             return False
         back = [(COMMAND.COM_INIT_DB, self._schema)] if state.has_moved else []
         try:
             with self._waiting_at_most(_START_OVER_TIMEOUT):
-                outcomes = self._exchange([(_RESET_CONNECTION, ""), *back, *self._beginning()])
-            for outcome in outcomes:
-                _successful(outcome)
-            self._begin(outcomes[1 + len(back) :])
+                outcomes = self._exchange([(_RESET_CONNECTION, ""), *back, *self._beginning(), _GREETING])
+            *_, greeting = [_successful(outcome) for outcome in outcomes]
+            self._begin(outcomes[1 + len(back) : -1])
         except (err.Error, _UnfitSession):
             self._force_close()  # between two states
             return False
-        return True
+        return not greeting.result_sets[0][0]["command"]
 
     # Statements
 
@@ -258,7 +252,7 @@ class Connection(Talk):
         self.state.lend()
         if not self.state.is_unsure:
             return True
-        if self.state.tracks and not self._is_greeted:
+        if self.state.tracks:
             return self.start_over()
         return self.answers(_START_OVER_TIMEOUT) and self.is_at_rest  # the flags of its answer are certain
 

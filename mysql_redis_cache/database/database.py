@@ -10,7 +10,7 @@ from mysql_redis_cache.errors import DatabaseUnavailable, TransactionEnded
 from .config import parse_mysql_config
 from .failures import is_not_now, is_unanswered
 from .pool import Pool
-from .session import Session, ask, checked, is_call, rows_of, write_result_of
+from .session import Session, ask, checked, is_call, outcome_of, rows_of, write_result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,8 +88,7 @@ class Database:
 
     def run(self, text: str, params: Params = None) -> list[Row] | WriteResult:
         """Run a statement of any kind: as ``query`` if it has rows or is a CALL, else as ``execute``."""
-        reply = self._ask(text, params, is_write=True)
-        return rows_of(text, reply) if reply.result_sets or is_call(text) else write_result_of(reply)
+        return outcome_of(text, self._ask(text, params, is_write=True))
 
     def session(self) -> Session:
         """Return a context manager: a session on one connection, for transactions."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .pool import Pool
     from .wire import Reply
 
-__all__ = ["Session", "WriteResult", "ask", "checked", "is_call", "rows_of", "write_result_of"]
+__all__ = ["Session", "WriteResult", "ask", "checked", "is_call", "outcome_of", "rows_of", "write_result_of"]
 
 _MARK = "mrc_same_transaction"
 # Answers to COMMIT that are certain: on another node or member the same rows had been changed.
@@ -89,6 +89,23 @@ class Session:
             TransactionEnded: the server has ended the transaction before.
         """
         return write_result_of(self._ask(text, params))
+
+    def run(self, text: str, params: Params = None) -> list[Row] | WriteResult:
+        """Run a statement of any kind, as ``Database.run``."""
+        return outcome_of(text, self._ask(text, params))
+
+    def say_inside(self, text: str) -> None:
+        """Run a statement of this library's own in the transaction, such as SAVEPOINT.
+
+        Raises:
+            TransactionEnded: the server has ended the transaction before.
+        """
+        self._check_open()
+        try:
+            self._say(text)
+        except BaseException as error:
+            self._look_after(error, self.committed, is_marked=False)
+            raise
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -279,6 +296,11 @@ def rows_of(text: str, reply: Reply) -> list[Any]:
     if reply.result_sets:
         return [*reply.result_sets, reply.ok.as_npm()]
     return reply.ok.as_npm() if is_call(text) else []  # type: ignore[return-value]  # npm's shape
+
+
+def outcome_of(text: str, reply: Reply) -> list[Any] | WriteResult:
+    """Return a reply in the shape that fits the statement."""
+    return rows_of(text, reply) if reply.result_sets or is_call(text) else write_result_of(reply)
 
 
 def write_result_of(reply: Reply) -> WriteResult:

@@ -7,5 +7,6 @@ would survive. With an *index* it asks Redis which entries carry the pairs.
 
 from .budget import Budget
 from .dropping import DROP_TIMEOUT, Drops
+from .following import Following
 
-__all__ = ["DROP_TIMEOUT", "Budget", "Drops"]
+__all__ = ["DROP_TIMEOUT", "Budget", "Drops", "Following"]

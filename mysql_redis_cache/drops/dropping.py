@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.keys import Finder, Matcher, lease_name
+from mysql_redis_cache.keys import Exact, Finder, Matcher, Namespace, lease_name
 from mysql_redis_cache.policy import check_count, wait_seconds
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import NotNow
@@ -21,6 +21,7 @@ from .sweep import SCAN_COUNT, Sweep, await_replicas, checked, scan
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mysql_redis_cache.keys import Sought, Wanted
     from mysql_redis_cache.store import Link
 
 __all__ = ["DROP_TIMEOUT", "Drops"]
@@ -33,6 +34,8 @@ DROP_TIMEOUT = 60.0
 KEY_TIMEOUT = 10.0
 RETRY_PAUSE = 0.1
 COUNTING = "counting entries"
+SLOW = 1.0
+"""Seconds from which on a walk is worth a word."""
 
 
 class Drops:
@@ -40,7 +43,7 @@ class Drops:
 
     Args:
         link: the way to Redis.
-        prefix: the namespace's key prefix.
+        namespace: whose entries are dropped.
         indexed: whether to use the index.
         wait_replicas: how many replicas must have every deletion before a drop returns.
 
@@ -49,12 +52,12 @@ class Drops:
     """
 
     def __init__(
-        self, link: Link, prefix: str = "", *, indexed: bool = False, wait_replicas: int = 0
+        self, link: Link, namespace: Namespace, *, indexed: bool = False, wait_replicas: int = 0
     ) -> None:
         self._link = link
-        self._prefix = prefix
-        self._index = Lookup(link, prefix) if indexed and not link.clustered else None
+        self._index = Lookup(link, namespace.prefix) if indexed and not link.clustered else None
         self._doubt = ""
+        self._is_said = False
         self._replicas = check_count("wait_replicas", wait_replicas)
         self._sweeps = Sweeps(self._sweep)
         process.register(self)
@@ -65,28 +68,33 @@ class Drops:
 
     def drop(
         self,
-        names: Sequence[str],
-        values: Sequence[object],
+        seek: Callable[[Callable[[], object]], Wanted | None],
         *,
-        require_all: bool = True,
         dry_run: bool = False,
         timeout: float = DROP_TIMEOUT,
         retry_for: float = 0.0,
     ) -> int:
-        """Delete the entries that carry the pairs; as ``MRCServer.drop_outdated_cache``, which see."""
-        timeout, retry_for = wait_seconds("timeout", timeout), wait_seconds("retry_for", retry_for)
-        budget = Budget(max(timeout, retry_for))
-        look = budget.checking("checking the pairs")
-        matcher = Matcher(names, values, require_all, self._prefix, look)
-        return self.perform([matcher], budget, dry_run=dry_run, retry_for=retry_for)
-
-    def perform(
-        self, matchers: Sequence[Matcher], budget: Budget, *, dry_run: bool = False, retry_for: float = 0.0
-    ) -> int:
-        """Delete, or count, the entries that any of *matchers* is for: one drop, however many there are.
+        """Delete, or count, entries; as ``MRCServer.drop_outdated_cache``, which see.
 
         Args:
-            matchers: what the drop is for, within this namespace.
+            seek: returns what the drop is for, ``None`` if for nothing; it calls what it is given now and
+                then, which may raise.
+            dry_run: as there.
+            timeout: as there.
+            retry_for: as there.
+        """
+        timeout, retry_for = wait_seconds("timeout", timeout), wait_seconds("retry_for", retry_for)
+        budget = Budget(max(timeout, retry_for))
+        wanted = seek(budget.checking("checking the pairs"))
+        return 0 if wanted is None else self.perform([wanted], budget, dry_run=dry_run, retry_for=retry_for)
+
+    def perform(
+        self, wanted: Sequence[Wanted], budget: Budget, *, dry_run: bool = False, retry_for: float = 0.0
+    ) -> int:
+        """Delete, or count, the entries that any of *wanted* is for: one drop, however many there are.
+
+        Args:
+            wanted: what the drop is for, within this namespace.
             budget: the time that all of it may take.
             dry_run: count what would be deleted and delete nothing.
             retry_for: seconds of that time for which to keep trying while Redis cannot be reached.
@@ -98,9 +106,14 @@ class Drops:
             CacheUnavailable: Redis could not be reached.
             DropTimeout: the time is over.
         """
+        keys = list(dict.fromkeys([one.key.encode() for one in wanted if isinstance(one, Exact)]))
+        sought = [one for one in wanted if not isinstance(one, Exact)]
         if dry_run:
-            return _persistently(partial(self._count, matchers, budget), budget, retry_for)
-        _persistently(partial(self._delete, matchers, budget), budget, retry_for)
+            return _persistently(partial(self._count, keys, sought, budget), budget, retry_for)
+        if keys:
+            _persistently(partial(self._delete_keys, keys, budget), budget, retry_for)
+        if sought:
+            _persistently(partial(self._delete, sought, budget), budget, retry_for)
         return budget.dropped
 
     def drop_key(self, key: bytes) -> bool:
@@ -111,19 +124,29 @@ class Drops:
             DropTimeout: fewer replicas than wanted had it within ``KEY_TIMEOUT``.
         """
         budget = Budget(KEY_TIMEOUT)
-        commands = [(b"UNLINK", lease_name(key)), (b"UNLINK", key)]
-        _, budget.dropped = _persistently(lambda: checked(self._link.calls(commands)), budget)
-        if self._replicas:
-            _persistently(partial(self._await_replicas, key, budget), budget)
+        _persistently(partial(self._delete_keys, [key], budget), budget)
         return bool(budget.dropped)
+
+    def _delete_keys(self, keys: Sequence[bytes], budget: Budget) -> None:
+        for start in range(0, len(keys), SCAN_COUNT):
+            budget.check("deleting")
+            some = keys[start : start + SCAN_COUNT]
+            names = [name for key in some for name in (lease_name(key), key)]
+            budget.dropped += sum(checked(self._link.calls([(b"UNLINK", name) for name in names]))[1::2])
+        for key in keys if self._replicas else ():
+            self._await_replicas(key, budget)
 
     def _await_replicas(self, key: bytes, budget: Budget) -> None:
         part = self._link.part_of(key)
         with budget.bounding(), part.server.pinned(budget.left) as pinned:
             await_replicas(pinned, part, self._replicas, budget)
 
-    def _count(self, matchers: Sequence[Matcher], budget: Budget) -> int:
-        finder, found = Finder([matchers]), set[bytes]()
+    def _count(self, keys: Sequence[bytes], sought: Sequence[Sought], budget: Budget) -> int:
+        there = checked(self._link.calls([(b"EXISTS", key) for key in keys])) if keys else []
+        found = {key for key, is_there in zip(keys, there, strict=True) if is_there}
+        if not sought:
+            return len(found)
+        finder = Finder([sought])
         with budget.bounding():
             for part in self._link.parts(budget.left)[0]:
                 budget.check(COUNTING)
@@ -132,16 +155,31 @@ class Drops:
                         found.update(name for name, _ in finder.entries(names))
         return len(found)
 
-    def _delete(self, matchers: Sequence[Matcher], budget: Budget) -> None:
-        index = self._index if all(matcher.is_listed for matcher in matchers) else None
-        listed = None if index is None else self._listed(index, matchers, budget)
-        if listed is None:
-            self._sweeps.drop(matchers, budget)
-        else:
+    def _delete(self, sought: Sequence[Sought], budget: Budget) -> None:
+        listed = None if self._index is None else self._listed(self._index, sought, budget)
+        if listed is not None:
             self._unlink(listed, budget)
+            return
+        began = budget.spent()
+        self._sweeps.drop(sought, budget)
+        self._note_time(budget.spent() - began)
 
-    def _listed(self, index: Lookup, matchers: Sequence[Matcher], budget: Budget) -> list[bytes] | None:
+    def _note_time(self, took: float) -> None:
+        """Log once that a walk was slow, where there would be a faster way."""
+        if took < SLOW or self._index is not None or self._link.clustered or self._is_said:
+            return
+        self._is_said = True
+        logger.warning(
+            "a drop walked over all keys of Redis for %.1f s; with index=True, on every client and server of "
+            "the namespace, drops find their entries at once",
+            took,
+        )
+
+    def _listed(self, index: Lookup, sought: Sequence[Sought], budget: Budget) -> list[bytes] | None:
         """Return the entries that the index names; ``None`` if there may be others."""
+        matchers = [one for one in sought if isinstance(one, Matcher) and one.is_listed]
+        if len(matchers) < len(sought):
+            return None  # it knows of pairs only
         try:
             listed = index.entries(matchers, budget)
         except Incomplete as doubt:
@@ -161,7 +199,7 @@ class Drops:
             logger.info("drops by index use the index again")
 
     def _sweep(
-        self, drops: Sequence[Sequence[Matcher]], counts: list[int], budget: Budget, place: int
+        self, drops: Sequence[Sequence[Sought]], counts: list[int], budget: Budget, place: int
     ) -> None:
         with budget.bounding():
             Sweep(self._link, drops, counts, budget, place=place, replicas=self._replicas).run()

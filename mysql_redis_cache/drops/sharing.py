@@ -19,7 +19,7 @@ from mysql_redis_cache.runtime import Waiters
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mysql_redis_cache.keys import Matcher
+    from mysql_redis_cache.keys import Sought
 
     from .budget import Budget
 
@@ -37,7 +37,7 @@ class Sweeps:
             deletes; within the time of one of them, which stands at the place given last.
     """
 
-    def __init__(self, sweep: Callable[[Sequence[Sequence[Matcher]], list[int], Budget, int], None]) -> None:
+    def __init__(self, sweep: Callable[[Sequence[Sequence[Sought]], list[int], Budget, int], None]) -> None:
         self._sweep = sweep
         self.after_fork_in_child()
 
@@ -48,7 +48,7 @@ class Sweeps:
         self._next: _Batch | None = None
         self._running: Callable[[], _Turn | None] = _no_turn
 
-    def drop(self, matchers: Sequence[Matcher], budget: Budget) -> None:
+    def drop(self, matchers: Sequence[Sought], budget: Budget) -> None:
         """Take part in the next sweep, or run it; count in *budget* how many entries this drop deletes.
 
         Raises:
@@ -69,7 +69,7 @@ class Sweeps:
         if batch.failure is not None:
             raise _fresh(batch.failure) from batch.failure
 
-    def _join(self, matchers: Sequence[Matcher]) -> tuple[_Batch, int]:
+    def _join(self, matchers: Sequence[Sought]) -> tuple[_Batch, int]:
         with self._changing() as is_ours:
             batch = self._next if is_ours and self._next is not None else _Batch()
             if is_ours:
@@ -124,7 +124,7 @@ class _Batch:
     """The drops that share one sweep, and how many entries of each are deleted."""
 
     def __init__(self) -> None:
-        self.drops: list[Sequence[Matcher]] = []
+        self.drops: list[Sequence[Sought]] = []
         self.counts: list[int] = []
         self.failure: CacheUnavailable | None = None
         self.is_over = False

@@ -11,7 +11,7 @@ from mysql_redis_cache.store import Moved, Refused, Silent
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mysql_redis_cache.keys import Matcher
+    from mysql_redis_cache.keys import Sought
     from mysql_redis_cache.store import Link, Part, Pinned
 
     from .budget import Budget
@@ -42,7 +42,7 @@ class Sweep:
     def __init__(
         self,
         link: Link,
-        drops: Sequence[Sequence[Matcher]],
+        drops: Sequence[Sequence[Sought]],
         counts: list[int],
         budget: Budget,
         *,

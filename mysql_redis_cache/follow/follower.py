@@ -17,7 +17,7 @@ from mysql_redis_cache.database.failures import err, errno_of
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.drops.budget import Budget
 from mysql_redis_cache.errors import CacheUnavailable, DatabaseUnavailable, DropTimeout
-from mysql_redis_cache.keys import check_namespace
+from mysql_redis_cache.keys import Namespace
 from mysql_redis_cache.policy import seconds
 from mysql_redis_cache.store import PATIENT, link
 from mysql_redis_cache.store.ledger import Deposed, Ledger, WentBack
@@ -96,12 +96,13 @@ class Follower:
         if not self._configs:
             raise ValueError("mysql_config is an empty list; name at least one server")
         self._rules = parse_rules(rules)
-        self._prefix = check_namespace(namespace)
+        entries = Namespace(namespace)
+        self._prefix = entries.prefix
         self._lease = seconds("lease", lease)
         if not self._lease:
             raise ValueError("lease must be positive")
         self._link = link(redis_config, timeout=PATIENT)
-        self._drops = Drops(self._link, self._prefix, indexed=index, wait_replicas=wait_replicas)
+        self._drops = Drops(self._link, entries, indexed=index, wait_replicas=wait_replicas)
         self._ledger = Ledger(self._link, self._prefix + name, self._lease)
         self._progress = Progress(3 * _HEARTBEAT)
         self._stopping = threading.Event()

@@ -13,12 +13,11 @@ import re
 from typing import TYPE_CHECKING
 
 from .jstext import NUMBER
-from .matching import LEASE, lease_name, scan_pattern
+from .matching import LEASE, Matcher, lease_name, scan_pattern, whole_pattern
+from .wanted import Sought, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    from .matching import Matcher
 
 __all__ = ["Finder", "first_pairs", "is_entry"]
 
@@ -26,6 +25,8 @@ _NUMBER = re.compile(NUMBER.encode())
 _LISTED = re.compile(f"{NUMBER}(?:,{NUMBER})++(?=_)".encode())
 _DIGEST = re.compile(rb"_[0-9a-f]{40}\Z")
 _DIGEST_LENGTH = 41
+_BARE = re.compile(rb"[0-9a-f]{40}\Z")
+_HEAD = slice(-40, -24)
 _REST = re.compile(rb"[^=]*+=|[0-9a-f]{40}\Z")
 """What follows a whole pair: another pair, or the digest at once; ``Name=a_b`` does not hold ``Name=a``."""
 
@@ -57,8 +58,21 @@ def first_pairs(name: bytes, start: int) -> list[bytes]:
     return found
 
 
+def _is_any_entry(name: bytes, prefix: str) -> bool:
+    """Tell whether *name* has the shape of any entry in the namespace of *prefix*, which it begins with."""
+    return _BARE.fullmatch(name, len(prefix.encode())) is not None or is_entry(name, prefix)
+
+
 def _has_digest(name: bytes) -> bool:
     return _DIGEST.match(name, len(name) - _DIGEST_LENGTH) is not None
+
+
+def _pattern(matchers: Sequence[Sought]) -> bytes:
+    wholes = [matcher for matcher in matchers if isinstance(matcher, Whole)]
+    if not wholes:
+        return scan_pattern([matcher for matcher in matchers if isinstance(matcher, Matcher)])
+    only = len(matchers) == 1
+    return whole_pattern(wholes[0].prefix, wholes[0].head if only else "")
 
 
 class Finder:
@@ -71,16 +85,21 @@ class Finder:
         pattern: glob for ``SCAN … MATCH`` that every key and lease in question fits.
     """
 
-    def __init__(self, drops: Sequence[Sequence[Matcher]]) -> None:
+    def __init__(self, drops: Sequence[Sequence[Sought]]) -> None:
         matchers = [matcher for drop in drops for matcher in drop]
-        self.pattern = scan_pattern(matchers)
-        self._prefix = matchers[0].prefix.encode()
+        self.pattern = _pattern(matchers)
+        self._namespace = matchers[0].prefix
+        self._prefix = self._namespace.encode()
         self._tree = _Tree()
         self._values: dict[bytes, _Values] = {}
         self._cores: set[bytes] = set()
+        self._wholes: dict[bytes, int] = {}  # the drop of all entries whose digest begins so
         for place, drop in enumerate(drops):
             for matcher in drop:
-                self._add(matcher, place)
+                if isinstance(matcher, Whole):
+                    self._wholes.setdefault(matcher.head.encode(), place)
+                else:
+                    self._add(matcher, place)
         self._lengths = sorted({*map(len, self._values)})
         self._has_numbers = any(values.numbers for values in self._values.values())
         self._has_any = any(_ANY in values.owners for values in self._values.values())
@@ -95,9 +114,12 @@ class Finder:
 
     def entry(self, name: bytes) -> int | None:
         """Return the place of the drop that deletes the entry *name*."""
-        if not name.startswith(self._prefix) or not _has_digest(name):
+        if not name.startswith(self._prefix):
             return None
-        return min(self._owners(self._carried(name)), default=None)
+        owners = list(self._owners(self._carried(name))) if _has_digest(name) else []
+        if self._wholes and _is_any_entry(name, self._namespace):
+            owners += [self._wholes[head] for head in (b"", name[_HEAD]) if head in self._wholes]
+        return min(owners, default=None)
 
     def lease(self, name: bytes) -> int | None:
         """Return the place of the drop that revokes the lease *name*."""
@@ -129,7 +151,7 @@ class Finder:
             yield from [owner for value in values if (owner := owners[value]) is not None]
         yield from self._tree.owners(carried)
 
-    def _likely(self, names: Iterable[bytes]) -> list[bytes]:
+    def _likely(self, names: Iterable[bytes]) -> Iterable[bytes]:
         """Leave out most names that carry nothing: this is asked of every key in Redis.
 
         Between two underscores of a name that carries a pair stands the end of the pair's name with the
@@ -137,7 +159,10 @@ class Finder:
         """
         start, carries_none = len(self._prefix), self._cores.isdisjoint
         if self._has_any:
-            return list(names)
+            return names
+        if self._wholes:
+            is_some = not self._values and b"" not in self._wholes
+            return [name for name in names if name[_HEAD] in self._wholes] if is_some else names
         if self._has_numbers:
             return [name for name in names if b"," in name or not carries_none(name[start:].split(b"_"))]
         return [name for name in names if not carries_none(name[start:].split(b"_"))]

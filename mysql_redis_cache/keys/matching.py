@@ -25,6 +25,7 @@ __all__ = [
     "lease_name",
     "scan_pattern",
     "slot_safe_lease_name",
+    "whole_pattern",
 ]
 
 LEASE = b":lease"
@@ -149,6 +150,11 @@ def scan_pattern(matchers: Sequence[Matcher]) -> bytes:
 def every_pattern(prefix: str) -> bytes:
     """Return a glob that every key with named params, and its lease, fits; *prefix*: the namespace's."""
     return _start(prefix) + b"=*"
+
+
+def whole_pattern(prefix: str, head: str) -> bytes:
+    """Return a glob that every key whose digest begins with *head* fits, and its lease."""
+    return _start(prefix) + head.encode() + b"*"
 
 
 def _start(prefix: str) -> bytes:

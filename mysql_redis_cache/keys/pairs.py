@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 from .jstext import NUMBER, Plain, plain, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NUMBER_LIST", "SURROGATE", "checked_names", "pair_texts", "plain_value", "shown_text"]
+__all__ = [
+    "NUMBER_LIST",
+    "SURROGATE",
+    "Tagged",
+    "Tags",
+    "checked_names",
+    "pair_texts",
+    "plain_value",
+    "shown_text",
+    "tag_pairs",
+]
+
+PAIR = 2
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 """What UTF-8 cannot encode: half of a UTF-16 pair."""
@@ -19,11 +32,38 @@ NUMBER_LIST = re.compile(f"{NUMBER}(?:,{NUMBER})+")
 """The text of a list of two or more numbers, and every string that reads like one."""
 
 
-def checked_names(names: Sequence[str]) -> list[str]:
+Tags: TypeAlias = "tuple[tuple[str, object], ...]"
+Tagged: TypeAlias = "Mapping[str, object] | Sequence[tuple[str, object]] | None"
+"""Tags as callers give them."""
+
+
+def tag_pairs(tags: Tagged) -> Tags:
+    """Return tags as pairs of name and value; a name may come twice.
+
+    Args:
+        tags: a mapping, or a list or tuple of pairs.
+
+    Raises:
+        TypeError: it is neither, or what is in it is no pair.
+    """
+    if tags is None:
+        return ()
+    pairs = list(tags.items()) if isinstance(tags, Mapping) else tags
+    if not isinstance(pairs, (list, tuple)):
+        raise TypeError(f"tags must be a mapping or a list of pairs, got {type(pairs).__name__}")
+    for position, pair in enumerate(pairs, 1):
+        if not (isinstance(pair, (list, tuple)) and len(pair) == PAIR):
+            raise TypeError(f"tag {position} must be a pair (name, value)")
+    names = checked_names([name for name, _ in pairs], "the name of tag")
+    return tuple(zip(names, [value for _, value in pairs], strict=True))
+
+
+def checked_names(names: Sequence[str], label: str = "name") -> list[str]:
     """Refuse names that no key can carry.
 
     Args:
         names: a list or tuple of names.
+        label: how a message calls one.
 
     Returns:
         The names, a subclass of str (a ``StrEnum`` member, say) as the str that it is.
@@ -36,11 +76,13 @@ def checked_names(names: Sequence[str]) -> list[str]:
         raise TypeError(f"names must be a list or tuple of str, got {type(names).__name__}")
     for position, name in enumerate(names, 1):
         if not isinstance(name, str):
-            raise TypeError(f"name {position} must be a str, got {type(name).__name__}")
+            raise TypeError(f"{label} {position} must be a str, got {type(name).__name__}")
         if not name:
-            raise ValueError(f"name {position} is empty; name the param, or leave it out of the names")
+            raise ValueError(f"{label} {position} is empty; give a name, or leave it out")
         if "=" in name or SURROGATE.search(name):
-            raise ValueError(f"name {position} ({name!a}) contains '=' or a lone surrogate; use plain words")
+            raise ValueError(
+                f"{label} {position} ({name!a}) contains '=' or a lone surrogate; use plain words"
+            )
     return [str.__str__(name) for name in names]
 
 
@@ -77,19 +119,22 @@ def shown_text(value: Plain) -> str:
     return shown if shown.isascii() else SURROGATE.sub("\ufffd", shown)
 
 
-def pair_texts(params: Sequence[object] | None, names: Sequence[str] | None) -> tuple[str, ...]:
+def pair_texts(
+    params: Sequence[object] | None, names: Sequence[str] | None, tags: Tags = ()
+) -> tuple[str, ...]:
     """List the pairs under which a drop must find a call's entry.
 
     Args:
         params: the values, as for ``make_key`` (which has accepted them).
         names: the names, as for ``make_key``.
+        tags: the tags, as for ``make_key``.
 
     Returns:
-        ``"name=text"`` of each named param, and of each element where the text is a list of numbers;
-        each once.
+        ``"name=text"`` of each named param and each tag, and of each element where the text is a list of
+        numbers; each once.
     """
     texts: dict[str, None] = {}
-    for name, value in zip(checked_names(names or ()), params or (), strict=False):
+    for name, value in (*zip(checked_names(names or ()), params or (), strict=False), *tags):
         shown = shown_text(plain(value))
         texts[f"{name}={shown}"] = None
         if "," in shown and NUMBER_LIST.fullmatch(shown):

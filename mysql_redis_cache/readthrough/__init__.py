@@ -2,5 +2,6 @@
 
 from .blocking import BlockingDriver
 from .core import Core
+from .reads import Query
 
-__all__ = ["BlockingDriver", "Core"]
+__all__ = ["BlockingDriver", "Core", "Query"]

@@ -17,6 +17,7 @@ from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.observe import Counters
 from mysql_redis_cache.runtime import Marks, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
+from mysql_redis_cache.transaction import savepoint, transaction
 from mysql_redis_cache.values import codec
 
 from . import steps as readthrough
@@ -30,10 +31,11 @@ from .steps import LOAD, SEAL, Loaded, Seat, Shared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.store import Link
-    from mysql_redis_cache.transaction import Transaction
+    from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Between
 
     from .reads import Asked, Read
@@ -56,12 +58,12 @@ class Core:
 
     def __init__(self, mysql_config: Mapping[str, Any] | str, redis_config: object, options: Options) -> None:
         self.options = options
-        self.reads = Reads(options.prefix, options.policy)
+        self.reads = Reads(options.namespace, options.policy)
         self.database = Database(mysql_config, dates=options.dates)
         self.flights = Flights()
         self.late_flights = Flights()  # of those who gave one of the others up
         self.loading: Marks[str] = Marks()  # the keys that are being loaded
-        self.transactions: Marks[Transaction] = Marks()  # those that are open
+        self.transactions: Marks[UnitOfWork] = Marks()  # those that are open
         self.background = Background()
         self.stats = Counters()
         self.cache: Cache | None = None
@@ -78,7 +80,7 @@ class Core:
         options, ways = self.options, (link(redis_config), link(redis_config, timeout=PATIENT))
         self._links = ways
         self.drops = Drops(
-            ways[1], options.prefix, indexed=options.index, wait_replicas=options.wait_replicas
+            ways[1], options.namespace, indexed=options.index, wait_replicas=options.wait_replicas
         )
         self.cache = Cache(*ways, self.drops, options=options, stats=self.stats, background=self.background)
 
@@ -123,7 +125,7 @@ class Core:
     @property
     def in_transaction(self) -> bool:
         """Whether this thread or task has a transaction of this client open."""
-        return not is_clear() and self._transaction() is not None
+        return self.transaction_here() is not None
 
     def _is_outside(self, read: Read) -> bool:
         """Whether *read* is neither in a transaction of this client nor in the load of its own key."""
@@ -220,7 +222,7 @@ class Core:
         codec.encode(value, self.options.dates)
 
     def _load_query(self, read: Read) -> Loaded:
-        source = self._transaction() or self.database
+        source = self.transaction_here() or self.database
         if source is not self.database or read.flight is None or read.holds_lease:
             rows = source.query(read.query, read.params)
         else:
@@ -232,12 +234,21 @@ class Core:
         if read.flight is not None:
             self.flights.seal(read.flight)  # one of the late ones may be joined until it lands
 
-    def _transaction(self) -> Transaction | None:
-        """Return this client's open transaction in this thread or task.
+    def transaction_here(self) -> UnitOfWork | None:
+        """Return this client's open transaction in this thread or task, the innermost.
 
         A task that was started inside one inherits it, and may live on when it is over.
         """
-        return next((tx for tx in self.transactions.here() if not tx.is_over), None)
+        if is_clear():
+            return None
+        return next((work for work in self.transactions.here() if not work.is_over), None)
+
+    def open_transaction(self) -> AbstractContextManager[UnitOfWork]:
+        """Return a context manager: a transaction, or within one a savepoint."""
+        outer = self.transaction_here()
+        if outer is not None:
+            return savepoint(outer)
+        return transaction(self.database, self.drops, self.options.namespace)
 
     def _sized(self, loaded: Loaded) -> Loaded:
         fits = self.cache is None or self.cache.fits(loaded.payload)

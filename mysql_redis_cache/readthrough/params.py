@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from mysql_redis_cache.sql import GREATEST_INT, NamedValues, is_list, is_sendable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["copied", "plain", "surely_sendable"]
+__all__ = ["are_plain", "copied", "plain", "surely_sendable"]
 
 _UNCHANGING = frozenset({int, str, float, bool, type(None), bytes})
 _LEAST = -GREATEST_INT
@@ -22,7 +22,12 @@ def plain(params: Any) -> tuple[Any, ...] | None:
         return ()
     if type(params) is not list and type(params) is not tuple:
         return None
-    for value in params:
+    return tuple(params) if are_plain(params) else None
+
+
+def are_plain(values: Iterable[Any]) -> bool:
+    """Tell whether MySQL takes all *values* for certain and none can change."""
+    for value in values:
         kind = type(value)
         if kind is int:
             if _LEAST <= value <= GREATEST_INT:
@@ -32,8 +37,8 @@ def plain(params: Any) -> tuple[Any, ...] | None:
                 continue
         elif kind in _SENDABLE:
             continue
-        return None
-    return tuple(params)
+        return False
+    return True
 
 
 def surely_sendable(params: Sequence[Any]) -> bool:

@@ -10,11 +10,12 @@ from mysql_redis_cache import keys, sql
 from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
 
 from .many import Job, read_many
-from .params import copied, plain, surely_sendable
+from .params import are_plain, copied, plain, surely_sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from mysql_redis_cache.keys import Namespace, Tagged, Tags
     from mysql_redis_cache.sql import Params, Statement
     from mysql_redis_cache.store import Name
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .many import Tasks
     from .steps import Steps
 
-__all__ = ["Asked", "Batch", "Read", "Reads", "Write"]
+__all__ = ["Asked", "Batch", "Query", "Read", "Reads", "Write"]
 
 NO_WINDOWS: Mapping[str, Any] = {}
 WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh")
@@ -40,6 +41,7 @@ class Read:
     policy: Policy
     load: Any  # called with this read it gives ``Loaded`` (the facade has a form of its own); None: the query
     raw: bytes
+    tags: Tags = ()
     is_query: bool = False  # so that what it finds are rows
     where: Name | None = None
     token: bytes = b""
@@ -51,7 +53,23 @@ class Read:
     def again(self) -> Read:
         """Return a read of the same that holds nothing yet."""
         about = (self.key, self.query, self.params, self.names, self.ttl, self.policy, self.load, self.raw)
-        return Read(*about, self.is_query)
+        return Read(*about, self.tags, self.is_query)
+
+
+class Query(NamedTuple):
+    """One of the queries of ``query_many_with_cache``; a plain tuple of the same does as well.
+
+    Attributes:
+        query: as for ``query_with_cache``.
+        params: as for ``query_with_cache``.
+        param_names: as for ``query_with_cache``.
+        tags: as for ``query_with_cache``.
+    """
+
+    query: str
+    params: Params = None
+    param_names: Sequence[str] | None = ()
+    tags: Tagged = None
 
 
 class Write(NamedTuple):
@@ -103,23 +121,19 @@ class Reads:
     """Makes the reads of one client.
 
     Args:
-        prefix: what stands in front of every key.
+        namespace: the client's.
         policy: the waits and windows of calls that name none.
     """
 
-    def __init__(self, prefix: str, policy: Policy) -> None:
-        self.prefix = prefix
+    def __init__(self, namespace: Namespace, policy: Policy) -> None:
+        self._namespace = namespace
+        self._prefix = namespace.prefix
         self._policy = policy
-
-    def key(self, query: str, params: Params, names: Sequence[str] | None) -> str:
-        """Return the key of a call; no I/O."""
-        values, names = _in_order(query, params, names)
-        return keys.make_key(query, values, names, self.prefix)
 
     def check_signature(self, query: str, names: Sequence[str] | None, ttl: object) -> None:
         """Raise what every call of a cached function would raise because of these."""
         ttl_seconds(ttl)
-        self.key(query, (0,) * len(names or ()), names)
+        self._namespace.key(query, (0,) * len(names or ()), names)
 
     def of_query(
         self,
@@ -128,6 +142,8 @@ class Reads:
         names: Sequence[str] | None,
         ttl: object,
         windows: Mapping[str, Any] = NO_WINDOWS,
+        *,
+        tags: Tagged = None,
     ) -> Read:
         """Return the read of a cached query, all of it checked.
 
@@ -143,8 +159,9 @@ class Reads:
             own, names = _checked(statement, params, names)
         lifetime = ttl_seconds(ttl)
         policy = self._windowed(windows) if windows else self._policy
-        key = keys.make_key(query, own, names, self.prefix)
-        return Read(key, query, own, names, lifetime, policy, None, key.encode(), True)
+        pairs = () if tags is None else _own(tags)
+        key = self._key(query, own, names, pairs)
+        return Read(key, query, own, names, lifetime, policy, None, key.encode(), pairs, True)
 
     def of_function(
         self,
@@ -154,6 +171,7 @@ class Reads:
         ttl: object,
         windows: Mapping[str, Any] = NO_WINDOWS,
         *,
+        tags: Tagged = None,
         load: object = None,
     ) -> Read:
         """Return the read of anything that *load* gives, as ``Loaded``."""
@@ -161,10 +179,11 @@ class Reads:
         policy = self._windowed(windows) if windows else self._policy
         own = plain(params)
         if own is None:
-            values, names = _in_order(query, params, names)
+            values, names = keys.in_order(query, params, names)
             own = copied(values)
-        key = keys.make_key(query, own, names, self.prefix)
-        return Read(key, query, own, names, lifetime, policy, load, key.encode())
+        pairs = () if tags is None else _own(tags)
+        key = self._key(query, own, names, pairs)
+        return Read(key, query, own, names, lifetime, policy, load, key.encode(), pairs)
 
     def many(
         self,
@@ -178,12 +197,18 @@ class Reads:
             raise TypeError(f"queries must be a list of tuples, not {type(queries).__name__}")
         batch = Batch()
         for number, query in enumerate(queries):
-            text, params, names = _parts(query, number)
-            read = self.of_query(text, params, names, ttl, windows)
+            one = _parts(query, number)
+            read = self.of_query(one.query, one.params, one.param_names, ttl, windows, tags=one.tags)
             batch.order.append(read.key)
             if read.key not in batch.jobs:
                 batch.jobs[read.key] = Job(read, steps(read))
         return batch
+
+    def _key(self, query: str, params: Sequence[object], names: Sequence[str] | None, tags: Tags) -> str:
+        key = keys.make_key(query, params, names, self._prefix, tags)
+        if self._namespace.declared is not None:
+            self._namespace.check([*(names or ()), *[name for name, _ in tags]])
+        return key
 
     def _windowed(self, windows: Mapping[str, Any]) -> Policy:
         for name in windows:
@@ -203,26 +228,24 @@ def _checked(
         statement.check_count(params)
     else:
         params, names = statement.named(params, names)
+        if statement.is_plain and are_plain(params):
+            return params, names
     own = copied(params)
-    if not (statement.plain_placeholders >= 0 and surely_sendable(own)):
+    if not (statement.is_plain and surely_sendable(own)):
         statement.check(own)
     return own, names
 
 
-def _in_order(
-    query: str, params: Params, names: Sequence[str] | None
-) -> tuple[Sequence[object] | None, Sequence[str] | None]:
-    """Return params and names as a key has them: of a mapping, by the names that *query* uses."""
-    if params is None or isinstance(params, (list, tuple)):
-        return params, names
-    return sql.statement(query).named(params, names)
+def _own(tags: Tagged) -> Tags:
+    """Return tags as pairs whose values are as they are now."""
+    pairs = keys.tag_pairs(tags)
+    return tuple(zip([name for name, _ in pairs], copied([value for _, value in pairs]), strict=True))
 
 
-def _parts(query: Any, number: int) -> tuple[Any, Any, Any]:
-    """Return text, params and names of one of many queries."""
-    if not isinstance(query, (tuple, list)) or not 1 <= len(query) <= 3:
-        raise TypeError(f"queries[{number}] must be a tuple (query, params, param_names)")
-    text, *rest = query
-    params = rest[0] if rest else None
-    names = rest[1] if len(rest) > 1 else ()
-    return text, params, names
+def _parts(query: Any, number: int) -> Query:
+    """Return what one of many queries asks for."""
+    if not isinstance(query, (tuple, list)) or not 1 <= len(query) <= len(Query._fields):
+        raise TypeError(
+            f"queries[{number}] must be a tuple ({', '.join(Query._fields)}), all but the first optional"
+        )
+    return Query(*query)

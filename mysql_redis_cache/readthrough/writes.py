@@ -46,11 +46,11 @@ class Writes:
     def name(self, read: Read) -> Name | None:
         """Return what the entry of *read* is called, or ``None`` if a cluster cannot keep it."""
         if read.where is None:
-            texts = keys.pair_texts(read.params, read.names)
+            texts = keys.pair_texts(read.params, read.names, read.tags)
             longest = read.policy.longest(read.ttl)
             options = self._options
             read.where = self._patient_entries.name(
-                read.key, texts, options.prefix, longest, indexed=options.index
+                read.key, texts, options.namespace.prefix, longest, indexed=options.index
             )
         return read.where
 

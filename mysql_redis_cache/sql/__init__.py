@@ -1,7 +1,7 @@
 """SQL texts: where their placeholders are, what may stand there, which statements may be cached. Pure."""
 
 from .literals import GREATEST_INT, is_list, is_sendable
-from .named import NamedValues
+from .named import NamedValues, alphabetical
 from .scanner import tokens
 from .statements import Params, Statement, statement
 
@@ -10,6 +10,7 @@ __all__ = [
     "NamedValues",
     "Params",
     "Statement",
+    "alphabetical",
     "is_list",
     "is_sendable",
     "statement",

@@ -38,7 +38,7 @@ def write(
     """
     has_placed = any(isinstance(value, placed) for value in values)
     try:
-        if plan.is_plain and not (plan.is_formatted and has_placed):
+        if plan.is_plain and not (plan.form != "?" and has_placed):
             return [literal(value, no_backslash_escapes) for value in values]
     except (Unsendable, RecursionError):
         pass  # a dict, which the careful way below may take, or an error, which it can locate
@@ -64,7 +64,7 @@ def _write(plan: Plan, slot: Slot, value: object, place: Place, no_backslash_esc
         sql = assignments(value, no_backslash_escapes)
     else:
         sql = _literal(value, no_backslash_escapes)
-    if plan.is_formatted and _needs_parentheses(value, place):
+    if plan.form != "?" and _needs_parentheses(value, place):
         sql = f"({sql})"
     # A server too old for the comment's number skips it, and sees no quotes in it, only where it ends.
     if slot.is_guarded and ("*/" in sql or "/*" in sql):
@@ -82,7 +82,7 @@ def _literal(value: object, no_backslash_escapes: bool) -> str:
 
 
 def _needs_parentheses(value: object, place: Place) -> bool:
-    """Whether PyMySQL's parentheses around a list are wanted: where it stands they are not there yet."""
+    """Whether a list takes parentheses along, as with PyMySQL: where it stands they are not there yet."""
     if place is Place.ELEMENT or not is_list(value):
         return False
     return place is not Place.ROWS or not all(map(is_list, value))  # type: ignore[call-overload]

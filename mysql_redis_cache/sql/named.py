@@ -1,13 +1,14 @@
-"""Params by name: a mapping fills ``%(name)s`` placeholders, and its values in order make a key."""
+"""Params by name: a mapping fills ``:name`` or ``%(name)s``, and its values in order make a key."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
-__all__ = ["NamedValues", "by_name", "picked"]
+__all__ = ["NamedValues", "Order", "alphabetical", "by_name", "picked"]
 
 
 class NamedValues(tuple[object, ...]):
@@ -22,9 +23,32 @@ class NamedValues(tuple[object, ...]):
     @classmethod
     def of(cls, values: Mapping[str, object], names: Sequence[str]) -> NamedValues:
         """Make it of *values* in the order of *names*."""
-        made = cls([values[name] for name in names])
+        made = cls(map(values.__getitem__, names))
         made.names = tuple(names)
         return made
+
+
+class Order(NamedTuple):
+    """The order of a query's names as one call had it; the next one very likely has the same.
+
+    Attributes:
+        asked: the ``param_names`` of the call.
+        names: all names, the shown ones first.
+        shown: those that the key shows.
+    """
+
+    asked: tuple[str, ...]
+    names: tuple[str, ...]
+    shown: Sequence[str]
+
+    def suits(self, params: dict[str, object], param_names: Sequence[str] | None) -> bool:
+        """Whether a call with these has it too."""
+        return (
+            (param_names is None or isinstance(param_names, (list, tuple)))
+            and tuple(param_names or ()) == self.asked
+            and len(params) == len(self.names)
+            and all(name in params for name in self.names)
+        )
 
 
 def by_name(params: Mapping[str, object] | NamedValues, names: Collection[str]) -> Mapping[str, object]:
@@ -64,3 +88,24 @@ def picked(names: Sequence[str], param_names: Sequence[str] | None) -> tuple[Seq
         )
     shown = [name for name in names if name in param_names]
     return shown, [*shown, *(name for name in names if name not in param_names)]
+
+
+def alphabetical(
+    params: Sequence[object] | Mapping[str, object], param_names: Sequence[str] | None
+) -> tuple[NamedValues, Sequence[str]]:
+    """Put the params of a signature in order: those that *param_names* picks, then by the alphabet.
+
+    Returns:
+        The values, and the names of the first ones, which the key shows.
+
+    Raises:
+        TypeError: *params* is no mapping, or a name in it no str.
+        ValueError: *param_names* has a name that is not there.
+    """
+    if not isinstance(params, Mapping):
+        raise TypeError(f"params must be a list, tuple or mapping, not {type(params).__name__}")
+    for name in params:
+        if not isinstance(name, str):
+            raise TypeError(f"the names of the params must be str, not {type(name).__name__}")
+    shown, names = picked(sorted(params), param_names)
+    return NamedValues.of(params, names), shown

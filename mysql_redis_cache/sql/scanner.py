@@ -17,10 +17,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+    from typing import TypeAlias
 
-__all__ = ["Mode", "Plan", "Scan", "Slot", "scans", "tokens"]
+    _Found: TypeAlias = list[tuple[re.Match[str], int]]
 
+__all__ = ["Form", "Mode", "Plan", "Scan", "Slot", "scans", "tokens"]
+
+Form = Literal["?", "%", ":"]
 Mode = Literal["default", "ansi_quotes", "no_backslash_escapes"]
 _MODES: tuple[Mode, ...] = ("default", "ansi_quotes", "no_backslash_escapes")
 
@@ -43,8 +47,9 @@ class Plan(NamedTuple):
         mode: the sql_mode it holds for.
         edges: where each placeholder starts and ends, in turn.
         kinds: of each, whether it is a name or guarded, in bits.
-        names: of each ``%(name)s`` its name; of others none.
-        is_formatted: whether they are ``%s`` or ``%(name)s``, and ``%%`` stands for ``%``, as in PyMySQL.
+        names: of each ``:name`` or ``%(name)s`` its name; of others none.
+        form: how they are written, as mysql2's ``?`` and ``??``, as PyMySQL's ``%s`` or ``%(name)s``, or as
+            ``:name``.
         is_malformed: whether there is a run of three or more question marks.
     """
 
@@ -52,7 +57,7 @@ class Plan(NamedTuple):
     edges: array[int]
     kinds: bytes
     names: tuple[str, ...] = ()
-    is_formatted: bool = False
+    form: Form = "?"
     is_malformed: bool = False
 
     @property
@@ -78,19 +83,29 @@ class Plan(NamedTuple):
         return [Slot(start, end, bool(k & _IDENTIFIER), bool(k & _GUARDED)) for start, end, k in places]
 
     def pieces(self, text: str) -> list[str]:
-        """Return the text around them; the odd ones are empty and wait for the values."""
+        """Return the text around them; the odd ones are empty and wait for the values.
+
+        In PyMySQL's form ``%%`` stands for ``%``.
+        """
         pieces = [""] * (2 * self.placeholders + 1)
         edges = (0, *self.edges, len(text))
         around = [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
-        pieces[::2] = [piece.replace("%%", "%") for piece in around] if self.is_formatted else around
+        pieces[::2] = [piece.replace("%%", "%") for piece in around] if self.form == "%" else around
         return pieces
 
 
 class Scan(NamedTuple):
-    """The placeholders of a text: those that a list of values fills, and those that a mapping fills."""
+    """The placeholders of a text: those that a list of values fills, and those that a mapping fills.
+
+    Attributes:
+        positional: the ``?`` and ``??``, or if there are none the ``%s``.
+        named: the ``%(name)s``, or if there are none the ``:name``.
+        is_mixed: whether there are both of the latter.
+    """
 
     positional: Plan
     named: Plan
+    is_mixed: bool = False
 
 
 def scans(text: str) -> dict[Mode, Scan]:
@@ -118,29 +133,28 @@ def tokens(text: str, mode: Mode = "default") -> Iterator[tuple[int, str]]:
 
 
 def _scan(text: str, mode: Mode) -> Scan:
-    found: dict[str, list[tuple[re.Match[str], int]]] = {"mark": [], "percent": [], "named": []}
+    found: dict[str, _Found] = {"mark": [], "percent": [], "named": [], "colon": []}
     for match, depth in _matches(_scanner(mode), text):
         if (kind := match.lastgroup) in found:
             found[kind].append((match, depth))
-    marks, percents, named = found.values()
-    names = tuple([match["name"] for match, _ in named])
+    marks, percents, named, colons = found.values()
     return Scan(
-        _plan(mode, marks or percents, is_formatted=not marks),
-        _plan(mode, named, names, is_formatted=True),
+        _plan(mode, marks, "?") if marks or not percents else _plan(mode, percents, "%"),
+        _plan(mode, named, "%", "name") if named or not colons else _plan(mode, colons, ":", "key"),
+        is_mixed=bool(named and colons),
     )
 
 
-def _plan(
-    mode: Mode, found: Sequence[tuple[re.Match[str], int]], names: tuple[str, ...] = (), *, is_formatted: bool
-) -> Plan:
+def _plan(mode: Mode, found: _Found, form: Form, group: str = "") -> Plan:
     edges = array("I")
     for match, _ in found:
         edges.extend(match.span())
-    lengths = [] if is_formatted else [match.end() - match.start() for match, _ in found]
+    lengths = [match.end() - match.start() for match, _ in found] if form == "?" else []
     kinds = [_GUARDED * (depth > 0) for _, depth in found]
     for place, length in enumerate(lengths):
         kinds[place] |= _IDENTIFIER * (length == 2)
-    return Plan(mode, edges, bytes(kinds), names, is_formatted and bool(found), max(lengths, default=0) > 2)
+    names = tuple([match[group] for match, _ in found]) if group else ()
+    return Plan(mode, edges, bytes(kinds), names, form if found else "?", max(lengths, default=0) > 2)
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], int]]:
@@ -161,11 +175,13 @@ def _matches(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str
 def _scanner(mode: Mode) -> re.Pattern[str]:
     return _lexer(
         mode,
-        r"""[^'"`\#\-/*?%]++""",
+        r"""[^'"`\#\-/*?%:]++""",
         r"(?P<mark>\?+)",
         r"%%",
         r"(?P<percent>%s(?![\w$]))",
         r"(?P<named>%\((?P<name>[^()]*+)\)s(?![\w$]))",
+        r"::++",
+        r"(?P<colon>(?<![\w$]):(?P<key>[^\W\d]\w*+)(?![$:]))",
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from mysql_redis_cache.runtime.kept import Kept
 
 from .binding import write
-from .named import NamedValues, by_name, picked
+from .named import NamedValues, Order, by_name, picked
 from .scanner import scans
 from .verdicts import Answer, answer_of, refusal_of, said, verb_of
 
@@ -39,7 +39,7 @@ def statement(text: str) -> Statement:
 
     Args:
         text: one SQL statement. Its placeholders are ``?`` and ``??`` or, if it has none of those, ``%s``,
-            for a list of values; or ``%(name)s``, for a mapping.
+            for a list of values; or ``:name`` or ``%(name)s``, for a mapping.
 
     Raises:
         TypeError: *text* is not a str.
@@ -62,8 +62,8 @@ class Statement:
     Attributes:
         text: the statement as the caller wrote it.
         placeholders: how many values a list for it has under the default sql_mode.
-        plain_placeholders: the same if any value may stand at each, none being ``??`` or in ``/*! … */``, and
-            -1 if not.
+        is_plain: whether any value may stand at each, none being ``??`` or in ``/*! … */``.
+        plain_placeholders: how many values a list for it has if it is plain and has no ``:name``, else -1.
     """
 
     def __init__(self, text: str) -> None:
@@ -75,8 +75,10 @@ class Statement:
         self._scans = scans(text)
         self._plan = self._scans["default"].positional
         self.placeholders = self._plan.placeholders
-        is_plain = all(plan.is_plain for scan in self._scans.values() for plan in scan)
-        self.plain_placeholders = self.placeholders if is_plain else -1
+        self.is_plain = all(plan.is_plain for plan in self._plans)
+        has_names = any(plan.form == ":" for plan in self._plans)
+        self.plain_placeholders = self.placeholders if self.is_plain and not has_names else -1
+        self._usual_order: Order | None = None
 
     def of(self, text: str) -> Statement:
         """Return the same statement with *text*, which is its text, or empty while it is kept by digest."""
@@ -88,13 +90,18 @@ class Statement:
     @property
     def size(self) -> int:
         """How many bytes it takes in memory, about, less its text."""
-        return 2000 + sum(plan.size for scan in self._scans.values() for plan in scan)
+        return 2000 + sum(plan.size for plan in self._plans)
 
     @property
     def needs_sql_mode(self) -> bool:
         """Whether ``ANSI_QUOTES`` moves its placeholders, which takes a backslash inside double quotes."""
         ansi, default = self._scans["ansi_quotes"], self._scans["default"]
-        return any(one.edges != other.edges for one, other in zip(ansi, default, strict=True))
+        return (ansi.positional.edges, ansi.named.edges) != (default.positional.edges, default.named.edges)
+
+    @property
+    def takes_nothing(self) -> bool:
+        """Whether it has no placeholder of any form."""
+        return not any(plan.placeholders for plan in self._plans)
 
     @cached_property
     def verb(self) -> str:
@@ -163,8 +170,12 @@ class Statement:
             TypeError: *params* is no mapping, or the text takes a list.
             ValueError: names are missing or not used.
         """
+        order = self._usual_order
+        if order is not None and type(params) is dict and order.suits(params, param_names):
+            return NamedValues.of(params, order.names), order.shown
         plan, values = self._fitting(params)
         shown, names = picked(tuple(dict.fromkeys(plan.names)), param_names)
+        self._usual_order = Order(tuple(param_names or ()), tuple(names), shown)
         return NamedValues.of(dict(zip(plan.names, values, strict=True)), names), shown
 
     def check(self, params: Params) -> None:
@@ -217,17 +228,27 @@ class Statement:
         if isinstance(params, (NamedValues, Mapping)):
             return _named_arguments(scan, params)
         plan, count = scan.positional, _count(params)
-        if count != plan.placeholders or plan.is_malformed:
+        if count != plan.placeholders or plan.is_malformed or self._lacks_names(scan):
             raise _mismatch(scan, count)
         return plan, params or ()
+
+    def _lacks_names(self, scan: Scan) -> bool:
+        """Whether there is a ``:name`` for which a list has no value; one of a trigger's body is no such."""
+        return scan.named.form == ":" and self.verb != "CREATE"
+
+    @property
+    def _plans(self) -> list[Plan]:
+        return [plan for scan in self._scans.values() for plan in (scan.positional, scan.named)]
 
 
 def _named_arguments(scan: Scan, params: Mapping[str, object] | NamedValues) -> tuple[Plan, Sequence[object]]:
     if scan.positional.placeholders:
         raise TypeError(
             f"params must be a list or tuple, not {type(params).__name__}, for a query with ? or %s; "
-            "a mapping is for one with %(name)s alone"
+            "a mapping is for one with :name alone (or %(name)s)"
         )
+    if scan.is_mixed:
+        raise ValueError("the query has :name and %(name)s in it; write all its placeholders in one form")
     values = by_name(params, scan.named.names)
     return scan.named, [values[name] for name in scan.named.names]
 
@@ -245,10 +266,14 @@ def _count(params: object) -> int:
 def _mismatch(scan: Scan, count: int) -> ValueError:
     if scan.positional.is_malformed:
         return ValueError("the query has ??? in it: a placeholder is ? for a value or ?? for an identifier")
-    advice = "a ? or %s in quotes or a comment is text, and a list is one param"
-    if scan.named.placeholders and not scan.positional.placeholders:
-        advice = "%(name)s takes its value from a mapping"
+    if scan.named.placeholders:
+        first = scan.named.names[0]
+        written = f":{first}" if scan.named.form == ":" else f"%({first})s"
+        return ValueError(
+            f"the query has {written}, which takes its value from a mapping, as {{{first!r}: …}}"
+        )
     counts = f"the placeholders of the query ({scan.positional.placeholders}) and the params ({count})"
+    advice = "a ? or %s in quotes or a comment is text, and a list is one param"
     return ValueError(f"{counts} differ in number; {advice}")
 
 

@@ -105,7 +105,7 @@ def answer_of(text: str) -> Answer:
     """Say what the statement answers with, as far as its words tell."""
     words = _words(text)
     first, second = next(words, ""), next(words, "")
-    if (first, second) == ("SET", "STATEMENT"):  # MariaDB: the statement comes behind FOR
+    if (first, second) == ("SET", "STATEMENT"):
         return _answer_behind_for(text)
     if first == "ANALYZE":  # a table, or in MariaDB a statement, which is run
         return Answer.ROWS if _verb_behind(_words(text)) in {"SELECT", "VALUES"} else Answer.BOTH
@@ -118,8 +118,10 @@ def answer_of(text: str) -> Answer:
 
 
 def _answer_behind_for(text: str) -> Answer:
+    """Say it of MariaDB's ``SET STATEMENT … FOR …``; who takes it for a setting or for a write is right."""
     start = next((start for start, word in tokens(text) if word == "FOR"), len(text))
-    return answer_of(text[start + len("FOR") :])
+    answer = answer_of(text[start + len("FOR") :])
+    return Answer.UNKNOWN if answer is Answer.EFFECT else answer
 
 
 def _has_word(text: str, word: str) -> bool:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     import redis
 
+    from tests.support.proxy import Proxy
+
 # The long form: MRC_CHAOS_OPERATIONS=100000 pytest tests/chaos/test_interruptions.py --timeout 7200
 OPERATIONS = int(os.environ.get("MRC_CHAOS_OPERATIONS", "1000"))
 POOL = 3
@@ -324,3 +326,52 @@ def outcome_of(client: MRCClient, number: int) -> object:
         return cached(client, number)
     except Exception as error:
         return type(error)
+
+
+class SoftTimeLimitExceeded(Exception):
+    """As a task queue raises it out of a signal handler."""
+
+
+@pytest.mark.parametrize("way", ["transaction", "execute"])
+def test_what_strikes_between_commit_and_drops_leaves_them_to_a_thread(
+    mysql_url: str, redis_url: str, proxy_to: Callable[..., Proxy], way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lost, the old rows would stay for their ttl; it passes, and says what goes on."""
+    proxy = proxy_to(redis_url)
+
+    def interrupt(*_: object) -> None:
+        proxy.resume()
+        raise SoftTimeLimitExceeded
+
+    def strike_at_the_walk(requests: bytes) -> bytes:
+        if b"SCAN" in requests:
+            proxy.corrupt(None, "requests")
+            proxy.pause("replies")
+            os.kill(os.getpid(), signal.SIGALRM)
+        return requests
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with MRCClient(mysql_url, patient(proxy.url)) as client:
+            client.write_to_cache("f", 1, [7], ["Id"])
+            proxy.corrupt(strike_at_the_walk, "requests")
+            with pytest.raises(SoftTimeLimitExceeded) as caught:
+                write_and_drop(client, way)
+            [behind] = [each for each in threading.enumerate() if each.name == "mysql_redis_cache-drops"]
+            assert not behind.daemon
+            behind.join(20)
+            assert client.read_from_cache("f", [7], ["Id"]) is None
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert any("go on in a thread" in note for note in caught.value.__notes__)
+    assert "SoftTimeLimitExceeded struck before they had ended" in caplog.text
+
+
+def write_and_drop(client: MRCClient, way: str) -> None:
+    """Write something that is followed by a drop."""
+    if way == "execute":
+        client.execute("DO 1", drops={"Id": 7})
+        return
+    with client.transaction() as tx:
+        tx.execute("DO 1")
+        tx.drop_outdated_cache(["Id"], [7])

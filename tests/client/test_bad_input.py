@@ -223,8 +223,8 @@ BAD_MANY: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "an int": (lambda c: c.query_many_with_cache([7]), TypeError, r"queries\[0\]"),
     "a dict": (lambda c: c.query_many_with_cache([{"query": SECRET}]), TypeError, r"queries\[0\]"),
     "an empty tuple": (lambda c: c.query_many_with_cache([()]), TypeError, r"queries\[0\]"),
-    "four parts": (
-        lambda c: c.query_many_with_cache([("SELECT 1", [], [], 60)]),
+    "five parts": (
+        lambda c: c.query_many_with_cache([("SELECT 1", [], [], {}, 60)]),
         TypeError,
         r"queries\[0\]",
     ),

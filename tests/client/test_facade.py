@@ -12,9 +12,9 @@ import pytest
 
 from mysql_redis_cache import AsyncMRCClient, AsyncMRCServer, MRCClient, MRCServer
 from mysql_redis_cache.aio import AsyncTransaction
+from mysql_redis_cache.calls import Transaction
 from mysql_redis_cache.options import ClientOptions, ServerOptions
 from mysql_redis_cache.readthrough import core
-from mysql_redis_cache.transaction import Transaction
 from tests.client.drivers import AT_ONCE
 
 if TYPE_CHECKING:

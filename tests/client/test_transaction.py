@@ -355,19 +355,6 @@ async def test_a_transaction_of_a_client_without_redis(
     assert name_in(users) == "Eve"
 
 
-async def test_a_nested_transaction_is_another(client: Any, users: Connection) -> None:
-    """It has a connection of its own; afterwards reads go to the outer one again."""
-    async with client.transaction() as outer:
-        await outer.execute(RENAME, ["Eve", 123])
-        async with client.transaction() as inner:
-            await inner.execute(RENAME, ["Flo", 124])
-            assert await name_of(client) == "Ada"
-            assert await name_of(client, 124) == "Flo"
-        assert await name_of(client) == "Eve"
-
-    assert (name_in(users), name_in(users, 124)) == ("Eve", "Flo")
-
-
 async def test_using_a_transaction_after_its_end_is_an_error(client: Any, users: Connection) -> None:
     """Its connection belongs to somebody else by then."""
     async with client.transaction() as tx:

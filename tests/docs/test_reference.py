@@ -12,9 +12,9 @@ import pytest
 import mysql_redis_cache
 from mysql_redis_cache import errors
 from mysql_redis_cache.aio import AsyncTransaction
+from mysql_redis_cache.calls import Transaction
 from mysql_redis_cache.database import Pool
 from mysql_redis_cache.database import options as mysql_options
-from mysql_redis_cache.transaction import Transaction
 from tests.docs.pages import ROOT
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from mysql_redis_cache import MRCClient, MRCServer
 from mysql_redis_cache.drops import sweep
 from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
 from mysql_redis_cache.keys.naming import pair_texts
-from mysql_redis_cache.server import MRCServer
 from mysql_redis_cache.store import Cluster, Server, link
 from mysql_redis_cache.store.entries import Entries, Found, Name
 from tests.support.alarms import Interrupted, alarms
@@ -451,6 +451,23 @@ def test_a_drop_ends_in_time_on_a_cluster_that_does_not_answer(cluster: PrivateC
                 node.server.resume()
         cluster.settle()
         assert drops.drop_outdated_cache(["UserId"], [1]) == 0
+
+
+def test_queries_and_everything_are_dropped_on_all_nodes(
+    drops: MRCServer, mysql_url: str, cluster: PrivateCluster
+) -> None:
+    """By walks over all of them, with and without params; single entries where they lie."""
+    with cluster.client(socket_timeout=5) as way, MRCClient(mysql_url, way) as client:
+        for user in range(20):
+            client.write_to_cache("f", user, [user], ["UserId"], tags={"Table": "users"})
+            client.write_to_cache("g", user, [user])
+
+        assert drops.drop_many("UserId", [3, 4]) == 2
+        assert client.drop_query("g", [3]) is True
+        assert drops.drop_query("f", any_params=True, dry_run=True) == 18
+        assert drops.drop_query("f", any_params=True) == 18
+        assert client.drop_all() == 19
+        assert client.drop_all() == 0
 
 
 def test_many_pairs_are_one_drop_of_all_nodes(

@@ -593,7 +593,7 @@ def test_wrong_credentials_are_no_way_in(
     with pytest.raises(DatabaseUnavailable, match=f"lets nobody in .error {errno}") as caught:
         database.query("SELECT 1")
 
-    assert type(caught.value.__cause__) is pymysql.err.OperationalError
+    assert type(caught.value.__cause__) is pymysql.OperationalError
     assert database.pool.in_use == 0
 
 

@@ -12,7 +12,7 @@ import pytest
 from mysql_redis_cache import InvalidationFailed, MRCClient
 from mysql_redis_cache.drops import Budget, Drops, lookup
 from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
-from mysql_redis_cache.keys import Matcher
+from mysql_redis_cache.keys import Matcher, Namespace
 from mysql_redis_cache.server import MRCServer
 from mysql_redis_cache.store import link
 from tests.support.populating import entry, fill_foreign, fill_users
@@ -98,7 +98,7 @@ def test_combinations_are_dropped_together(
     matchers = [Matcher(["UserId", "StoreId"], [n, n]) for n in range(30)]
     matchers += [Matcher(["StoreId"], [3]), Matcher(["UserId", "StoreId"], [[3], "3"], False)]
     with closing(link(patient(redis_url))) as way:
-        drops = Drops(way, indexed=index)
+        drops = Drops(way, Namespace(), indexed=index)
         expected = 20 + 20 + 20 - 2  # the diagonal, a row and a column, which meet in one entry
 
         assert drops.perform(matchers, Budget(SECONDS), dry_run=True) == expected

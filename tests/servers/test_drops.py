@@ -14,7 +14,7 @@ import redis
 
 from mysql_redis_cache.drops import dropping, sweep
 from mysql_redis_cache.errors import CacheUnavailable, ClosedError, DropTimeout
-from mysql_redis_cache.keys import AnyValue
+from mysql_redis_cache.keys import AnyValue, Namespace
 from mysql_redis_cache.keys.naming import Matcher, pair_texts
 from mysql_redis_cache.server import MRCServer
 from mysql_redis_cache.store import Refused, index, link
@@ -705,7 +705,7 @@ def test_a_name_is_dropped_with_all_its_values(
     gone = [entry(value, names=("Id",)) for value in (1, "x", [1, 2])]
     for name in [kept, *gone]:
         redis_client.set(name, b"[]")
-    drops = dropping.Drops(link(redis_url), indexed=indexed)
+    drops = dropping.Drops(link(redis_url), Namespace(), indexed=indexed)
 
     assert drops.perform([AnyValue(["Id"])], dropping.Budget(SECONDS)) == len(gone)
     assert redis_client.exists(kept) == 1

@@ -203,7 +203,7 @@ def test_the_error_says_what_has_become_of_it(client: MRCClient) -> None:
         be_victim(client, tx)
         tx.query("SELECT 1")
 
-    assert type(caught.value.__cause__) is pymysql.err.OperationalError
+    assert type(caught.value.__cause__) is pymysql.OperationalError
     assert isinstance(caught.value, RuntimeError)
 
 

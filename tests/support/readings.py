@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from mysql_redis_cache.keys import Whole
 from mysql_redis_cache.keys.jstext import NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mysql_redis_cache.keys import Matcher
+    from mysql_redis_cache.keys import Sought
 
-__all__ = ["owner", "readings"]
+__all__ = ["is_any_entry", "owner", "readings"]
 
 HEX = set(b"0123456789abcdef")
 NUMBERS = re.compile(f"{NUMBER}(,{NUMBER})+")
@@ -48,10 +49,23 @@ def _text(part: bytes) -> str:
     return part.decode("utf-8", "surrogateescape")
 
 
-def owner(name: bytes, drops: Sequence[Sequence[Matcher]]) -> int | None:
+def is_any_entry(name: bytes, prefix: str) -> bool:
+    """Whether a name has an entry's shape: a digest, alone or behind pairs."""
+    start, digest = prefix.encode(), name[-40:]
+    if not name.startswith(start) or len(name) < len(start) + 40 or not set(digest) <= HEX:
+        return False
+    visible = name[len(start) : -40]
+    return visible == b"" or (visible.endswith(b"_") and b"=" in visible)
+
+
+def owner(name: bytes, drops: Sequence[Sequence[Sought]]) -> int | None:
     """The first of some drops that deletes the entry *name*."""
     for place, drop in enumerate(drops):
         for matcher in drop:
+            if isinstance(matcher, Whole):
+                if is_any_entry(name, matcher.prefix) and name[-40:].startswith(matcher.head.encode()):
+                    return place
+                continue
             there = readings(name, matcher.prefix)
             combine = all if matcher.require_all else any
             if combine([pair in there for pair in matcher.pairs]):

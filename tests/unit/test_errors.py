@@ -57,10 +57,16 @@ def test_pool_timeout_names_the_seconds_and_the_size() -> None:
 
 def test_invalidation_failed_names_no_values() -> None:
     """The pairs are there for the program; the message shows their names only."""
-    pairs: list[Any] = [(["UserId"], ["secret"], True), (["UserId", "UserId"], ["secret", 1], False)]
-    error = errors.InvalidationFailed(True, pairs, lambda: 3)
+    drops: list[dict[str, Any]] = [
+        {"key_names": ["UserId"], "key_values": ["secret"], "require_all_match": True},
+        {"key_names": ["UserId", "UserId"], "key_values": ["secret", 1], "require_all_match": False},
+        {"query": "0123456789abcdef"},
+        {"key": "UserId=secret_2fd4e1c67a2d28fced849ee1bb76e7391b93eb12"},
+    ]
+    error = errors.InvalidationFailed(True, drops, lambda: 3)
 
-    assert "dropping UserId failed" in str(error)
+    assert "dropping UserId, the entries of a query, one entry failed" in str(error)
+    assert error.pairs == [(["UserId"], ["secret"], True), (["UserId", "UserId"], ["secret", 1], False)]
     assert "secret" not in str(error)
     assert error.retry() == 3
 

@@ -17,15 +17,15 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 HOUSE = """
     __init__
     client server
-    aio/          client server | borrowing facade transaction driver | gather lanes
+    aio/          client server | transaction | borrowing facade driver | gather lanes
                   | threads workers    [anyio asyncio]
-    calls/        blocking | reading statements dropping instant lasting
+    calls/        blocking | reading statements dropping instant lasting transaction
     readthrough/  blocking | core | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
     follow/       follower | checking session | schema | planning* progress source | effects* place*
                   | outdated* rules* stream wording*
-    drops/        dropping | lookup sharing | settling | sweep | budget
+    drops/        following | dropping | lookup sharing | settling | sweep | budget
     store/        entries ledger | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database dump | session | pool | idle | connection | talk | driver | state*
@@ -37,7 +37,7 @@ HOUSE = """
                   | columns json_binary statements transactions
                   | charsets compressed decimals files gtids networks payloads temporal variables
                   | chartables cursor events kinds spellings    [pure]
-    keys/         naming finding | folding matching | pairs | jstext    [pure]
+    keys/         namespace finding | wanted | naming | folding matching | pairs | jstext    [pure]
     sql/          statements | binding verdicts | places | literals named scanner    [pure]
     values/       rows | cells | codec | buffers    [pure]
     policy* errors*

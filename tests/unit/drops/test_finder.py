@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from hashlib import sha1
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mysql_redis_cache.keys import AnyValue
+from mysql_redis_cache.keys import AnyValue, Matcher, Whole, lease_name, make_key
 from mysql_redis_cache.keys.finding import Finder
-from mysql_redis_cache.keys.naming import Matcher, lease_name, make_key
 from tests.support.readings import owner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mysql_redis_cache.keys import Sought
 
 DIGEST = "62bd946f00d3fecce0ff65800faae755215e31c6"
 NAMES = ["A", "B", "AB", "A_B", "_", "é"]
@@ -69,7 +71,7 @@ pairs = st.lists(
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[list[list[Matcher]], list[bytes]]:
+def cases(draw: st.DrawFn) -> tuple[list[list[Sought]], list[bytes]]:
     """Drops of one namespace, and names of entries and of anything else."""
     prefix = draw(prefixes)
     matchers = st.builds(
@@ -77,10 +79,14 @@ def cases(draw: st.DrawFn) -> tuple[list[list[Matcher]], list[bytes]]:
         pairs,
         st.booleans(),
     )
+    wholes = st.builds(
+        Whole, st.just(prefix), st.sampled_from([DIGEST[:16], sha1(b"q").hexdigest()[:16], ""])
+    )
+    matchers = draw(st.sampled_from([matchers, matchers, wholes, matchers | wholes]))
     drops = draw(st.lists(st.lists(matchers, min_size=1, max_size=3), min_size=1, max_size=4))
     entries = st.builds(
         lambda some, start: make_key("q", list(some.values()), list(some), start).encode(),
-        st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES), min_size=1, max_size=3),
+        st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES), max_size=3),
         st.sampled_from([prefix, prefix, ""]),
     )
     almost = st.builds(
@@ -93,7 +99,7 @@ def cases(draw: st.DrawFn) -> tuple[list[list[Matcher]], list[bytes]]:
 
 
 @given(cases())
-def test_it_finds_what_asking_each_drop_would(case: tuple[list[list[Matcher]], list[bytes]]) -> None:
+def test_it_finds_what_asking_each_drop_would(case: tuple[list[list[Sought]], list[bytes]]) -> None:
     """Entries and leases alike, whichever drop comes first, whatever else lies in Redis."""
     drops, names = case
     finder, owners = Finder(drops), {name: owner(name, case[0]) for name in names}

@@ -15,6 +15,7 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mysql_redis_cache.keys import Whole, query_digest
 from mysql_redis_cache.keys.finding import Finder
 from mysql_redis_cache.keys.matching import LEASE, scan_pattern
 from mysql_redis_cache.keys.naming import Matcher, lease_name, make_key, pair_texts
@@ -317,6 +318,24 @@ def test_every_pair_text_is_found(call: tuple[list[Any], list[str], str]) -> Non
         assert matcher.texts == [text]
         assert carries(matcher, key)
         assert fits(scan_pattern([matcher]) + LEASE, lease_name(key))
+
+
+@unhurried
+@given(calls(), st.booleans())
+def test_a_drop_of_a_query_or_of_all_has_a_pattern_that_fits(
+    call: tuple[list[Any], list[str], str], is_all: bool
+) -> None:
+    """Keys and leases, folded or not, with and without names; a drop of pairs beside it changes nothing."""
+    params, names, prefix = call
+    whole = Whole(prefix, "" if is_all else query_digest("q"))
+    for some in (names, []):
+        key = make_key("q", params, some, prefix).encode()
+        for drops in ([[whole]], [[whole, Matcher(["Other"], [1], True, prefix)]]):
+            finder = Finder(drops)
+            assert finder.entries([key, b"other"]) == [(key, 0)]
+            assert finder.leases([lease_name(key), b"other:lease"]) == [(lease_name(key), 0)]
+            assert fits(finder.pattern, key)
+            assert fits(finder.pattern + LEASE, lease_name(key))
 
 
 @unhurried

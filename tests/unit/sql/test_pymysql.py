@@ -163,7 +163,7 @@ def test_a_mapping_fills_names(
         pytest.param("SELECT %(a)s", {"a": 1, 2: 2}, ValueError, "have 2, which", id="no-str"),
         pytest.param("SELECT 1", {"a": 1}, ValueError, "have 'a', which", id="none-wanted"),
         pytest.param(
-            "SELECT %(a)s", [1], ValueError, r"%\(name\)s takes its value from a mapping", id="list"
+            "SELECT %(a)s", [1], ValueError, r"%\(a\)s, which takes its value from a mapping", id="list"
         ),
         pytest.param("SELECT ?, %(a)s", {"a": 1}, TypeError, "list or tuple, not dict", id="mixed"),
         pytest.param("SELECT %s, %(a)s", {"a": 1}, TypeError, "list or tuple, not dict", id="mixed-percents"),

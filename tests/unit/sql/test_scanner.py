@@ -185,7 +185,7 @@ def test_agrees_with_a_loop_over_the_characters(mode: Mode, text: str) -> None:
 @given(text=texts)
 def test_loses_nothing_of_the_text(mode: Mode, text: str) -> None:
     """The pieces with the placeholders back in their gaps are the text."""
-    plan = positional(text, mode)._replace(is_formatted=False)
+    plan = positional(text, mode)._replace(form="?")
     parts = plan.pieces(text)
     parts[1::2] = [text[slot.start : slot.end] for slot in plan.slots]
 
