@@ -23,6 +23,7 @@ from mysql_redis_cache.store import PATIENT, link
 from mysql_redis_cache.store.ledger import Deposed, Ledger, WentBack
 
 from .checking import CannotFollow, Report, examine, zone_of
+from .leading import Leading, Stopped
 from .outdated import Outdated
 from .place import Position
 from .planning import Planner
@@ -35,7 +36,6 @@ from .stream import FilePosition, GtidPosition, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import tzinfo
 
 
 __all__ = ["Follower"]
@@ -47,10 +47,6 @@ _HEARTBEAT = 1.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _LOST_POSITION = 1236
 _TWICE = "same server_uuid/server_id"
-
-
-class _Stopped(Exception):
-    """``stop`` was called."""
 
 
 class Follower:
@@ -98,14 +94,15 @@ class Follower:
         self._rules = parse_rules(rules)
         entries = Namespace(namespace)
         self._prefix = entries.prefix
-        self._lease = seconds("lease", lease)
-        if not self._lease:
+        lease = seconds("lease", lease)
+        if not lease:
             raise ValueError("lease must be positive")
         self._link = link(redis_config, timeout=PATIENT)
         self._drops = Drops(self._link, entries, indexed=index, wait_replicas=wait_replicas)
-        self._ledger = Ledger(self._link, self._prefix + name, self._lease)
+        self._ledger = Ledger(self._link, self._prefix + name, lease)
         self._progress = Progress(3 * _HEARTBEAT)
         self._stopping = threading.Event()
+        self._leading = Leading(self._ledger, lease, self._progress, self._stopping)
         self._server_id = 1 << 28 | secrets.randbits(28)
         self._was_checked = False
 
@@ -124,7 +121,7 @@ class Follower:
         with self._pick() as source:
             report = examine(self._rules, source, Schema(source, self._rules.tables))
             try:
-                self._stream(source, UTC, Reader({})).close()
+                Stream(source.config, Reader({}), self._server_id, _HEARTBEAT).close()
             except err.Error as error:
                 if errno_of(error) not in {1045, 1227}:
                     raise
@@ -138,20 +135,14 @@ class Follower:
             CannotFollow: the check found what would go wrong.
             pymysql.err.Error: MySQL refuses the account.
         """
-        renewer = threading.Thread(target=self._renew, name="mrc-follow-lease", daemon=True)
-        renewer.start()
         pause = _SHORTEST_PAUSE
-        try:
+        with self._leading.renewed():
             while not self._stopping.is_set():
                 began = time.monotonic()
                 self._go_on()
                 lasted = time.monotonic() - began > _LONGEST_PAUSE
                 pause = _SHORTEST_PAUSE if lasted else min(2 * pause, _LONGEST_PAUSE)
                 self._stopping.wait(pause)
-        finally:
-            self._stopping.set()
-            renewer.join(self._lease)
-            self._resign()
 
     def stop(self) -> None:
         """Have ``run`` return, within seconds; from any thread, or a signal handler."""
@@ -173,14 +164,14 @@ class Follower:
         """
         return self._progress.snapshot()
 
-    # Leading
+    # Going on
 
     def _go_on(self) -> None:
         """Lead and follow until something happens; say what."""
         try:
-            self._await_lead()
+            self._leading.gain()
             self._follow()
-        except _Stopped:
+        except Stopped:
             pass
         except Deposed:
             self._progress.is_leader = False
@@ -200,36 +191,6 @@ class Follower:
         self._progress.problem = problem
         self._progress.counters.bump("reconnects")
 
-    def _await_lead(self) -> None:
-        while not self._ledger.lead():
-            self._progress.is_leader = False
-            if self._stopping.wait(self._lease / 4):
-                raise _Stopped
-        self._progress.is_leader = True
-
-    def _renew(self) -> None:
-        """Stay the leader; two at once would do no harm, but for their work."""
-        while not self._stopping.wait(self._lease / 4):
-            if not self._progress.is_leader:
-                continue
-            try:
-                self._progress.is_leader = self._ledger.lead()
-            except CacheUnavailable:  # whoever saves the position next will see
-                continue
-
-    def _resign(self) -> None:
-        self._progress.is_leader = False
-        try:
-            self._ledger.resign()
-        except CacheUnavailable:
-            logger.warning("Redis is away: another follower takes over when the lease has ended")
-
-    def _look(self) -> None:
-        if self._stopping.is_set():
-            raise _Stopped
-        if not self._progress.is_leader:
-            raise Deposed("another follower leads")
-
     # Following
 
     @contextmanager
@@ -248,9 +209,6 @@ class Follower:
                     return
             failure = DatabaseUnavailable(f"MySQL at {config.address} takes no writes")
         raise failure or DatabaseUnavailable("no MySQL server")
-
-    def _stream(self, source: Source, zone: tzinfo, reader: Reader | None = None) -> Stream:
-        return Stream(source.config, reader or Reader({}, zone), self._server_id, _HEARTBEAT)
 
     def _follow(self) -> None:
         with self._pick() as source:
@@ -322,7 +280,7 @@ class Follower:
                 drop=self._drop,
                 ledger=self._ledger,
                 progress=self._progress,
-                look=self._look,
+                look=self._leading.look,
                 pause=self._stopping.wait,
             )
             session.reload()

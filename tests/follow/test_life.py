@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 import pytest
 
-from mysql_redis_cache import MRCClient
+from mysql_redis_cache import CacheUnavailable, MRCClient
 from mysql_redis_cache.follow import CannotFollow, Follower
 from mysql_redis_cache.store import link
 from mysql_redis_cache.store.ledger import Deposed, Ledger, WentBack
@@ -391,3 +391,30 @@ def test_what_would_go_wrong_is_said_before_anything_runs(
         weak.run()
     weak.close()
     base.close()
+
+
+@pytest.mark.real
+def test_the_position_moves_after_the_drop(
+    followed: LoggedServer, cached: Cached, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever ends before its drop is done leaves it to the next: the position has not moved."""
+
+    def fail(*_: object) -> int:
+        raise CacheUnavailable("the drop cannot be done")
+
+    with following(followed.url, redis_url, rules(followed.schema)):
+        pass
+    ledger = Ledger(link(redis_url), "default", 1.0)
+    position = ledger.peek()
+    monkeypatch.setattr(Follower, "_drop", fail)
+    with following(followed.url, redis_url, rules(followed.schema), level=False) as first:
+        cached.read("t", k=1)
+        followed.run("UPDATE t SET v = 1 WHERE id = 1")
+        assert wait_until(lambda: first.stats()["retries"])
+    assert cached.is_cached("t", k=1)
+    assert ledger.peek() == position
+
+    monkeypatch.undo()
+    with following(followed.url, redis_url, rules(followed.schema)) as second:
+        cached.wait_gone("t", k=1)
+        assert second.stats()["afresh"] == 0

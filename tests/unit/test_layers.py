@@ -23,7 +23,7 @@ HOUSE = """
     readthrough/  blocking | core | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
-    follow/       follower | checking session | schema | planning* progress source | effects* place*
+    follow/       follower | checking leading session | schema | planning* progress source | effects* place*
                   | outdated* rules* stream wording*
     drops/        following | dropping | lookup sharing | settling | sweep | budget
     store/        entries ledger | config | cluster | single sentinel bounds
