@@ -60,7 +60,15 @@ class Writer:
         return self.chance.randrange(OWNERS)
 
     def act(self) -> None:
-        acts = [self.single] * 8 + [self.bulk, self.parent, self.undone, self.prepared, self.moved]
+        acts = [
+            *[self.single] * 5,
+            *[self.handed_on] * 4,
+            self.bulk,
+            self.parent,
+            self.undone,
+            self.prepared,
+            self.moved,
+        ]
         with suppress(pymysql.err.OperationalError, pymysql.err.IntegrityError):  # deadlocks, missing parents
             self.chance.choice(acts)()
 
@@ -68,6 +76,10 @@ class Writer:
         self.server.run(
             f"UPDATE child SET v = v + 1, shop = '{self.chance.choice('ab')}' WHERE owner = {self.owner()}"
         )
+
+    def handed_on(self) -> None:
+        """What the row was before the change counts as well as what it is after it."""
+        self.server.run(f"UPDATE child SET owner = {self.owner()} WHERE owner = {self.owner()} LIMIT 1")
 
     def bulk(self) -> None:
         self.server.run(f"UPDATE child SET v = v + 1 WHERE owner % 7 = {self.chance.randrange(7)}")
@@ -173,7 +185,7 @@ def torment(server: LoggedServer, client: MRCClient, followers: Followers | None
         with threads(*[writer.act for writer in writers]):
             for step in range(4):
                 time.sleep(SECONDS / 4)
-                if followers is not None:
+                if followers is not None and step < 2:  # a late takeover would drop what was missed before
                     followers.kill_one()
                 server.run("FLUSH BINARY LOGS")
                 if step == 1:
