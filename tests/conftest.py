@@ -15,6 +15,7 @@ import pytest
 import redis
 from hypothesis import settings
 
+from tests.support.binlogs import LOGGING
 from tests.support.proxy import Proxy
 from tests.support.urls import mysql_arguments, with_database
 from tools.private_servers import PrivateMySQL, PrivateRedis
@@ -84,6 +85,25 @@ def mysql_url(mysql_server_url: str) -> Iterator[str]:
 def _run(url: str, statement: str) -> None:
     with closing(pymysql.connect(**mysql_arguments(url))) as connection, connection.cursor() as cursor:
         cursor.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def logging_server_url() -> Iterator[str]:
+    """URL of a server that keeps a binary log, without a schema."""
+    if url := os.environ.get("MRC_MYSQL_URL"):
+        yield url
+        return
+    with PrivateMySQL(LOGGING) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def logged_url(logging_server_url: str) -> Iterator[str]:
+    """URL of a fresh schema on a server that keeps a binary log, dropped at the end."""
+    schema = f"mrc_log_{uuid.uuid4().hex[:12]}"
+    _run(logging_server_url, f"CREATE DATABASE {schema} CHARACTER SET utf8mb4")
+    yield with_database(logging_server_url, schema)
+    _run(logging_server_url, f"DROP DATABASE IF EXISTS {schema}")
 
 
 @pytest.fixture

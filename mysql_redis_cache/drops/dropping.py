@@ -190,7 +190,7 @@ class Drops:
 
     def _listed(self, index: Lookup, sought: Sequence[Sought], budget: Budget) -> list[bytes] | None:
         """Return the entries that the index names; ``None`` if there may be others."""
-        matchers = [one for one in sought if isinstance(one, Matcher)]
+        matchers = [one for one in sought if isinstance(one, Matcher) and one.is_listed]
         if len(matchers) < len(sought):
             return None  # it knows of pairs only
         try:

@@ -30,6 +30,9 @@ _HEAD = slice(-40, -24)
 _REST = re.compile(rb"[^=]*+=|[0-9a-f]{40}\Z")
 """What follows a whole pair: another pair, or the digest at once; ``Name=a_b`` does not hold ``Name=a``."""
 
+_ANY = b"\xff"
+"""Stands for every value: it is in no text."""
+
 Carried = dict[bytes, set[bytes]]
 """The values that a name carries, by the label (``Name=``) they stand behind."""
 
@@ -99,6 +102,7 @@ class Finder:
                     self._add(matcher, place)
         self._lengths = sorted({*map(len, self._values)})
         self._has_numbers = any(values.numbers for values in self._values.values())
+        self._has_any = any(_ANY in values.owners for values in self._values.values())
 
     def entries(self, names: Iterable[bytes]) -> list[tuple[bytes, int]]:
         """Return those of *names* that are keys to be deleted, each with the place of its drop."""
@@ -128,6 +132,10 @@ class Finder:
     def _add(self, matcher: Matcher, place: int) -> None:
         """Note what *matcher* is for: single pairs by themselves, combinations in the tree."""
         pairs = dict.fromkeys(matcher.pairs)
+        if not matcher.is_listed:
+            for name, _ in pairs:
+                self._values.setdefault(f"{name}=".encode(), _Values()).add_any(place)
+            return
         owner = place if len(pairs) == 1 or not matcher.require_all else None
         wanted = [(f"{name}=".encode(), text.encode()) for name, text in pairs]
         for label, value in wanted:
@@ -150,6 +158,8 @@ class Finder:
         beginning of its value, unless the value is in a list.
         """
         start, carries_none = len(self._prefix), self._cores.isdisjoint
+        if self._has_any:
+            return names
         if self._wholes:
             is_some = not self._values and b"" not in self._wholes
             return [name for name in names if name[_HEAD] in self._wholes] if is_some else names
@@ -198,10 +208,16 @@ class _Values:
         if _NUMBER.fullmatch(value):
             self.numbers.add(value)
 
+    def add_any(self, owner: int) -> None:
+        """Have every value be enough for a drop."""
+        self.owners.setdefault(_ANY, owner)
+
     def at(self, name: bytes, start: int) -> list[bytes]:
         """Return the wanted values that stand at *start* and end there, alone or in a list of numbers."""
         end = name.find(b"_", start)
         found = list(self._listed(name, start, end)) if self.numbers else []
+        if _ANY in self.owners:
+            found.append(_ANY)
         for _ in range(self._underscores + 1):
             if not 0 <= end - start <= self._longest:
                 break

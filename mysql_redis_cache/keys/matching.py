@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LEASE",
+    "AnyValue",
     "Matcher",
     "Pair",
     "every_pattern",
@@ -78,6 +79,9 @@ class Matcher:
         self.require_all = require_all
         self.prefix = prefix
 
+    is_listed = True
+    """Whether an index can name what it is for."""
+
     @property
     def texts(self) -> list[str]:
         """The pairs as ``"name=text"``, each once."""
@@ -87,6 +91,23 @@ class Matcher:
     def asked(self) -> tuple[list[str], list[object], bool]:
         """Names, values and ``require_all`` in types that JSON has; the drop is the same."""
         return list(self._names), [_as_json(value) for value in self._values], self.require_all
+
+
+class AnyValue(Matcher):
+    """What a drop is for that takes all entries which carry any of some names, whatever the value.
+
+    Args:
+        names: the names.
+        prefix: as for ``Matcher``.
+
+    Raises:
+        TypeError, ValueError: as for ``Matcher``.
+    """
+
+    is_listed = False
+
+    def __init__(self, names: Sequence[str], prefix: str = "") -> None:
+        super().__init__(names, [""] * len(names), require_all=False, prefix=prefix)
 
 
 def _plain_values(names: list[str], values: Sequence[object], look: Callable[[], object]) -> list[Plain]:
@@ -120,7 +141,7 @@ def scan_pattern(matchers: Sequence[Matcher]) -> bytes:
         matchers: those of the drops, all of one prefix.
     """
     only, start = matchers[0], _start(matchers[0].prefix)
-    if len(matchers) == 1 and (only.require_all or len(only.pairs) == 1):
+    if len(matchers) == 1 and only.is_listed and (only.require_all or len(only.pairs) == 1):
         return start + _pair_glob(*max(only.pairs, key=lambda pair: len(pair.text)))
     shared = set.intersection(*map(_telling_names, matchers))
     return start + (_escaped(max(shared, key=len)) if shared else b"") + b"=*"

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .matching import Matcher
+from .matching import AnyValue, Matcher
 from .naming import HEAD
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def as_json(wanted: Wanted) -> dict[str, Any]:
         return {"key": wanted.key}
     if isinstance(wanted, Whole):
         return {"query": wanted.head} if wanted.head else {"all": True}
+    if isinstance(wanted, AnyValue):
+        return {"any_value_of": wanted.asked[0]}
     names, values, require_all = wanted.asked
     return {"key_names": names, "key_values": values, "require_all_match": require_all}
 
@@ -77,6 +79,8 @@ def from_json(asked: Mapping[str, Any], prefix: str) -> Wanted:
             return Exact(key)
         case {"query": str(head)} if _QUERY.fullmatch(head) and len(asked) == 1:
             return Whole(prefix, head)
+        case {"any_value_of": list(names)} if len(asked) == 1:
+            return AnyValue(names, prefix)
         case {"all": True} if len(asked) == 1:
             return Whole(prefix)
     raise ValueError(f"no drop is written like this (its fields are {', '.join(map(repr, asked))})")

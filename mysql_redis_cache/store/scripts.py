@@ -8,7 +8,7 @@ servers only.
 from __future__ import annotations
 
 from hashlib import sha1
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from .index import LONGEST_MEMBER, ROOT
 
@@ -21,10 +21,14 @@ class Script(NamedTuple):
     source: bytes
     sha: bytes
 
+    @classmethod
+    def of(cls, source: str) -> Self:
+        """Make it of its text."""
+        text = source.encode()
+        return cls(text, sha1(text).hexdigest().encode())
 
-def _script(source: str) -> Script:
-    text = source.encode()
-    return Script(text, sha1(text).hexdigest().encode())
+
+_script = Script.of
 
 
 # Shared by all that touch the index of a namespace. Its state has these moments:

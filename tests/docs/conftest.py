@@ -15,7 +15,7 @@ from tests.support.urls import mysql_arguments, with_database
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tools.private_servers import PrivateRedis
+    from tools.private_servers import PrivateMySQL, PrivateRedis
 
 TABLES = [
     "CREATE TABLE users (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40) NOT NULL, store_id INT)",
@@ -42,11 +42,13 @@ def given(
     schema_url: str,
     redis_url: str,
     private_redis: Callable[..., PrivateRedis],
+    private_mysql: Callable[..., PrivateMySQL],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[dict[str, Any]]:
     """The names that every page starts with."""
     monkeypatch.setenv("MYSQL_URL", schema_url)
     monkeypatch.setenv("REDIS_URL", redis_url)
-    servers = {"mysql_config": schema_url, "redis_config": redis_url, "private_redis": private_redis}
+    own = {"private_redis": private_redis, "private_mysql": private_mysql}
+    servers = {"mysql_config": schema_url, "redis_config": redis_url, **own}
     with MRCClient(schema_url, redis_url) as client:
         yield servers | {"client": client}

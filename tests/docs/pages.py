@@ -5,7 +5,8 @@ A block with ``await`` at its top runs on asyncio.
 
 - Given are ``mysql_config`` and ``redis_config``, the tests' servers, and ``client``, a blocking client of
   both. The same URLs stand in the environment as ``MYSQL_URL`` and ``REDIS_URL``. MySQL has the tables
-  ``users`` and ``orders`` of ``conftest.py``. ``private_redis(*options)`` starts a Redis of the page's own.
+  ``users`` and ``orders`` of ``conftest.py``. ``private_redis(*options)`` starts a Redis of the page's own,
+  ``private_mysql(*options)`` a MySQL.
 - ``mysql_config = …`` and ``redis_config = …`` name the reader's servers: the value is checked by making a
   client with it, which connects to nothing, and then forgotten.
 - A comment right of an expression, or below it, that is a Python value is what the expression must give;

@@ -14,6 +14,7 @@ import redis
 
 from mysql_redis_cache.drops import dropping, sweep
 from mysql_redis_cache.errors import CacheUnavailable, ClosedError, DropTimeout
+from mysql_redis_cache.keys import AnyValue, Namespace
 from mysql_redis_cache.keys.naming import Matcher, pair_texts
 from mysql_redis_cache.server import MRCServer
 from mysql_redis_cache.store import Refused, index, link
@@ -693,3 +694,19 @@ def test_a_server_needs_redis() -> None:
     """Without one there is nothing to drop from."""
     with pytest.raises(TypeError, match=r"redis_config must be .* not builtins\.NoneType"):
         MRCServer(None)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_name_is_dropped_with_all_its_values(
+    redis_client: redis.Redis, redis_url: str, indexed: bool
+) -> None:
+    """Whether there is an index or not, all entries that carry a name go, and no others."""
+    kept = entry(1, names=("Shop",))
+    gone = [entry(value, names=("Id",)) for value in (1, "x", [1, 2])]
+    for name in [kept, *gone]:
+        redis_client.set(name, b"[]")
+    drops = dropping.Drops(link(redis_url), Namespace(), indexed=indexed)
+
+    assert drops.perform([AnyValue(["Id"])], dropping.Budget(SECONDS)) == len(gone)
+    assert redis_client.exists(kept) == 1
+    assert redis_client.exists(*gone) == 0

@@ -24,15 +24,21 @@ HOUSE = """
     readthrough/  blocking | core | nearby | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
+    follow/       follower | checking leading session | schema | planning* progress source | effects* place*
+                  | outdated* rules* stream wording*
     drops/        following | dropping | lookup sharing | settling | sweep | budget
     near/         caches | listener | feed* | shelf*
-    store/        entries | config | cluster | single sentinel bounds
+    store/        entries ledger | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
-    database/     database | session | pool | idle | connection | talk | driver | state*
+    database/     database dump | session | pool | idle | connection | talk | driver | state*
                   | config effects* wire* | optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
     options*
     observe/      counters
+    binlog/       reader | rows | layouts | tables | declared mariadb_gtids readers
+                  | columns json_binary statements transactions
+                  | charsets compressed decimals files gtids networks payloads temporal variables
+                  | chartables cursor events kinds spellings    [pure]
     keys/         namespace finding | wanted | naming | folding matching | pairs | jstext    [pure]
     sql/          statements | binding verdicts | places | literals named scanner    [pure]
     values/       shapes rows | misfits | typed | adjusting cells given

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mysql_redis_cache.keys import Matcher, Whole, lease_name, make_key
+from mysql_redis_cache.keys import AnyValue, Matcher, Whole, lease_name, make_key
 from mysql_redis_cache.keys.finding import Finder
 from tests.support.readings import owner
 
@@ -185,3 +185,22 @@ def test_a_long_list_is_looked_at_once() -> None:
 
     assert finder.entries([missing, holding]) == [(holding, 0)]
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("prefix", ["", "shop:"])
+def test_any_value_of_a_name_is_enough(prefix: str) -> None:
+    """A drop of a name takes every entry that carries it, wherever and with whatever value, and no other."""
+    finder = Finder([[AnyValue(["Id"], prefix)], [Matcher(["Shop"], [7], prefix=prefix)]])
+
+    def key(names: list[str], values: list[object]) -> bytes:
+        return make_key("SELECT 1", values, names, prefix).encode()
+
+    wanted = [key(["Id"], [1]), key(["Shop", "Id"], [1, "a_b=c"]), key(["Id"], [[1, 2]]), key(["Id"], [""])]
+    others = [key(["ShopId"], [1]), key(["Shop_Id"], [1]), key([], [1]), b"Id=1", b"session:Id=1_x"]
+
+    assert [name for name, _ in finder.entries([*wanted, *others])] == wanted
+    assert [name for name, _ in finder.leases([b"{%b}:lease" % name for name in [*wanted, *others]])] == [
+        b"{%b}:lease" % name for name in wanted
+    ]
+    assert finder.entry(key(["Shop"], [7])) == 1
+    assert finder.entry(key(["Shop"], [8])) is None

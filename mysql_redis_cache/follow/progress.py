@@ -1,0 +1,68 @@
+"""How a follower is doing, for those who watch it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from mysql_redis_cache.observe.counters import Counters
+
+if TYPE_CHECKING:
+    from .place import Position
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """Counters and moments, written by one thread and read by others.
+
+    Args:
+        silence: seconds without a word from the server after which it is not taken to be idle any more.
+    """
+
+    def __init__(self, silence: float) -> None:
+        self.counters = Counters()
+        self.is_leader = False
+        self.position: Position | None = None
+        self.problem = ""
+        self._silence = silence
+        self._level_at = self._heard_at = time.monotonic()
+        self._is_level = False
+
+    def hear(self) -> None:
+        """Note that the server has said something that is not dropped yet."""
+        self._heard_at = time.monotonic()
+        self._is_level = False
+
+    def be_level(self) -> None:
+        """Note that everything the server has said is dropped."""
+        self._heard_at = self._level_at = time.monotonic()
+        self._is_level = True
+        self.problem = ""
+
+    @property
+    def lag(self) -> float:
+        """Seconds: no change is older and not dropped, as far as the server has told of it."""
+        now = time.monotonic()
+        if self._is_level and now - self._heard_at < self._silence:
+            return 0.0
+        return now - self._level_at
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all of it."""
+        position = self.position
+        return {
+            "leader": self.is_leader,
+            "lag": self.lag if self.is_leader else None,
+            "problem": self.problem,
+            "server": position.server if position else "",
+            "file": position.file if position else "",
+            "offset": position.offset if position else 0,
+            "gtids": position.gtids if position else "",
+            "prepared": len(position.prepared) if position else 0,
+            **dict.fromkeys(_COUNTED, 0),
+            **self.counters.snapshot(),
+        }
+
+
+_COUNTED = ("transactions", "batches", "values", "dropped", "wide", "afresh", "reconnects", "retries")

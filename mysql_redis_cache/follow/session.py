@@ -1,0 +1,217 @@
+"""Following over one connection: from events to drops, and the position that moves after them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from mysql_redis_cache.binlog import Wanted, files
+from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
+
+from .effects import effects
+from .outdated import Outdated
+from .place import Followed, Place, Position
+from .schema import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mysql_redis_cache.binlog import Event, Reader
+    from mysql_redis_cache.store.ledger import Ledger
+
+    from .planning import Planner, Transaction
+    from .progress import Progress
+    from .source import Source
+    from .stream import Stream
+
+__all__ = ["LogReset", "Session"]
+
+logger = logging.getLogger("mysql_redis_cache")
+
+_MOST_VALUES = 50_000
+"""Values that one drop is for; more are dropped in turn."""
+
+_LINGER = 0.05
+"""Seconds for which a drop waits for more while there is more."""
+
+_SAVE_EVERY = 1.0
+_RELOAD_EVERY = 1.0
+_LONGEST_PAUSE = 1.0
+
+
+class LogReset(Exception):
+    """The log is not the one that the position is of."""
+
+
+class Session:
+    """One connection's worth of following. Not for several threads.
+
+    Args:
+        source: the server, asked.
+        stream: its log, begun at *position*.
+        reader: what reads the stream.
+        planner: what makes drops of events.
+        position: where the stream begins.
+        drop: performs a drop; raises ``CacheUnavailable`` or ``DropTimeout``.
+        ledger: keeps the position.
+        progress: is told how it goes.
+        look: called often; what it raises ends the session.
+        pause: waits for some seconds, or less.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        stream: Stream,
+        reader: Reader,
+        planner: Planner,
+        position: Position,
+        *,
+        drop: Callable[[Outdated], int],
+        ledger: Ledger,
+        progress: Progress,
+        look: Callable[[], object],
+        pause: Callable[[float], object],
+    ) -> None:
+        self._source, self._stream, self._reader, self._planner = source, stream, reader, planner
+        self._drop, self._ledger, self._progress = drop, ledger, progress
+        self._look, self._pause = look, pause
+        self._place = Place(position)
+        self._followed = Followed(position.gtids, source.is_mariadb)
+        self._ended = (position.file, position.offset, position.born, position.stamp)
+        self._batch, self._gtids = Outdated(), list[str]()
+        self._began = self._saved = self._reloaded = time.monotonic()
+        self._is_saved = True
+
+    def run(self) -> None:
+        """Follow until something is raised.
+
+        Raises:
+            LogReset: the log is not the one that the position is of.
+            Deposed, WentBack: as ``Ledger.save``.
+            DatabaseUnavailable: the connection was lost.
+            pymysql.err.Error: MySQL's answer.
+        """
+        for event in self._stream.events():
+            self._look()
+            self._take(event)
+            if not self._planner.is_within:
+                self._between()
+
+    def _take(self, event: Event) -> None:
+        if not isinstance(event, files.Heartbeat):
+            self._progress.hear()
+        reason = self._place.feed(event)
+        if reason is not None:
+            raise LogReset(reason)
+        if self._place.has_crashed:
+            self._place.has_crashed = False
+            if self._source.loses_commits:
+                self._finish(self._planner.doubt("the server crashed and may have lost what its log has"))
+        self._finish(self._planner.feed(event))
+        if isinstance(event, (files.Rotate, files.FormatDescription)) and not self._planner.is_within:
+            self._move()
+
+    def _finish(self, transaction: Transaction | None) -> None:
+        """Have a transaction that has ended be part of the next drop."""
+        if transaction is None:
+            return
+        self._progress.counters.bump("transactions")
+        self._move()
+        if transaction.gtid is not None:
+            self._followed.add(transaction.gtid)
+        if transaction.outdated:
+            if not self._batch:
+                self._began = time.monotonic()
+            self._batch.merge(transaction.outdated)
+            if transaction.gtid is not None:
+                self._gtids.append(transaction.gtid)
+        if transaction.changes_schema or (
+            transaction.is_misfit and self._is_time(self._reloaded, _RELOAD_EVERY)
+        ):
+            self._flush()  # which waits until the change of the schema can be seen
+            self.reload()
+
+    def _move(self) -> None:
+        place = self._place
+        self._ended = (place.file, place.offset, place.born, place.stamp)
+        self._is_saved = False
+
+    def _between(self) -> None:
+        """Between two transactions: drop, save, or wait for more."""
+        has_more = self._stream.has_more
+        if self._batch:
+            is_late = self._is_time(self._began, _LINGER)
+            if not has_more or is_late or len(self._batch) >= _MOST_VALUES:
+                self._flush()
+        elif not self._is_saved and self._is_time(self._saved, _SAVE_EVERY):
+            self._save()
+        if not has_more and not self._batch:
+            self._progress.be_level()
+
+    def _is_time(self, since: float, seconds: float) -> bool:
+        return time.monotonic() - since >= seconds
+
+    # Drops
+
+    def _flush(self) -> None:
+        """Wait until what was read is visible, drop what it has made outdated, and only then move on."""
+        file, offset, _, _ = self._ended
+        self._source.await_visible(self._gtids, file, offset, self._look)
+        self._perform(self._batch)
+        self._batch, self._gtids = Outdated(), []
+        self._save()
+
+    def _perform(self, batch: Outdated) -> None:
+        if not batch:
+            return
+        counters = self._progress.counters
+        unexpected = {name: reason for name, reason in batch.names.items() if reason}
+        for reason in sorted(set(unexpected.values())):
+            names = sorted([name for name in unexpected if unexpected[name] == reason])
+            logger.warning("the follower drops all entries of %s: %s", ", ".join(names), reason)
+        counters.bump("wide", len(unexpected))
+        counters.bump("values", len(batch))
+        counters.bump("batches")
+        counters.bump("dropped", self._persistently(batch))
+
+    def _persistently(self, batch: Outdated) -> int:
+        """Drop; while Redis is away, nothing moves."""
+        pause = 0.02
+        while True:
+            try:
+                return self._drop(batch)
+            except (CacheUnavailable, DropTimeout) as error:
+                if not self._progress.problem:
+                    logger.warning("the follower waits for Redis: %s", error)
+                self._progress.problem = str(error)
+                self._progress.counters.bump("retries")
+            self._pause(pause)
+            self._look()
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _save(self) -> None:
+        file, offset, born, stamp = self._ended
+        prepared = dict(self._planner.prepared)
+        position = Position(self._source.identity, file, offset, born, str(self._followed), stamp, prepared)
+        self._ledger.save(position.as_json())
+        self._progress.position = position
+        self._saved, self._is_saved = time.monotonic(), True
+
+    # The schema
+
+    def reload(self) -> None:
+        """Read the schema again."""
+        rules = self._planner.rules
+        schema = Schema(self._source, rules.tables)
+        self._planner.effects = effects(rules, schema.foreign_keys, schema.declared)
+        for table in self._planner.effects.keys() - schema.declared.keys():
+            schema.describe(table)
+        self._reader.want(
+            {
+                table: Wanted(effect.columns, schema.declared.get(table, ()))
+                for table, effect in self._planner.effects.items()
+            }
+        )
+        self._reloaded = time.monotonic()

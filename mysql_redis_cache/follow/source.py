@@ -1,0 +1,174 @@
+"""The server that is followed, asked: what it is, how far it has come, what has become visible."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from mysql_redis_cache.binlog.gtids import parse_gtid_set, show_gtid_set
+from mysql_redis_cache.database.dump import DumpConnection
+
+from .place import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Self
+
+    from mysql_redis_cache.database.config import MySQLConfig
+
+__all__ = ["Source"]
+
+_PATIENCE = 30.0
+_LOOK = 2  # seconds of a wait between two looks at whether it is still wanted
+_PAUSE = 0.0005
+_SETTLE = 5.0
+_MARIA_GTIDS = re.compile(r"(?:\d+-\d+-\d+(?:,|\Z))*")
+_VARIABLES = (
+    "log_bin",
+    "binlog_format",
+    "binlog_row_image",
+    "binlog_row_metadata",
+    "gtid_mode",
+    "innodb_native_foreign_keys",
+    "innodb_flush_log_at_trx_commit",
+    "sync_binlog",
+    "time_zone",
+    "system_time_zone",
+    "read_only",
+)
+
+
+class Source:
+    """A connection that asks. Not for several threads.
+
+    Args:
+        config: where MySQL is.
+
+    Raises:
+        DatabaseUnavailable: MySQL cannot be reached.
+        pymysql.err.Error: MySQL refuses.
+    """
+
+    def __init__(self, config: MySQLConfig) -> None:
+        self.config = config
+        self._connection = DumpConnection(config, _PATIENCE)
+        self.is_mariadb = self._connection.is_mariadb
+        named = ", ".join([f"'{name}'" for name in _VARIABLES])
+        rows = self.ask(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({named})")
+        self.variables = {row["Variable_name"].lower(): str(row["Value"]) for row in rows}
+        if self.is_mariadb:
+            rows = self.ask("SELECT CONCAT_WS('/', @@hostname, @@port, @@server_id, @@datadir) AS name")
+        else:
+            rows = self.ask("SELECT @@server_uuid AS name")
+        self.identity = str(rows[0]["name"])
+
+    def ask(self, statement: str) -> list[dict[str, Any]]:
+        """Run a statement; return its rows.
+
+        Raises:
+            DatabaseUnavailable: the connection was lost.
+            pymysql.err.Error: MySQL's answer.
+        """
+        return self._connection.ask(statement)
+
+    @property
+    def takes_writes(self) -> bool:
+        """Whether it is no replica."""
+        return self.variables.get("read_only", "OFF").upper() in {"OFF", "0"}
+
+    @property
+    def loses_commits(self) -> bool:
+        """Whether a crash may lose what the log has, or the log what was committed."""
+        settings = (self.variables.get("innodb_flush_log_at_trx_commit"), self.variables.get("sync_binlog"))
+        return settings != ("1", "1")
+
+    def here(self) -> Position:
+        """Return a position such that everything before it is visible: the log may be ahead of the engine."""
+        if not self.is_mariadb:
+            (row,) = self.ask("SELECT @@global.gtid_executed AS gtids")
+            return Position(self.identity, gtids=str(row["gtids"]).replace("\n", ""))
+        file, offset = self._snapshot()
+        (row,) = self.ask(f"SELECT BINLOG_GTID_POS('{file}', {offset}) AS gtids")
+        return Position(self.identity, file, offset, gtids=str(row["gtids"] or ""))
+
+    def _snapshot(self) -> tuple[str, int]:
+        """Return where in the log a snapshot of MariaDB's data stands that is taken now."""
+        self.ask("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        rows = self.ask("SHOW STATUS LIKE 'binlog_snapshot_%'")
+        self.ask("COMMIT")
+        values = {row["Variable_name"].lower(): row["Value"] for row in rows}
+        return str(values["binlog_snapshot_file"]), int(values["binlog_snapshot_position"])
+
+    def has(self, gtids: str) -> bool:
+        """Whether the server has the transactions, or has them soon: after a failover it may be catching up.
+
+        Raises:
+            ValueError: they are no GTIDs of such a server.
+        """
+        until = time.monotonic() + _SETTLE
+        look = self._has_maria if self.is_mariadb else self._has
+        while not look(gtids):
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.1)
+        return True
+
+    def _has(self, gtids: str) -> bool:
+        known = show_gtid_set(parse_gtid_set(gtids))
+        (row,) = self.ask(f"SELECT GTID_SUBSET('{known}', @@global.gtid_executed) AS has")
+        return bool(row["has"])
+
+    def _has_maria(self, gtids: str) -> bool:
+        if not _MARIA_GTIDS.fullmatch(gtids):
+            raise ValueError("the position has no GTIDs of MariaDB")
+        (row,) = self.ask("SELECT CONCAT_WS(',', @@gtid_binlog_state, @@gtid_slave_pos) AS gtids")
+        known: dict[str, int] = {}
+        for gtid in filter(None, str(row["gtids"]).split(",")):
+            domain, _, number = gtid.split("-")
+            known[domain] = max(known.get(domain, 0), int(number))
+        wanted = [gtid.split("-") for gtid in filter(None, gtids.split(","))]
+        return all(known.get(domain, 0) >= int(number) for domain, _, number in wanted)
+
+    def await_visible(self, gtids: Sequence[str], file: str, offset: int, look: Callable[[], object]) -> None:
+        """Wait until what was read of the log can be read from the tables.
+
+        Args:
+            gtids: MySQL: the transactions that were read.
+            file: MariaDB: in which the last of them stands.
+            offset: where in it that ends.
+            look: called now and then; what it raises ends the wait.
+
+        Raises:
+            DatabaseUnavailable: the connection was lost.
+        """
+        if self.is_mariadb:
+            self._await_snapshot(file, offset, look)
+        elif gtids:
+            self._await_gtids(show_gtid_set(parse_gtid_set(",".join(gtids))), look)
+
+    def _await_gtids(self, gtids: str, look: Callable[[], object]) -> None:
+        while self.ask(f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', {_LOOK}) AS late")[0]["late"]:
+            look()
+
+    def _await_snapshot(self, file: str, offset: int, look: Callable[[], object]) -> None:
+        until = time.monotonic() + _LOOK
+        while file and _order(*self._snapshot()) < _order(file, offset):
+            time.sleep(_PAUSE)
+            if time.monotonic() > until:
+                look()
+                until = time.monotonic() + _LOOK
+
+    def close(self) -> None:
+        """Close at once; never waits."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _order(file: str, offset: int) -> tuple[int, int]:
+    return int(file.rpartition(".")[2]), offset

@@ -1,0 +1,138 @@
+"""Where a follower of a binary log has come to, and which of several leads: kept where the entries are.
+
+A Redis that restarts from an older snapshot brings back deleted entries, and with them the position of that
+time, so that what follows is dropped again. Every write compares first: whoever was deposed, or does not know
+of what is there, writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
+
+from .scripts import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .config import Link
+
+__all__ = ["Deposed", "Ledger", "WentBack"]
+
+# KEYS: the leader. ARGV: token, ms → 1 leads, 0 another does
+_LEAD = Script.of(
+    """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+)
+
+# KEYS: the leader. ARGV: token
+_RESIGN = Script.of(
+    """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
+)
+
+# KEYS: the leader, the state. ARGV: token, ms, version that is there ('' for none), new version, state
+# → 1 written, 0 another leads, -1 another version is there. Who leads is told afresh, if nobody does.
+_SAVE = Script.of(
+    """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+if (redis.call('HGET', KEYS[2], 'version') or '') ~= ARGV[3] then return -1 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('HSET', KEYS[2], 'version', ARGV[4], 'state', ARGV[5])
+return 1
+"""
+)
+
+
+class Deposed(Exception):
+    """Another follower leads by now."""
+
+
+class WentBack(Exception):
+    """Redis has another version of the state than it had acknowledged: an older one, or none."""
+
+
+class _Kept(NamedTuple):
+    version: bytes
+    state: dict[str, Any] | None
+
+
+class Ledger:
+    """The state of followers that share a name.
+
+    Args:
+        link: the way to Redis.
+        name: the name; one for each server that is followed.
+        lease: seconds after which a leader that gives no sign of life is followed by another.
+    """
+
+    def __init__(self, link: Link, name: str, lease: float) -> None:
+        self._link = link
+        self._state = b"{mrc:follow:%b}" % name.encode()  # in braces: one slot of a cluster
+        self._leader = self._state + b":leader"
+        self._token = uuid4().hex.encode()
+        self._milliseconds = round(lease * 1000)
+        self._version = b""
+
+    def lead(self) -> bool:
+        """Become the leader, or stay it; return whether that is so.
+
+        Raises:
+            CacheUnavailable: Redis did not answer.
+        """
+        return bool(self._link.script(_LEAD, [self._leader], self._token, self._milliseconds))
+
+    def resign(self) -> None:
+        """Have another lead at once."""
+        self._link.script(_RESIGN, [self._leader], self._token)
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the state, to be written over by ``save``; ``None`` if there is none that can be read.
+
+        Raises:
+            CacheUnavailable: Redis did not answer.
+        """
+        kept = self._kept()
+        self._version = kept.version
+        return kept.state
+
+    def peek(self) -> dict[str, Any] | None:
+        """Return the state, for those who only look."""
+        return self._kept().state
+
+    def _kept(self) -> _Kept:
+        version, state = self._link.call(b"HMGET", self._state, b"version", b"state")
+        try:
+            found = json.loads(state)
+        except (TypeError, ValueError):
+            found = None
+        return _Kept(version or b"", found if isinstance(found, dict) else None)
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write the state over the one that was loaded or saved before.
+
+        Raises:
+            Deposed: another leads.
+            WentBack: what is there is not what was.
+            CacheUnavailable: Redis did not answer.
+        """
+        version = uuid4().hex.encode()
+        arguments = (self._token, self._milliseconds, self._version, version, json.dumps(state))
+        done = self._link.script(_SAVE, [self._leader, self._state], *arguments)
+        if done == 0:
+            raise Deposed("another follower leads")
+        if done != 1 and not self._was_written(version):
+            raise WentBack("Redis does not have the position that it had acknowledged")
+        self._version = version
+
+    def _was_written(self, version: bytes) -> bool:
+        """Whether the state is there that a save, whose reply got lost and that was sent again, wrote."""
+        return self._kept().version == version
