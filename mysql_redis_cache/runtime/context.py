@@ -42,8 +42,8 @@ class Marks(Generic[T]):
     def mark(self, thing: T) -> Iterator[None]:
         """Mark *thing* as going on, for the block, in this context and in those that are copied from it."""
         mark = _Mark(self, thing, _still_on(_innermost.get()))
-        _innermost.set(mark)
         try:
+            _innermost.set(mark)
             yield
         finally:
             mark.is_over, mark.thing = True, None
@@ -61,8 +61,18 @@ class Marks(Generic[T]):
 
 
 def is_clear() -> bool:
-    """Whether nothing goes on here, of anybody's; on the way of every hit."""
-    return _innermost.get() is None
+    """Whether nothing goes on here, of anybody's; on the way of every hit.
+
+    What ended in another context is forgotten here by the first who asks, and slows nobody down after that.
+    """
+    mark = _innermost.get()
+    if mark is None:
+        return True
+    if not mark.is_over:
+        return False
+    outer = _still_on(mark)
+    _innermost.set(outer)
+    return outer is None
 
 
 def _still_on(mark: _Mark | None) -> _Mark | None:

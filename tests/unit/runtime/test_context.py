@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from contextlib import ExitStack
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,15 +15,27 @@ from mysql_redis_cache.runtime import (
     Reservation,
     Slots,
     apart,
+    context,
     is_clear,
     reserved_slot,
     with_reservation,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
+def in_a_context_of_its_own(test: Callable[[], None]) -> Callable[[], None]:
+    """Run *test* where nobody has left anything."""
+
+    @wraps(test)
+    def run() -> None:
+        contextvars.Context().run(test)
+
+    return run
+
+
+@in_a_context_of_its_own
 def test_a_mark_is_there_for_its_block() -> None:
     """And gone after it, also if it raises."""
     marks: Marks[str] = Marks()
@@ -41,6 +54,7 @@ def test_a_mark_is_there_for_its_block() -> None:
     assert is_clear()
 
 
+@in_a_context_of_its_own
 def test_the_innermost_comes_first_and_others_do_not_hide_it() -> None:
     """Each sees its own, in whatever order they were made."""
     mine: Marks[int] = Marks()
@@ -70,6 +84,20 @@ def test_a_block_may_end_in_another_context() -> None:
     assert there.run(lambda: list(marks.here())) == []
 
 
+def test_what_ended_elsewhere_is_forgotten_by_who_asks() -> None:
+    """It is on the way of every hit."""
+    marks: Marks[str] = Marks()
+    here, there = contextvars.Context(), contextvars.Context()
+    block = steps(marks)
+    here.run(next, block)
+    assert not here.run(is_clear)
+    there.run(next, block, None)
+
+    assert here.run(is_clear)
+    assert here.run(lambda: context._innermost.get()) is None
+
+
+@in_a_context_of_its_own
 def test_what_is_over_is_forgotten() -> None:
     """A context that saw many blocks end elsewhere keeps none of them."""
     marks: Marks[str] = Marks()
@@ -80,8 +108,6 @@ def test_what_is_over_is_forgotten() -> None:
         next(block, None)
 
     def depth() -> int:
-        from mysql_redis_cache.runtime import context
-
         mark, found = context._innermost.get(), 0
         while mark is not None:
             mark, found = mark.outer, found + 1
