@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .pool import ConnectionPool
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mysql_redis_cache.database import Pool
     from mysql_redis_cache.keys import Tagged
     from mysql_redis_cache.readthrough import Core
     from mysql_redis_cache.sql import Params
@@ -31,10 +32,10 @@ class Instant:
         """Return the key under which a call is cached; no I/O."""
         return self._core.options.namespace.key(query, params, param_names, tags)
 
-    def get_mysql_pool(self) -> Pool:
+    def get_mysql_pool(self) -> ConnectionPool:
         """Return the blocking connection pool for direct use: ``with pool.connection() as connection: …``."""
         self._core.check_open()
-        return self._core.database.pool
+        return ConnectionPool(self._core.database.pool)
 
     def stats(self) -> dict[str, int]:
         """Return this client's counters by name: hits, misses, fills, refused_fills, and so on."""

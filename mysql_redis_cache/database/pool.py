@@ -46,14 +46,7 @@ _KEEP_IDLE = 300.0
 class Pool:
     """At most ``maxsize`` connections, opened when they are needed.
 
-    Get one as ``client.get_mysql_pool()``. Connections are plain PyMySQL ones in autocommit mode::
-
-        with pool.connection() as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT name FROM users WHERE id = %s", (123,))
-
-    An exception in the block closes the connection, unless it is the server's answer to a statement. So does
-    a transaction left open. What else a session keeps (variables, temporary tables, ``USE``) goes on to the
-    next user.
+    What an exception, a transaction left open or a changed session makes of one is in ``Lease``.
 
     Args:
         config: where MySQL is, and how many connections there may be.

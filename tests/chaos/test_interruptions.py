@@ -88,7 +88,7 @@ WORK: list[Callable[[MRCClient, int], bool]] = [direct, cached, cached, many, pe
 
 def check_whole(client: MRCClient, redis_client: redis.Redis, before: int) -> None:
     """No place of the pool is lost, all of them work, and Redis connections are few."""
-    pool = client.get_mysql_pool()
+    pool = client._core.database.pool
     until = time.monotonic() + 5
     while pool.in_use and time.monotonic() < until:
         time.sleep(0.01)

@@ -194,7 +194,7 @@ async def test_places_are_given_in_order(mysql_url: str) -> None:
     """Tasks and threads that wait for one connection get it in the order in which they came."""
     order: list[str] = []
     async with AsyncMRCClient(with_options(mysql_url, maxsize=1)) as client:
-        pool = client.get_mysql_pool()
+        pool = client._core.database.pool
 
         async def by_task(name: str) -> None:
             await client._driver.in_mysql_thread(partial(by_thread, name))
@@ -235,7 +235,7 @@ async def test_a_limiter_of_ones_own_is_honoured(mysql_url: str, redis_url: str)
 async def test_a_cancelled_wait_leaves_no_place_behind(mysql_url: str, redis_url: str) -> None:
     """Neither in the queue nor taken for nobody."""
     async with AsyncMRCClient(with_options(mysql_url, maxsize=1), redis_url) as client:
-        pool = client.get_mysql_pool()
+        pool = client._core.database.pool
         with pool.connection():
             for _ in range(20):
                 with anyio.move_on_after(0.005):

@@ -13,7 +13,7 @@ import mysql_redis_cache
 from mysql_redis_cache import errors
 from mysql_redis_cache.aio import AsyncTransaction
 from mysql_redis_cache.calls import Transaction
-from mysql_redis_cache.database import Pool
+from mysql_redis_cache.calls.pool import ConnectionPool
 from mysql_redis_cache.database import options as mysql_options
 from tests.docs.pages import ROOT
 
@@ -25,7 +25,7 @@ WORDS = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`]+`", REFERENCE)) + REF
 BUILT_IN = (BaseException, OSError, tuple)
 # What users call on things that the package calls too.
 OF_USERS = {
-    Pool: {"connection", "size", "in_use"},
+    ConnectionPool: {"connection", "size", "in_use"},
     Transaction: {"query", "execute", "drop_outdated_cache"},
     AsyncTransaction: {"query", "execute", "drop_outdated_cache"},
 }

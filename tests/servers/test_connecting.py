@@ -107,7 +107,7 @@ def test_a_password_may_change_between_connections(mysql_url: str, mysql_admin: 
                 assert client.query("SELECT 1 AS n") == ROWS
             assert asked == [1]
             cursor.execute("ALTER USER rotating IDENTIFIED BY 'second'")
-            client.get_mysql_pool().drain()
+            client._core.database.pool.drain()
             given.pop(0)
             assert client.query("SELECT 1 AS n") == ROWS
             assert asked == [1, 1]
@@ -145,7 +145,7 @@ def test_an_option_file_is_read_at_each_connect(mysql_url: str, tmp_path: Path) 
         assert client.query("SELECT ? AS v", ["日😀"]) == [{"v": "日😀"}]
         file.write_text("[client]\nhost=127.0.0.1\nport=1\nuser=u\n")
         assert client.query("SELECT 1 AS n") == ROWS
-        client.get_mysql_pool().drain()
+        client._core.database.pool.drain()
         with pytest.raises(DatabaseUnavailable, match=r"127\.0\.0\.1:1 "):
             client.query("SELECT 1")
     assert "127.0.0.1:1 " in str(said({"read_default_file": str(file), "read_default_group": "client"}))

@@ -20,7 +20,7 @@ HOUSE = """
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]
     calls/        blocking | decorating | reading halves statements dropping instant lasting transaction
-                  | asking caching
+                  | asking caching pool
     readthrough/  blocking | core | nearby | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
