@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnContext
     from multiprocessing.queues import SimpleQueue
 
-__all__ = ["READERS", "WAYS_TO_DROP", "Board", "Orders", "read_all", "read_and_die", "write_and_drop"]
+__all__ = [
+    "READERS",
+    "WAYS_TO_DROP",
+    "Board",
+    "Orders",
+    "read_all",
+    "read_and_die",
+    "tags_of",
+    "write_and_drop",
+]
 
 READERS = 2
 THREADS = 5
@@ -73,6 +82,11 @@ class Orders:
 
     def _redis(self) -> object:
         return RedisCluster.from_url(self.redis_url) if self.mode == "cluster" else self.redis_url
+
+
+def tags_of(key: int) -> dict[str, object]:
+    """Return the tags with which a row is read now and then."""
+    return {"Table": "versions", "Row": key}
 
 
 class Board:
@@ -179,6 +193,8 @@ class Reading:
             with self._checked(key) as rows:
                 if chance.random() < 0.05:
                     rows += client.query_many_with_cache([self._query(key)], TTL)[0]
+                elif chance.random() < 0.2:
+                    rows += client.query_with_cache(*self._query(key), TTL, tags=tags_of(key))
                 else:
                     rows += client.query_with_cache(*self._query(key), TTL, refresh=chance.random() < 0.01)
         for key in self._cold_keys():
@@ -303,6 +319,7 @@ def _drop_by_client(client: MRCClient, server: MRCServer, orders: Orders, key: i
 def _drop_by_query(client: MRCClient, server: MRCServer, orders: Orders, key: int) -> int:  # noqa: ARG001
     version = client.execute(_update(orders), [key]).insert_id
     client.drop_query(orders.query, [key], ["Id"])
+    client.drop_query(orders.query, [key], ["Id"], tags=tags_of(key))
     return version
 
 
@@ -313,5 +330,42 @@ def _drop_after_commit(client: MRCClient, server: MRCServer, orders: Orders, key
     return version
 
 
-WAYS_TO_DROP = (_drop_by_server, _drop_by_client, _drop_by_query, _drop_after_commit)
+def _drop_many(client: MRCClient, server: MRCServer, orders: Orders, key: int) -> int:
+    version = client.execute(_update(orders), [key]).insert_id
+    server.drop_many("Id", [key, *range(1000, 1100)])
+    return version
+
+
+def _drop_all_of_the_query(client: MRCClient, server: MRCServer, orders: Orders, key: int) -> int:
+    version = client.execute(_update(orders), [key]).insert_id
+    server.drop_query(orders.query, any_params=True)
+    return version
+
+
+def _drop_in_one_line(client: MRCClient, server: MRCServer, orders: Orders, key: int) -> int:  # noqa: ARG001
+    return client.execute(_update(orders), [key], drops={"Id": key}).insert_id
+
+
+def _drop_inside(client: MRCClient, server: MRCServer, orders: Orders, key: int) -> int:  # noqa: ARG001
+    """Through the client itself, in a savepoint that holds; another one is undone."""
+    with client.transaction():
+        with client.transaction():
+            version = client.execute(_update(orders), [key]).insert_id
+            client.drop_outdated_cache(["Id"], [key])
+        with suppress(LookupError), client.transaction():
+            client.execute(_update(orders), [key])
+            raise LookupError
+    return version
+
+
+WAYS_TO_DROP = (
+    _drop_by_server,
+    _drop_by_client,
+    _drop_by_query,
+    _drop_after_commit,
+    _drop_many,
+    _drop_all_of_the_query,
+    _drop_in_one_line,
+    _drop_inside,
+)
 """Each makes a row's version the next, drops what that made outdated, and returns the version."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import pymysql
 
 from mysql_redis_cache import AsyncMRCClient, MRCClient, MRCError, MRCServer
 from tests.support.alarms import Interrupted, alarms, strike
@@ -47,8 +48,20 @@ FAULTS = (
     "MySQL cut",
     "interruptions",
     "forks",
+    "deadlocks",
+    "sessions changed",
+    "cancelled by the hundred",
+    "facades for each request",
 )
-INTERRUPTIONS, FORKS = FAULTS.index("interruptions"), FAULTS.index("forks")
+INTERRUPTIONS, FORKS, DEADLOCKS, SESSIONS, CANCELLED, FACADES = map(FAULTS.index, FAULTS[-6:])
+CHANGES = (
+    "USE information_schema",
+    "SET time_zone = '+09:00', sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES'",
+    "SET NAMES latin1",
+    "CREATE TEMPORARY TABLE {table} (id INT, version INT)",
+    "SET @a = 1",
+)
+LOST_LOCKS = (1205, 1213)
 
 
 class Board:
@@ -128,6 +141,10 @@ class Soaking:
                     self._fork(chance)
                 elif alarm is not None and fault == INTERRUPTIONS:
                     self._act_under_alarm(chance, alarm)
+                elif fault == DEADLOCKS and chance.random() < 0.2:
+                    self._write_two(chance)
+                elif fault == SESSIONS and chance.random() < 0.2:
+                    self._change_a_session(chance)
                 else:
                     self._act(chance)
             except Interrupted:
@@ -168,6 +185,36 @@ class Soaking:
         with self._lock:
             self._floors[key] = max(self._floors[key], version)
         self._count("drops")
+
+    def _write_two(self, chance: random.Random) -> None:
+        """Write two rows in one transaction, in any order, so that the server has to end some of them."""
+        update = f"UPDATE {self._orders.table} SET version = LAST_INSERT_ID(version + 1) WHERE id = ?"
+        keys, versions = chance.sample(range(KEYS), 2), {}
+        try:
+            with self._client.transaction() as tx:
+                for key in keys:
+                    versions[key] = tx.execute(update, [key]).insert_id
+                    time.sleep(0.002)
+                tx.drop_many("Id", keys)
+        except MRCError:
+            self._count("failed_writes")
+            return
+        except pymysql.OperationalError as error:
+            if error.args[0] not in LOST_LOCKS:
+                self._note(error)
+            self._count("failed_writes")
+            return
+        with self._lock:
+            for key, version in versions.items():
+                self._floors[key] = max(self._floors[key], version)
+        self._count("drops")
+
+    def _change_a_session(self, chance: random.Random) -> None:
+        """Leave a session changed, which must be nobody else's."""
+        try:
+            self._client.execute(chance.choice(CHANGES).format(table=self._orders.table))
+        except MRCError:
+            self._count("failed_writes")
 
     def _fork(self, chance: random.Random) -> None:
         """Read and drop in a forked child; the counts are shared with it."""
@@ -213,6 +260,8 @@ class Soaking:
             for number in range(TASKS):
                 tasks.start_soon(self._work_in_task, facade, random.Random(number), until)
             while self._goes_on(until):
+                if self._board.fault.value == CANCELLED:
+                    await self._cancel_many(facade)
                 self._board.tasks.value = len(asyncio.all_tasks()) if backend == "asyncio" else TASKS + 1
                 await anyio.sleep(0.1)
 
@@ -222,10 +271,22 @@ class Soaking:
     async def _work_in_task(self, facade: AsyncMRCClient, chance: random.Random, until: float) -> None:
         while self._goes_on(until):
             with anyio.move_on_after(chance.choice([0.001, 0.003, 60, 60, 60])) as scope:
-                await self._act_in_task(facade, chance)
+                if self._board.fault.value == FACADES:
+                    async with AsyncMRCClient(self._client) as one_of_many:
+                        await self._act_in_task(one_of_many, chance)
+                else:
+                    await self._act_in_task(facade, chance)
             if scope.cancelled_caught:
                 self._count("cancelled")
             await anyio.sleep(chance.choice([0, 0, 0.001, 0.005]))
+
+    async def _cancel_many(self, facade: AsyncMRCClient) -> None:
+        """Begin a hundred reads at once and cancel all of them soon after."""
+        with anyio.move_on_after(random.uniform(0.001, 0.02)):
+            async with anyio.create_task_group() as tasks:
+                for number in range(100):
+                    tasks.start_soon(self._act_in_task, facade, random.Random(number))
+        self._count("cancelled", 100)
 
     async def _act_in_task(self, facade: AsyncMRCClient, chance: random.Random) -> None:
         key, dice = chance.randrange(KEYS), chance.random()
