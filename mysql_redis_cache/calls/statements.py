@@ -86,11 +86,10 @@ class Statements:
         core = self._core
         core.check_open()
         sql.statement(query).check_rows()
+        if into is None and one is False:
+            return rows_as_list(self._source.query(query, params))
         shape = core.reads.shape(into, one=one)
-        rows = self._source.query(query, params)
-        if into is None and not one:
-            return rows_as_list(rows)
-        return fitting(shape.decode(encode_rows(rows), None, True))
+        return fitting(shape.decode(encode_rows(self._source.query(query, params)), None, True))
 
     def execute(self, query: str, params: Params = None, *, drops: Combinations | None = None) -> WriteResult:
         """Run a statement that writes; it is committed when this returns, if not part of a transaction.

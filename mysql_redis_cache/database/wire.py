@@ -204,15 +204,14 @@ class Packets:
         Returns:
             The rows, and what ended them.
         """
-        rows = builder.build([])
+        rows: list[Row] | None = None
         cells: list[Cell] = []
         while not self._at_end_of_rows():
             self._cut_rows(builder.width, cells)
             if len(cells) >= _BLOCK_CELLS:
-                rows += builder.build(cells)
+                rows = _joined(rows, builder.build(cells))
                 cells = []
-        rows += builder.build(cells)
-        return rows, parse_end(self.next())
+        return _joined(rows, builder.build(cells)), parse_end(self.next())
 
     def _at_end_of_rows(self) -> bool:
         size = self._need_packet()
@@ -299,3 +298,10 @@ class Packets:
             missing -= len(piece)
         self._data = b"".join(pieces)
         self._position = 0
+
+
+def _joined(rows: list[Row] | None, block: list[Row]) -> list[Row]:
+    if rows is None:
+        return block
+    rows += block  # which brings along what is kept beside them
+    return rows

@@ -132,7 +132,7 @@ class Statement:
         Raises:
             ValueError: it gives no rows.
         """
-        if self.answer in {Answer.EFFECT, Answer.TRANSACTION}:
+        if self.answer is Answer.EFFECT or self.answer is Answer.TRANSACTION:
             raise ValueError(
                 f"query() returns rows, and this statement has none ({said(self.text, self.verb)}); "
                 f"{self.answer.advice}"
