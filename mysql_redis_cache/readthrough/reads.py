@@ -182,13 +182,15 @@ class Reads:
         own = plain(params)
         if own is None or len(own) != statement.plain_placeholders:
             own, names = _checked(statement, self._namespace.local(params), names)
-        lifetime = DEFAULT_TTL if callable(ttl) else ttl_seconds(ttl)
+        lifespan, lifetime = (ttl, DEFAULT_TTL) if callable(ttl) else (None, ttl_seconds(ttl))
         policy = self._windowed(windows) if windows else self._policy
         pairs = () if tags is None else self._own(tags)
-        key = self._key(query, own, names, pairs)
+        key = keys.make_key(query, own, names, self._prefix, pairs)
+        if self._namespace.declared is not None:
+            self._check(names, pairs)
         read = Read(key, query, own, names, lifetime, policy, None, key.encode(), pairs, True)
-        if callable(ttl):
-            read.lifespan = ttl
+        if lifespan is not None:
+            read.lifespan = lifespan
         return read
 
     def of_function(
@@ -203,17 +205,19 @@ class Reads:
         load: object = None,
     ) -> Read:
         """Return the read of anything that *load* gives, as ``Loaded``."""
-        lifetime = DEFAULT_TTL if callable(ttl) else ttl_seconds(ttl)
+        lifespan, lifetime = (ttl, DEFAULT_TTL) if callable(ttl) else (None, ttl_seconds(ttl))
         policy = self._windowed(windows) if windows else self._policy
         own = plain(params)
         if own is None:
             values, names = keys.in_order(query, self._namespace.local(params), names)
             own = copied(values)
         pairs = () if tags is None else self._own(tags)
-        key = self._key(query, own, names, pairs)
+        key = keys.make_key(query, own, names, self._prefix, pairs)
+        if self._namespace.declared is not None:
+            self._check(names, pairs)
         read = Read(key, query, own, names, lifetime, policy, load, key.encode(), pairs)
-        if callable(ttl):
-            read.lifespan = ttl
+        if lifespan is not None:
+            read.lifespan = lifespan
         return read
 
     def many(
@@ -257,11 +261,8 @@ class Reads:
         values = copied([self._namespace.local(value) for _, value in pairs])
         return tuple(zip([name for name, _ in pairs], values, strict=True))
 
-    def _key(self, query: str, params: Sequence[object], names: Sequence[str] | None, tags: Tags) -> str:
-        key = keys.make_key(query, params, names, self._prefix, tags)
-        if self._namespace.declared is not None:
-            self._namespace.check([*(names or ()), *[name for name, _ in tags]])
-        return key
+    def _check(self, names: Sequence[str] | None, tags: Tags) -> None:
+        self._namespace.check([*(names or ()), *[name for name, _ in tags]])
 
     def _windowed(self, windows: Mapping[str, Any]) -> Policy:
         for name in windows:
