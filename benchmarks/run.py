@@ -13,6 +13,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
+from bulk import bulk_text
 from cold import cold_text, measure_cold
 from core import measure_core
 from core_report import core_chart, core_text
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 CORE = {"hit", "miss", "key", "drop"}
-PARTS = (*sorted(CORE), "typed", "index", "cold", "facade", "near")
+PARTS = (*sorted(CORE), "bulk", "typed", "index", "cold", "facade", "near")
 MAKERS = (
     "ours.make_subject",
     "ours.make_index_subject",
@@ -54,6 +55,8 @@ def main() -> None:
     with private_servers() as workload:
         if parts & CORE:
             run_core(workload, parts & CORE, quick=options.quick)
+        if "bulk" in parts:
+            publish("bulk", bulk_text(workload, quick=options.quick), whole=not options.quick)
         if "typed" in parts:
             publish("typed", typed_text(workload, quick=options.quick), whole=not options.quick)
         if "index" in parts:
