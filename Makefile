@@ -1,5 +1,5 @@
 # `make test` and `make demo` need nothing but Python 3.11 or later: the rest is found or installed
-# (tools/bootstrap.py). MRC_MYSQL_URL and MRC_REDIS_URL name servers of your own instead.
+# (tools/bootstrap.py). MRC_TEST_MYSQL_URL and MRC_TEST_REDIS_URL name servers of your own instead.
 #   make test ARGS="-k keys -x"
 
 VENV ?= .venv

@@ -112,7 +112,7 @@ def test_the_error_tree_is_the_code_s() -> None:
     assert inspect.cleandoc(drawing) in REFERENCE
 
 
-@pytest.mark.parametrize("variable", ["MRC_MYSQL_URL", "MRC_REDIS_URL", "MRC_REQUIRE_NODE"])
+@pytest.mark.parametrize("variable", ["MRC_TEST_MYSQL_URL", "MRC_TEST_REDIS_URL", "MRC_REQUIRE_NODE"])
 def test_environment_variables_are_in_the_reference(variable: str) -> None:
     """What the two commands look at is."""
     assert variable in WORDS
