@@ -15,6 +15,8 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 # from the top down as well, "|" between two floors. In brackets: the drivers that are imported there and
 # nowhere else; "pure" means neither I/O, nor waiting, nor threads, and so does a star for one module.
 HOUSE = """
+    __main__
+    cli/          app | looking dropping | inventory settings | speaking inputs endings    [click rich]
     __init__
     client server
     aio/          client server | transaction | borrowing facade driver | gather lanes
@@ -38,7 +40,7 @@ HOUSE = """
     runtime/      context | slots | process tls waiters kept*
 """
 
-DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio"}
+DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich"}
 IMPURE = {
     *DRIVERS,
     "concurrent",
