@@ -19,8 +19,10 @@ from core_report import core_chart, core_text
 from facade import measure_facade
 from facade_report import facade_chart, facade_text
 from index_memory import index_text
+from near import near_text
 from report import machine, replace_section
 from servers import ROOT, private_servers
+from typed_rows import typed_text
 
 if TYPE_CHECKING:
     from subjects import Subject
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 CORE = {"hit", "miss", "key", "drop"}
-PARTS = (*sorted(CORE), "index", "cold", "facade")
+PARTS = (*sorted(CORE), "typed", "index", "cold", "facade", "near")
 MAKERS = (
     "ours.make_subject",
     "ours.make_index_subject",
@@ -52,12 +54,16 @@ def main() -> None:
     with private_servers() as workload:
         if parts & CORE:
             run_core(workload, parts & CORE, quick=options.quick)
+        if "typed" in parts:
+            publish("typed", typed_text(workload, quick=options.quick), whole=not options.quick)
         if "index" in parts:
             publish("index", index_text(workload, quick=options.quick), whole=not options.quick)
         if "cold" in parts:
             run_cold(workload, quick=options.quick)
         if "facade" in parts:
             run_facade(workload, quick=options.quick)
+        if "near" in parts:
+            publish("near", near_text(workload, quick=options.quick), whole=not options.quick)
 
 
 def run_core(workload: Workload, parts: set[str], *, quick: bool) -> None:

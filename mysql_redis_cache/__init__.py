@@ -19,8 +19,11 @@ from mysql_redis_cache.errors import (
     MRCError,
     PoolTimeout,
     QueryTimeout,
+    RowMismatch,
+    TooManyRows,
     TransactionEnded,
 )
+from mysql_redis_cache.options import Near
 from mysql_redis_cache.readthrough import Query
 from mysql_redis_cache.server import MRCServer
 
@@ -36,9 +39,12 @@ __all__ = [
     "MRCClient",
     "MRCError",
     "MRCServer",
+    "Near",
     "PoolTimeout",
     "Query",
     "QueryTimeout",
+    "RowMismatch",
+    "TooManyRows",
     "TransactionEnded",
     "WriteResult",
 ]

@@ -24,6 +24,8 @@ class MRCClient(BlockingClient):
         names: the names that params, tags and drops may have; any other is a ``ValueError``. By default all.
         index: register entries so that drops cost O(matches); all clients and servers must agree.
         dates: ``"npm"`` writes dates as a Node process at UTC does.
+        timezone: of DATETIME columns and of the sessions, ``"UTC"``, another name or a tzinfo: aware
+            datetimes are taken as params, and given by ``into=``.
         stale_while_revalidate: seconds (or timedelta) past its ttl for which an entry is served while it is
             refreshed behind the reader's back.
         stale_if_error: seconds (or timedelta) past its ttl for which an entry is served if the load fails.
@@ -32,6 +34,8 @@ class MRCClient(BlockingClient):
             loads it once more for all of them.
         max_entry_bytes: larger results are returned but not cached.
         wait_replicas: how many Redis replicas must have a deletion before a drop returns.
+        near: keep what is read often in this process too: ``True``, or a ``Near`` with bounds. Other
+            processes' drops then reach this one a push later, at most ``Near.ttl`` or ``Near.heartbeat``.
 
     Raises:
         TypeError: a configuration of the wrong type.

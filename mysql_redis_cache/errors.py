@@ -11,6 +11,8 @@
     ├── PoolTimeout          + TimeoutError     no connection (or thread) became free in time
     ├── QueryTimeout         + TimeoutError     a statement ran longer than query_timeout
     ├── TransactionEnded     + RuntimeError     the server ended a transaction before its block ended
+    ├── RowMismatch          + ValueError       a row does not fit the class or type of into=
+    ├── TooManyRows          + ValueError       one=True, and there are more
     └── LoadFailed                              another caller's load of the same key failed
 
 Bad input raises ``TypeError`` or ``ValueError``; what the server answers to a statement (a syntax error,
@@ -39,6 +41,8 @@ __all__ = [
     "MRCError",
     "PoolTimeout",
     "QueryTimeout",
+    "RowMismatch",
+    "TooManyRows",
     "TransactionEnded",
 ]
 
@@ -224,6 +228,48 @@ class TransactionEnded(MRCError, RuntimeError):
 
     def __reduce__(self) -> tuple[type[TransactionEnded], tuple[str, bool | None]]:
         return type(self), (self.text, self.committed)
+
+
+class RowMismatch(MRCError, ValueError):
+    """A row, or what a function gave, does not fit ``into=``. What is cached is left as it is.
+
+    Attributes:
+        into: the name of the class or type.
+        path: where the misfit is, such as ``"$[3].total"``.
+        column: the column that does not fit; empty if it is the row, or all of it.
+        expected: what it must be, a type's name.
+        found: what it is, a type's name, or ``"missing"``.
+    """
+
+    def __init__(self, into: str, path: str, column: str, expected: str, found: str) -> None:
+        what = f"column {column} ({path})" if column else path
+        is_what = "is missing" if found == "missing" else f"is {found}"
+        super().__init__(f"{what} {is_what}, and {into} wants {expected}")
+        self.into = into
+        self.path = path
+        self.column = column
+        self.expected = expected
+        self.found = found
+
+    def __reduce__(self) -> tuple[type[RowMismatch], tuple[str, ...]]:
+        return type(self), (self.into, self.path, self.column, self.expected, self.found)
+
+
+class TooManyRows(MRCError, ValueError):
+    """``one=True`` was asked of a query that gives more than one row.
+
+    Attributes:
+        count: how many there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"one=True, and the query gives {count} rows; select one, by a unique column or with LIMIT 1"
+        )
+        self.count = count
+
+    def __reduce__(self) -> tuple[type[TooManyRows], tuple[int]]:
+        return type(self), (self.count,)
 
 
 class LoadFailed(MRCError):

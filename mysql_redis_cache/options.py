@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import TYPE_CHECKING, TypedDict
 
 from mysql_redis_cache.keys import Namespace
-from mysql_redis_cache.policy import Policy, check_count
+from mysql_redis_cache.policy import Policy, check_count, wait_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from datetime import timedelta
+    from datetime import timedelta, tzinfo
 
     from mysql_redis_cache.values import Dates
 
-__all__ = ["ClientOptions", "Options", "ServerOptions"]
+__all__ = ["ClientOptions", "Near", "Options", "ServerOptions", "near_bounds"]
 
 
 # The keyword options of MRCClient and MRCServer stand here a second time, for editors and type checkers: the
@@ -34,11 +35,62 @@ class ClientOptions(ServerOptions, total=False):
     """The keyword options of ``MRCClient``."""
 
     dates: Dates
+    timezone: str | tzinfo | None
     stale_while_revalidate: float | timedelta
     stale_if_error: float | timedelta
     early_refresh: float
     wait_timeout: float
     max_entry_bytes: int | None
+    near: bool | Near
+
+
+SHORTEST_NEAR = 0.05
+"""Seconds below which a near entry's life and the heartbeat would cost more than they save."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The bounds of a near cache: entries' bytes in this process, beside those in Redis.
+
+    One near cache serves all clients of this process that name the same Redis and the same bounds.
+
+    Args:
+        max_bytes: how much memory its entries may take; one of more than an eighth of it is not kept.
+        ttl: seconds (or timedelta) after which an entry is read from Redis again, at the latest.
+        max_entries: how many entries it may hold.
+        heartbeat: seconds (or timedelta) after which it serves nothing more unless Redis has confirmed that
+            no push is missing.
+
+    Raises:
+        TypeError: one is no number.
+        ValueError: one is not positive, or a time is below 50 ms or above 23 days.
+    """
+
+    max_bytes: int = 16 << 20
+    ttl: float | timedelta = 1.0
+    max_entries: int = 20_000
+    heartbeat: float | timedelta = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("max_bytes", "max_entries"):
+            if not check_count(name, getattr(self, name)):
+                raise ValueError(f"{name} must be positive; near=False turns the near cache off")
+        for name in ("ttl", "heartbeat"):
+            value = wait_seconds(name, getattr(self, name), smallest=SHORTEST_NEAR)
+            object.__setattr__(self, name, value)
+
+
+def near_bounds(near: object) -> Near | None:
+    """Return the bounds that a client's ``near`` asks for; ``None`` for no near cache.
+
+    Raises:
+        TypeError: it is neither a bool nor a ``Near``.
+    """
+    if isinstance(near, bool):
+        return Near() if near else None
+    if not isinstance(near, Near):
+        raise TypeError(f"near must be a bool or a Near, not {type(near).__name__}")
+    return near
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +100,17 @@ class Options:
     namespace: Namespace = field(default_factory=Namespace)
     index: bool = False
     dates: Dates = "iso"
+    zone: tzinfo | None = None  # that of DATETIME and TIMESTAMP columns, if it is known
     max_entry_bytes: int | None = None
     wait_replicas: int = 0
     policy: Policy = field(default_factory=Policy)
+    near: Near | None = None
 
     def __post_init__(self) -> None:
         if self.dates not in {"iso", "npm"}:
             raise ValueError(f"dates must be 'iso' or 'npm', not {self.dates!r}")
+        if self.dates == "npm" and self.zone is not None and self.zone is not UTC:
+            raise ValueError("dates='npm' writes what a Node process at UTC does, so timezone must be UTC")
         check_count("wait_replicas", self.wait_replicas)
         limit = self.max_entry_bytes
         if limit is None:

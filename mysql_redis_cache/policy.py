@@ -53,6 +53,7 @@ class Policy:
         early_refresh: β of the XFetch algorithm; 0 is off, 1 is the paper's choice.
         wait_timeout: seconds to wait for somebody else's load of the same key.
         lease_seconds: life of a lease that nobody renews, so the cost of a loader that was killed.
+        near: whether what is kept in this process will do.
 
     Attributes:
         grace: seconds for which an entry stays in Redis past its ttl.
@@ -68,6 +69,7 @@ class Policy:
     early_refresh: float = 0.0
     wait_timeout: float = 15.0
     lease_seconds: float = 10.0
+    near: bool = True
     # Worked out once, since every hit asks.
     grace: float = field(init=False, default=0.0)
     needs_age: bool = field(init=False, default=False)

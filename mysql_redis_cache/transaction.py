@@ -67,7 +67,7 @@ class UnitOfWork:
         self._turn.lock = threading.Lock()
 
     def query(self, query: str, params: Params = None) -> list[Row]:
-        """Run a statement that reads, in the transaction, and return its rows.
+        """Run a statement that reads, in the transaction, and return its rows as ``Database.query`` does.
 
         Raises:
             TransactionEnded: the server has ended the transaction before.

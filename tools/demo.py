@@ -143,12 +143,12 @@ def show_entry(client: MRCClient, inside: redis.Redis) -> None:
 
 def orders(client: MRCClient) -> Rows:
     """The orders of one customer, through the cache."""
-    return client.query_with_cache(OF_CUSTOMER, [CUSTOMER], ["CustomerId"], 3600)  # type: ignore[no-any-return]
+    return client.query_with_cache(OF_CUSTOMER, [CUSTOMER], ["CustomerId"], 3600)
 
 
 def revenue(client: MRCClient) -> Rows:
     """The revenue by status, through the cache."""
-    return client.query_with_cache(REVENUE, ttl=3600)  # type: ignore[no-any-return]
+    return client.query_with_cache(REVENUE, ttl=3600)
 
 
 def show_miss(client: MRCClient, name: str, read: Read, note: Callable[[Rows], str] | None = None) -> float:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mysql_redis_cache.calls import BlockingClient, Instant, Reading
+from mysql_redis_cache.calls import BlockingClient, Decorating, Halves, Instant, Reading
 
 from .borrowing import as_it_is, driven, dropping, in_mysql_thread
 from .driver import LoopDriver
@@ -61,9 +61,9 @@ class AsyncMRCClient(Instant, Facade):
     query_with_cache = driven(Reading.query_with_cache)
     with_cache = driven(Reading.with_cache)
     query_many_with_cache = driven(Reading.query_many_with_cache)
-    cached = as_it_is(Reading.cached)
-    read_from_cache = driven(Reading.read_from_cache)
-    write_to_cache = driven(Reading.write_to_cache)
+    cached = as_it_is(Decorating.cached)
+    read_from_cache = driven(Halves.read_from_cache)
+    write_to_cache = driven(Halves.write_to_cache)
 
     query = in_mysql_thread(BlockingClient.query)
     execute = in_mysql_thread(BlockingClient.execute)

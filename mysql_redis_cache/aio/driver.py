@@ -45,7 +45,7 @@ from mysql_redis_cache.runtime import SlotsClosed
 
 from .gather import Gather
 from .lanes import FUNCTIONS, SHORT, Crowded, run_placed
-from .threads import at_home, breathe, hop, native_loop, soon
+from .threads import at_home, breathe, given, hop, native_loop, soon
 from .workers import HITS
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class LoopDriver:
         }
         if core.cache is not None:
             self._performers |= {
-                Get: self._get,
+                Get: self._get if core.nearby is None else self._get_near,
                 Acquire: self._acquire,
                 Fill: partial(self._give_up_lease, core.cache.fill),
                 Release: partial(self._give_up_lease, core.cache.release),
@@ -246,6 +246,16 @@ class LoopDriver:
         # No thread is needed to learn that Redis is away.
         return self._get_nothing(read, step) if self._cache.is_away else self._here().reads.get(read)
 
+    def _get_near(self, read: Read, step: Get = GET) -> Awaitable[Any]:
+        """Perform Get; what is kept in this process needs no thread, unless it takes long to decode."""
+        kept = self._cache.kept(read)
+        if kept is None:
+            return self._get(read, step)
+        served = partial(self._cache.served, read, kept)
+        if len(kept.payload) <= DECODED_IN_LOOP:
+            return given(served())
+        return self._soon(partial(served, breathe), served)
+
     async def _get_nothing(self, read: Read, step: Get) -> Claim:  # noqa: ARG002 - a step's performer
         return Claim.UNAVAILABLE
 
@@ -277,7 +287,8 @@ class LoopDriver:
         began = time.monotonic()
         value = await self._await_function(read, load)
         self._core.note_load_time(read, time.monotonic() - began)
-        return await self._soon(partial(self._core.loaded, value, breathe), partial(self._core.loaded, value))
+        loaded = partial(self._core.loaded, read, value)
+        return await self._soon(partial(loaded, breathe), loaded)
 
     async def _await_function(self, read: Read, load: _Awaited) -> Any:
         """Call the user's function, marked as the load of the key, so that it may read that key itself."""
@@ -312,21 +323,21 @@ class LoopDriver:
 
     async def _join(self, read: Read, step: Join) -> Shared | Seat:
         flight = self._core.join(read)
-        return Seat.LEADER if flight is None else await self._landed(flight, step.until)
+        return Seat.LEADER if flight is None else await self._landed(read, flight, step.until)
 
     async def _join_late(self, read: Read, step: JoinLate) -> Shared | Seat:
         flight = self._core.join_late(read, step)
-        return Seat.LEADER if flight is None else await self._landed(flight, step.until)
+        return Seat.LEADER if flight is None else await self._landed(read, flight, step.until)
 
-    async def _landed(self, flight: Flight, until: float) -> Shared | Seat:
+    async def _landed(self, read: Read, flight: Flight, until: float) -> Shared | Seat:
         landed = anyio.Event()
         if flight.wake(partial(soon(), landed.set)):
             with anyio.move_on_after(until - time.monotonic()):
                 await landed.wait()
         payload = flight.landing.payload if flight.landing is not None else None
         if payload is None or len(payload) <= DECODED_IN_LOOP:
-            return self._core.landed(flight)
-        landed_ = partial(self._core.landed, flight)
+            return self._core.landed(read, flight)
+        landed_ = partial(self._core.landed, read, flight)
         return await self._soon(partial(landed_, breathe), landed_)
 
     async def _seal(self, read: Read, step: Seal) -> None:

@@ -17,7 +17,7 @@ import anyio.to_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["at_home", "breathe", "hop", "native_loop", "promise", "shielded", "soon"]
+__all__ = ["at_home", "breathe", "given", "hop", "native_loop", "promise", "shielded", "soon"]
 
 T = TypeVar("T")
 
@@ -28,6 +28,11 @@ BREATH = 0.00005
 def breathe() -> None:
     """Let the event loop run; called by a thread that computes for long."""
     time.sleep(BREATH)
+
+
+async def given(outcome: T) -> T:
+    """Return *outcome*, awaited: for what is known already."""
+    return outcome
 
 
 async def hop(call: Callable[[], T]) -> T:

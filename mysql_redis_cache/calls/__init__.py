@@ -4,18 +4,23 @@ A method here ends in ``self._driver.run(steps, read)`` or in a blocking call. `
 inherit it; their asynchronous twins borrow it (``aio.borrowing``), with a driver of their own or in a thread.
 """
 
+from .asking import Windows
 from .blocking import BlockingClient, BlockingServer
+from .decorating import Decorating
 from .dropping import Dropping
+from .halves import Halves
 from .instant import Instant
 from .lasting import Lasting
-from .reading import Reading, Windows
+from .reading import Reading
 from .statements import Statements
 from .transaction import Transaction
 
 __all__ = [
     "BlockingClient",
     "BlockingServer",
+    "Decorating",
     "Dropping",
+    "Halves",
     "Instant",
     "Lasting",
     "Reading",

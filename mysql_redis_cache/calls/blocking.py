@@ -8,30 +8,33 @@ from typing import TYPE_CHECKING, Any
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.keys import Namespace
-from mysql_redis_cache.options import Options
+from mysql_redis_cache.options import Options, near_bounds
 from mysql_redis_cache.policy import Policy, seconds
 from mysql_redis_cache.readthrough import BlockingDriver, Core
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import PATIENT, link
+from mysql_redis_cache.values import zone_of
 
+from .decorating import Decorating
 from .dropping import Dropping
+from .halves import Halves
 from .instant import Instant
 from .lasting import Lasting
-from .reading import Reading
 from .statements import Statements
 from .transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from datetime import timedelta
+    from datetime import timedelta, tzinfo
 
+    from mysql_redis_cache.options import Near
     from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Dates
 
 __all__ = ["BlockingClient", "BlockingServer"]
 
 
-class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
+class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting):
     """A client, described as ``MRCClient``."""
 
     def __init__(
@@ -43,12 +46,14 @@ class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
         names: Collection[str] | None = None,
         index: bool = False,
         dates: Dates = "iso",
+        timezone: str | tzinfo | None = None,
         stale_while_revalidate: float | timedelta = 0,
         stale_if_error: float | timedelta = 0,
         early_refresh: float = 0,
         wait_timeout: float = 15.0,
         max_entry_bytes: int | None = None,
         wait_replicas: int = 0,
+        near: bool | Near = False,
     ) -> None:
         policy = Policy(
             stale_while_revalidate=seconds("stale_while_revalidate", stale_while_revalidate),
@@ -56,8 +61,11 @@ class BlockingClient(Reading, Statements, Dropping, Instant, Lasting):
             early_refresh=early_refresh,
             wait_timeout=wait_timeout,
         )
-        self._namespace = Namespace(namespace, names)
-        options = Options(self._namespace, index, dates, max_entry_bytes, wait_replicas, policy)
+        zone = zone_of(timezone)
+        self._namespace = Namespace(namespace, names, zone)
+        options = Options(
+            self._namespace, index, dates, zone, max_entry_bytes, wait_replicas, policy, near_bounds(near)
+        )
         self._core = Core(mysql_config, redis_config, options)
         self._drops = self._core.drops
         self._driver = BlockingDriver(self._core)

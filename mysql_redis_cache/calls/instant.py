@@ -38,4 +38,4 @@ class Instant:
 
     def stats(self) -> dict[str, int]:
         """Return this client's counters by name: hits, misses, fills, refused_fills, and so on."""
-        return self._core.stats.snapshot()
+        return self._core.figures()

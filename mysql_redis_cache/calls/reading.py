@@ -3,59 +3,82 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from mysql_redis_cache.policy import DEFAULT_TTL
-from mysql_redis_cache.readthrough.functions import positional_arguments
-from mysql_redis_cache.readthrough.steps import look, put
+from mysql_redis_cache.readthrough.reads import shaped
+
+from .asking import Driven
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import timedelta
 
     from mysql_redis_cache.keys import Tagged
-    from mysql_redis_cache.readthrough import Core
-    from mysql_redis_cache.readthrough.many import Tasks
-    from mysql_redis_cache.readthrough.reads import Asked
-    from mysql_redis_cache.readthrough.steps import Steps
     from mysql_redis_cache.sql import Params
+    from mysql_redis_cache.values import Row
 
-__all__ = ["Driver", "Reading", "Windows"]
+    from .asking import CallOptions, OneCallOptions, Windows
 
-P = ParamSpec("P")
+__all__ = ["Reading"]
+
 T = TypeVar("T")
 
 
-class Windows(TypedDict, total=False):
-    """Freshness windows of one call, instead of the client's."""
-
-    stale_while_revalidate: float | timedelta
-    stale_if_error: float | timedelta
-    early_refresh: float
-
-
-class Driver(Protocol):
-    """How a face carries out the steps of a read: with blocking calls, or from an event loop."""
-
-    def run(self, steps: Steps | Tasks, read: Asked) -> Any:
-        """Drive *steps* to their end; return the answer, or what is awaited for it."""
-
-    def check_function(self, fn: object) -> None:
-        """Raise ``TypeError`` if it cannot call *fn*."""
-
-    def load_of(self, fn: Callable[[], Any]) -> Any:
-        """Return a call of *fn* as the load of a read."""
-
-    def like(self, fn: Callable[P, T], call: Callable[P, Any]) -> Callable[P, T]:
-        """Return *call* in the form of *fn*: its name, its docstring, and a coroutine function here."""
-        ...
-
-
-class Reading:
+class Reading(Driven):
     """Cached reads."""
 
-    _core: Core
-    _driver: Driver
+    @overload
+    def query_with_cache(
+        self,
+        query: str,
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        into: None = None,
+        one: Literal[False] = False,
+        **options: Unpack[OneCallOptions],
+    ) -> list[Row]: ...
+
+    @overload
+    def query_with_cache(
+        self,
+        query: str,
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        into: None = None,
+        one: Literal[True],
+        **options: Unpack[OneCallOptions],
+    ) -> Row | None: ...
+
+    @overload
+    def query_with_cache(
+        self,
+        query: str,
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        into: type[T],
+        one: Literal[False] = False,
+        **options: Unpack[OneCallOptions],
+    ) -> list[T]: ...
+
+    @overload
+    def query_with_cache(
+        self,
+        query: str,
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        into: type[T],
+        one: Literal[True],
+        **options: Unpack[OneCallOptions],
+    ) -> T | None: ...
 
     def query_with_cache(
         self,
@@ -65,6 +88,8 @@ class Reading:
         ttl: float | timedelta = DEFAULT_TTL,
         *,
         tags: Tagged = None,
+        into: Any = None,
+        one: bool = False,
         refresh: bool = False,
         cache: bool = True,
         **windows: Unpack[Windows],
@@ -77,14 +102,20 @@ class Reading:
             param_names: names of the first params; a drop finds the entry by them.
             ttl: seconds (or timedelta) to keep the answer, ± 10 %.
             tags: further pairs by which a drop finds the entry, a mapping or list of pairs.
+            into: what to make of a row: a dataclass, TypedDict, NamedTuple, attrs class, msgspec Struct or
+                pydantic model with its columns, or the type of the only column. ``None``: a dict.
+            one: give the only row, or ``None`` if there is none, instead of a list.
             refresh: load and cache anew, whatever is cached.
             cache: ``False`` neither reads nor writes the cache.
-            **windows: ``stale_while_revalidate``, ``stale_if_error``, ``early_refresh`` for this call.
+            **windows: ``stale_while_revalidate``, ``stale_if_error``, ``early_refresh`` for this call;
+                ``near=False`` for an answer from Redis, past the near cache.
 
         Returns:
             the rows, a list of dicts; the same on a hit and on a miss. CALL gives what mysql2 gives.
 
         Raises:
+            RowMismatch: a row does not fit *into*; what is cached is left as it is.
+            TooManyRows: *one*, and there are more.
             TypeError, ValueError: bad arguments, before anything is sent.
             DatabaseUnavailable: a miss, and MySQL cannot be reached (a ``ConnectionError``).
             PoolTimeout: a miss, and no connection became free in time.
@@ -94,7 +125,49 @@ class Reading:
         core = self._core
         core.check_open()
         read = core.reads.of_query(query, params, param_names, ttl, windows, tags=tags)
-        return self._driver.run(core.steps(read, refresh=refresh, cache=cache), read)
+        if into is None and one is False:
+            return self._driver.run(core.steps(read, refresh=refresh, cache=cache), read)
+        read.decode = core.reads.shape(into, one=one).decode
+        return self._driver.run(shaped(core.steps(read, refresh=refresh, cache=cache)), read)
+
+    @overload
+    def with_cache(
+        self,
+        fn: Callable[[], Any],
+        query: str,
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        into: type[T],
+        **options: Unpack[OneCallOptions],
+    ) -> T: ...
+
+    @overload
+    def with_cache(
+        self,
+        fn: Callable[[], Awaitable[T]],
+        query: str,
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        into: None = None,
+        **options: Unpack[OneCallOptions],
+    ) -> T: ...
+
+    @overload
+    def with_cache(
+        self,
+        fn: Callable[[], T],
+        query: str,
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        into: None = None,
+        **options: Unpack[OneCallOptions],
+    ) -> T: ...
 
     def with_cache(
         self,
@@ -105,6 +178,7 @@ class Reading:
         ttl: float | timedelta = DEFAULT_TTL,
         *,
         tags: Tagged = None,
+        into: Any = None,
         refresh: bool = False,
         cache: bool = True,
         **windows: Unpack[Windows],
@@ -119,14 +193,17 @@ class Reading:
             param_names: as for ``query_with_cache``.
             ttl: as for ``query_with_cache``.
             tags: as for ``query_with_cache``.
+            into: the type of what *fn* returns, such as ``User`` or ``list[User]``.
             refresh: as for ``query_with_cache``.
             cache: as for ``query_with_cache``.
             **windows: as for ``query_with_cache``.
 
         Returns:
-            what *fn* returned, in the form in which JSON gives it back: the same on a hit and on a miss.
+            what *fn* returned, the same on a hit and on a miss: as *into*, or in the form in which JSON gives
+            it back.
 
         Raises:
+            RowMismatch: it does not fit *into*.
             TypeError: *fn* returned something without JSON form; the message says where in it.
         """
         core = self._core
@@ -134,13 +211,73 @@ class Reading:
         self._driver.check_function(fn)
         load = self._driver.load_of(fn)
         read = core.reads.of_function(query, params, param_names, ttl, windows, tags=tags, load=load)
-        return self._driver.run(core.steps(read, refresh=refresh, cache=cache), read)
+        if into is None:
+            return self._driver.run(core.steps(read, refresh=refresh, cache=cache), read)
+        read.decode = core.reads.shape(into, are_rows=False).decode
+        return self._driver.run(shaped(core.steps(read, refresh=refresh, cache=cache)), read)
+
+    @overload
+    def query_many_with_cache(
+        self,
+        queries: Sequence[tuple[Any, ...]],
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        into: None = None,
+        one: Literal[False] = False,
+        **options: Unpack[CallOptions],
+    ) -> list[list[Row]]: ...
+
+    @overload
+    def query_many_with_cache(
+        self,
+        queries: Sequence[tuple[Any, ...]],
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        into: type[T],
+        one: Literal[False] = False,
+        **options: Unpack[CallOptions],
+    ) -> list[list[T]]: ...
+
+    @overload
+    def query_many_with_cache(
+        self,
+        queries: Sequence[tuple[Any, ...]],
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        into: type[T],
+        one: Literal[True],
+        **options: Unpack[CallOptions],
+    ) -> list[T | None]: ...
+
+    @overload
+    def query_many_with_cache(
+        self,
+        queries: Sequence[tuple[Any, ...]],
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        into: Sequence[Any] | type[Any] | None = None,
+        one: Sequence[bool] | bool,
+        **options: Unpack[CallOptions],
+    ) -> list[Any]: ...
+
+    @overload
+    def query_many_with_cache(
+        self,
+        queries: Sequence[tuple[Any, ...]],
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        into: Sequence[Any],
+        one: Sequence[bool] | bool = False,
+        **options: Unpack[CallOptions],
+    ) -> list[Any]: ...
 
     def query_many_with_cache(
         self,
         queries: Sequence[tuple[Any, ...]],
         ttl: float | timedelta = DEFAULT_TTL,
         *,
+        into: Any = None,
+        one: Any = False,
         refresh: bool = False,
         cache: bool = True,
         **windows: Unpack[Windows],
@@ -151,6 +288,8 @@ class Reading:
             queries: a ``Query`` for each, or a tuple ``(query, params, param_names, tags)``, all but the
                 first optional; one may stand there twice.
             ttl: as for ``query_with_cache``.
+            into: as for ``query_with_cache``; or a list with one for each query.
+            one: as for ``query_with_cache``; or a list with one for each query.
             refresh: as for ``query_with_cache``.
             cache: as for ``query_with_cache``.
             **windows: as for ``query_with_cache``.
@@ -164,82 +303,5 @@ class Reading:
         core = self._core
         core.check_open()
         steps = partial(core.steps, refresh=refresh, cache=cache)
-        batch = core.reads.many(queries, ttl, windows, steps)
+        batch = core.reads.many(queries, ttl, windows, steps, into=into, one=one)
         return self._driver.run(batch.steps(), batch)  # type: ignore[no-any-return]
-
-    def cached(
-        self, query: str, param_names: Sequence[str] | None = (), ttl: float | timedelta = DEFAULT_TTL
-    ) -> Callable[[Callable[P, T]], Callable[P, T]]:
-        """Decorate a function: its calls go through ``with_cache``, its arguments are the params.
-
-        Args:
-            query: the signature under which to cache.
-            param_names: names of the first arguments.
-            ttl: as for ``query_with_cache``.
-
-        Returns:
-            the decorator. With ``AsyncMRCClient`` it is for coroutine functions, and makes them.
-
-        Raises:
-            TypeError: (of the decorator) the function has keyword-only arguments, which have no place in a
-                key, or is a coroutine function and this is no ``AsyncMRCClient``.
-            TypeError, ValueError: bad names or ttl.
-        """
-        self._core.reads.check_signature(query, param_names, ttl)
-
-        def decorate(fn: Callable[P, T]) -> Callable[P, T]:
-            positional = positional_arguments(fn, param_names)
-            self._driver.check_function(fn)
-
-            def call(*args: P.args, **kwargs: P.kwargs) -> Any:
-                params = positional(*args, **kwargs)
-                return self.with_cache(partial(fn, *args, **kwargs), query, params, param_names, ttl)
-
-            return self._driver.like(fn, call)
-
-        return decorate
-
-    def read_from_cache(
-        self,
-        query: str,
-        params: Params = None,
-        param_names: Sequence[str] | None = (),
-        default: Any = None,
-        *,
-        tags: Tagged = None,
-    ) -> Any:
-        """Return what is cached, or *default*; MySQL is not asked.
-
-        Args:
-            query: as it was cached.
-            params: as it was cached.
-            param_names: as it was cached.
-            default: returned on a miss, and when Redis does not answer; a sentinel of your own tells a
-                cached ``None`` from a miss.
-            tags: as it was cached.
-        """
-        core = self._core
-        core.check_open()
-        read = core.reads.of_function(query, params, param_names, DEFAULT_TTL, tags=tags)
-        return self._driver.run(look(default), read)
-
-    def write_to_cache(
-        self,
-        query: str,
-        value: Any,
-        params: Params = None,
-        param_names: Sequence[str] | None = (),
-        ttl: float | timedelta = DEFAULT_TTL,
-        *,
-        tags: Tagged = None,
-    ) -> None:
-        """Cache *value*; a load in flight does not overwrite it. Without Redis configured, do nothing.
-
-        Raises:
-            CacheUnavailable: Redis did not take it.
-            TypeError: the value has no JSON form; the message says where in it.
-        """
-        core = self._core
-        core.check_open()
-        read = core.reads.of_function(query, params, param_names, ttl, tags=tags)
-        return self._driver.run(put(value), read)  # type: ignore[no-any-return]

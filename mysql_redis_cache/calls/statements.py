@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from mysql_redis_cache import sql
 from mysql_redis_cache.drops import Following
 from mysql_redis_cache.transaction import written
+from mysql_redis_cache.values import encode_rows, fitting, rows_as_list
 
 if TYPE_CHECKING:
     from mysql_redis_cache.database import Database, WriteResult
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Statements"]
 
+T = TypeVar("T")
+
 
 class Statements:
     """Statements, uncached; inside a transaction of this client, in the same thread or task, part of it."""
@@ -27,15 +30,67 @@ class Statements:
     _drops: Drops | None
     _namespace: Namespace
 
-    def query(self, query: str, params: Params = None) -> list[Row]:
+    @overload
+    def query(
+        self,
+        query: str,
+        params: Params = None,
+        *,
+        into: None = None,
+        one: Literal[False] = False,
+    ) -> list[Row]: ...
+
+    @overload
+    def query(
+        self,
+        query: str,
+        params: Params = None,
+        *,
+        into: None = None,
+        one: Literal[True],
+    ) -> Row | None: ...
+
+    @overload
+    def query(
+        self,
+        query: str,
+        params: Params = None,
+        *,
+        into: type[T],
+        one: Literal[False] = False,
+    ) -> list[T]: ...
+
+    @overload
+    def query(
+        self,
+        query: str,
+        params: Params = None,
+        *,
+        into: type[T],
+        one: Literal[True],
+    ) -> T | None: ...
+
+    def query(self, query: str, params: Params = None, *, into: Any = None, one: bool = False) -> Any:
         """Run a statement that reads, uncached, and return its rows.
+
+        Args:
+            query: one statement that reads.
+            params: one value for each placeholder.
+            into: as for ``query_with_cache``.
+            one: as for ``query_with_cache``.
 
         Raises:
             ValueError: it gives no rows; also what cannot be sent.
+            RowMismatch, TooManyRows: as ``query_with_cache``.
         """
-        self._core.check_open()
+        core = self._core
+        core.check_open()
         sql.statement(query).check_rows()
-        return self._source.query(query, params)
+        shape = core.reads.shape(into, one=one)
+        rows = self._source.query(query, params)
+        if into is None and not one:
+            return rows_as_list(rows)
+        return fitting(shape.decode(encode_rows(rows), None, True))
 
     def execute(self, query: str, params: Params = None, *, drops: Combinations | None = None) -> WriteResult:
         """Run a statement that writes; it is committed when this returns, if not part of a transaction.
@@ -71,7 +126,8 @@ class Statements:
     def query_to_promise(self, query: str, params: Params = None) -> list[Row] | WriteResult:
         """Run any statement, uncached: rows of one that reads, a ``WriteResult`` of one that writes."""
         self._core.check_open()
-        return self._source.run(query, params)
+        answer = self._source.run(query, params)
+        return rows_as_list(answer) if isinstance(answer, list) else answer
 
     @property
     def _source(self) -> UnitOfWork | Database:

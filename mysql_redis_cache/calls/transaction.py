@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mysql_redis_cache.values import rows_as_list
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -31,7 +33,7 @@ class Transaction:
         Raises:
             TransactionEnded: the server has ended the transaction before.
         """
-        return self._work.query(query, params)
+        return rows_as_list(self._work.query(query, params))
 
     def execute(self, query: str, params: Params = None, *, drops: Combinations | None = None) -> WriteResult:
         """Run a statement that writes, in the transaction.

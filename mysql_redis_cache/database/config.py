@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from mysql_redis_cache.values import session_zone
 
 from .optionfile import read_option_file
 from .options import DEFAULTS, checked, completed, known
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 __all__ = ["MySQLConfig", "parse_mysql_config"]
 
@@ -47,6 +52,16 @@ class MySQLConfig:
             options |= checked({"password": password()})
         return replace(self, arguments=options)
 
+    def in_zone(self, zone: tzinfo | None) -> MySQLConfig:
+        """Return it with the sessions in *zone*, unless it names another ``time_zone``.
+
+        Raises:
+            ValueError: the server has no name for the zone.
+        """
+        if zone is None or "time_zone" in self.arguments:
+            return self
+        return replace(self, arguments={**self.arguments, "time_zone": session_zone(zone)})
+
     @property
     def address(self) -> str:
         """Return where the server is, for messages: ``host:port`` or the path of a socket."""
@@ -71,9 +86,9 @@ def parse_mysql_config(config: Mapping[str, object] | str) -> MySQLConfig:
             ``write_timeout`` 60 s, for each wait for the network. ``query_timeout`` (none by default): the
             seconds a statement may take as a whole; then it is stopped on the server and raises
             ``QueryTimeout``. It does not count for COMMIT, nor for connections of ``get_mysql_pool()``.
-            ``password`` may be a function without arguments, called for each connection. ``ssl_mode`` is
-            what MySQL's clients call so; with it or any other ``ssl_…`` option that asks for TLS a server
-            without it is refused.
+            ``time_zone`` is that of the sessions, ``+00:00`` or a name. ``password`` may be a function
+            without arguments, called for each connection. ``ssl_mode`` is what MySQL's clients call so; with
+            it or any other ``ssl_…`` option that asks for TLS a server without it is refused.
 
     Returns:
         The configuration.

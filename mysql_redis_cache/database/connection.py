@@ -8,7 +8,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any
 
-from pymysql.constants import CLIENT, COMMAND, CR
+from pymysql.constants import CLIENT, COMMAND, CR, ER
 from pymysql.converters import escape_string
 
 from .failures import err
@@ -49,6 +49,12 @@ _PACKAGES = (
 )
 
 
+_ZONES = (
+    "the server knows offsets, such as +00:00, and names once its tables of zones are loaded "
+    "(mysql_tzinfo_to_sql); or name what it is set to, time_zone=SYSTEM"
+)
+
+
 class _UnfitSession(Exception):
     """The session is not what it must be: values would not be safe in it, or writes not committed."""
 
@@ -76,21 +82,22 @@ class Connection(Talk):
         arguments = dict(_with_tls(arguments), autocommit=None)  # part of the set-up, as are these
         self._init_command = arguments.pop("init_command", None)
         self._sql_mode = arguments.pop("sql_mode", None)
+        self._time_zone = arguments.pop("time_zone", None)
         self._schema: str = arguments.get("database") or ""
         super().__init__(**arguments)
         self.autocommit_mode = True
 
     def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
-        context = self._tls.get()
-        if context is None:
-            try:
-                context = super()._create_ssl_ctx(sslp)  # type: ignore[misc]  # not in the stubs
-            except OSError as error:
-                text = f"the files of ssl_ca, ssl_cert and ssl_key (or its password) are of no use: {error}"
-                raise err.OperationalError(CR.CR_SSL_CONNECTION_ERROR, text) from error
-            if isinstance(sslp, dict) and sslp.get("check_hostname"):
-                context.check_hostname = True  # PyMySQL leaves it out where the authorities are the system's
-            self._tls.keep(context)
+        return self._tls.get() or self._tls.made(lambda: self._new_ssl_ctx(sslp))
+
+    def _new_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
+        try:
+            context: ssl.SSLContext = super()._create_ssl_ctx(sslp)  # type: ignore[misc]  # not in the stubs
+        except OSError as error:
+            text = f"the files of ssl_ca, ssl_cert and ssl_key (or its password) are of no use: {error}"
+            raise err.OperationalError(CR.CR_SSL_CONNECTION_ERROR, text) from error
+        if isinstance(sslp, dict) and sslp.get("check_hostname"):
+            context.check_hostname = True  # PyMySQL leaves it out where the authorities are the system's
         return context
 
     def connect(self, sock: Any = None) -> None:
@@ -131,7 +138,7 @@ class Connection(Talk):
     def _beginning(self) -> list[Command]:
         """The commands that make a session what it is to be."""
         names = f"NAMES utf8mb4 COLLATE {self.collation}" if self.collation else "NAMES utf8mb4"
-        mode = self._mode()
+        mode = [*self._mode(), *self._zone()]
         if self.state.tracks:
             settings = [", ".join([names, "autocommit = 1", *mode, *_TRACKING])]
         else:  # it may be a proxy, and those know the simplest forms best
@@ -140,6 +147,9 @@ class Connection(Talk):
         if self._init_command is not None:
             statements += [self._init_command, LOOK]
         return [(COMMAND.COM_QUERY, statement) for statement in statements]
+
+    def _zone(self) -> list[str]:
+        return [] if self._time_zone is None else [f"time_zone = '{self._time_zone}'"]
 
     def _mode(self) -> list[str]:
         if self._sql_mode is not None:
@@ -304,6 +314,8 @@ def _with_tls(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _successful(outcome: Reply | err.Error) -> Reply:
+    if isinstance(outcome, err.Error) and outcome.args[:1] == (ER.UNKNOWN_TIME_ZONE,):
+        raise err.OperationalError(ER.UNKNOWN_TIME_ZONE, f"{outcome.args[-1]}: {_ZONES}") from outcome
     if isinstance(outcome, err.Error):
         raise outcome
     return outcome

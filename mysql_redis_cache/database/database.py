@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import DatabaseUnavailable, TransactionEnded
+from mysql_redis_cache.values import in_zone
 
 from .config import parse_mysql_config
 from .failures import is_not_now, is_unanswered
@@ -14,6 +15,7 @@ from .session import Session, ask, checked, is_call, outcome_of, rows_of, write_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import tzinfo
 
     from mysql_redis_cache.sql import Params, Statement
     from mysql_redis_cache.values import Dates, Row
@@ -30,14 +32,19 @@ class Database:
     Args:
         config: see ``parse_mysql_config``.
         dates: ``"npm"`` writes DATE, DATETIME and TIMESTAMP columns as Node.js does, see ``codec.encode``.
+        zone: that of DATETIME columns: aware datetimes are sent as its wall clock, and it is the sessions'
+            ``time_zone`` if *config* names no other.
 
     Raises:
         ValueError: an option is unknown, refused or out of range.
         TypeError: an option is of the wrong type.
     """
 
-    def __init__(self, config: Mapping[str, object] | str, *, dates: Dates = "iso") -> None:
-        self._config = parse_mysql_config(config)
+    def __init__(
+        self, config: Mapping[str, object] | str, *, dates: Dates = "iso", zone: tzinfo | None = None
+    ) -> None:
+        self._config = parse_mysql_config(config).in_zone(zone)
+        self.zone = zone
         self._dates: Dates = dates
         self.pool = Pool(self._config)
 
@@ -57,7 +64,8 @@ class Database:
 
         Returns:
             Rows as dicts of JSON-native values and bytes; none if the statement has none. A ``CALL`` gives
-            what it gives with npm: ``[rows, …, header]``, or the header alone if there are no rows.
+            what it gives with npm: ``[rows, …, header]``, or the header alone if there are no rows. All
+            digits of DECIMAL columns stand beside them, for ``encode_rows``, until ``rows_as_list``.
 
         Raises:
             TypeError: the text or a param is of a type that cannot be sent; nothing was sent.
@@ -92,7 +100,7 @@ class Database:
 
     def session(self) -> Session:
         """Return a context manager: a session on one connection, for transactions."""
-        return Session(self.pool, self._dates)
+        return Session(self.pool, self._dates, self.zone)
 
     def close(self) -> None:
         """Close all connections, those in use when their calls end. Final; never waits for long."""
@@ -109,6 +117,7 @@ class Database:
         *,
         is_write: bool = False,
     ) -> Reply:
+        params = params if self.zone is None else in_zone(params, self.zone)
         statement, effects = checked(text, params, inside=False)
         send = partial(ask, dates=self._dates, effects=effects, limit=self.pool.query_timeout)
         lease = self.pool.connection()

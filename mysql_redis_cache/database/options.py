@@ -128,6 +128,13 @@ def _sql_mode(name: str, value: object) -> str:
     return modes
 
 
+def _time_zone(name: str, value: object) -> str:
+    zone = _text(name, value)
+    if re.fullmatch(r"[A-Za-z0-9_/+:.-]{1,64}", zone) is None:
+        raise ValueError(f"mysql_config {name} must be an offset such as '+00:00', or a name, not {value!r}")
+    return zone
+
+
 def _client_flag(name: str, value: object) -> int:
     """Only what changes nothing about how replies are read, or what the connection asks for by itself."""
     flags = _whole(0, 2**32 - 1)(name, value)
@@ -222,6 +229,7 @@ _OPTIONS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(["host", "user", "database", "db", "unix_socket", "collation"], _text),
     **dict.fromkeys(["bind_address", "program_name"], _text),
     "sql_mode": _sql_mode,
+    "time_zone": _time_zone,
     "ssl_mode": _mode,
     "init_command": _init_command,
     **dict.fromkeys(["read_default_file", "read_default_group"], _text),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from mysql_redis_cache import sql
 from mysql_redis_cache.errors import DatabaseUnavailable, QueryTimeout, TransactionEnded
+from mysql_redis_cache.values import in_zone
 
 from .connection import WHY_UTF8MB4
 from .effects import effects_of
@@ -14,6 +15,7 @@ from .failures import err, errno_of, is_answer
 from .talk import Overdue
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
     from types import TracebackType
 
     from mysql_redis_cache.sql import Params, Statement
@@ -54,8 +56,9 @@ class Session:
         committed: whether what was done in the transaction is committed; None if that is unknown.
     """
 
-    def __init__(self, pool: Pool, dates: Dates) -> None:
+    def __init__(self, pool: Pool, dates: Dates, zone: tzinfo | None = None) -> None:
         self._pool = pool
+        self._zone = zone
         self._dates: Dates = dates
         self._lease = pool.connection()
         self._connection: Connection | None = None
@@ -156,6 +159,7 @@ class Session:
     def _ask(self, text: str, params: Params) -> Reply:
         connection = self._in_use
         self._check_open()
+        params = params if self._zone is None else in_zone(params, self._zone)
         statement, effects = checked(text, params, inside=self._is_begun)
         is_marked = self._is_told and effects.is_opaque
         if is_marked:

@@ -204,7 +204,7 @@ class Packets:
         Returns:
             The rows, and what ended them.
         """
-        rows: list[Row] = []
+        rows = builder.build([])
         cells: list[Cell] = []
         while not self._at_end_of_rows():
             self._cut_rows(builder.width, cells)

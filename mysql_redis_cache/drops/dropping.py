@@ -7,6 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from mysql_redis_cache import near
 from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.keys import Exact, Finder, Matcher, Namespace, lease_name
 from mysql_redis_cache.policy import check_count, wait_seconds
@@ -128,13 +129,19 @@ class Drops:
         return bool(budget.dropped)
 
     def _delete_keys(self, keys: Sequence[bytes], budget: Budget) -> None:
+        try:
+            self._unlink_keys(keys, budget)
+        finally:
+            near.forget(keys)
+        for key in keys if self._replicas else ():
+            self._await_replicas(key, budget)
+
+    def _unlink_keys(self, keys: Sequence[bytes], budget: Budget) -> None:
         for start in range(0, len(keys), SCAN_COUNT):
             budget.check("deleting")
             some = keys[start : start + SCAN_COUNT]
             names = [name for key in some for name in (lease_name(key), key)]
             budget.dropped += sum(checked(self._link.calls([(b"UNLINK", name) for name in names]))[1::2])
-        for key in keys if self._replicas else ():
-            self._await_replicas(key, budget)
 
     def _await_replicas(self, key: bytes, budget: Budget) -> None:
         part = self._link.part_of(key)
@@ -156,6 +163,12 @@ class Drops:
         return len(found)
 
     def _delete(self, sought: Sequence[Sought], budget: Budget) -> None:
+        try:
+            self._look_up_or_walk(sought, budget)
+        finally:
+            near.settle()
+
+    def _look_up_or_walk(self, sought: Sequence[Sought], budget: Budget) -> None:
         listed = None if self._index is None else self._listed(self._index, sought, budget)
         if listed is not None:
             self._unlink(listed, budget)

@@ -115,9 +115,10 @@ def _decimal(value: Decimal) -> Decimal:
 
 def _naive(value: datetime | time, iso: str) -> str:
     if value.tzinfo is not None:
+        option = "give the client timezone=, or " if isinstance(value, datetime) else ""
         raise TypeError(
-            f"is an aware {type(value).__name__}; MySQL's columns know no time zone, so convert it to the "
-            "column's zone and pass it naive (value.replace(tzinfo=None)), or as text"
+            f"is an aware {type(value).__name__}; MySQL's columns know no time zone, so {option}convert it "
+            "to the column's zone and pass it naive (value.replace(tzinfo=None)), or as text"
         )
     return iso
 

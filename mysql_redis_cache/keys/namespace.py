@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mysql_redis_cache import sql
+from mysql_redis_cache.values import in_zone
 
 from .matching import Matcher
 from .naming import make_key, query_digest
@@ -15,6 +16,7 @@ from .wanted import Exact, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from datetime import tzinfo
 
     from mysql_redis_cache.sql import Params
 
@@ -34,19 +36,28 @@ class Namespace:
     Args:
         namespace: stands in front of every key, see ``check_namespace``.
         names: the only ones that pairs may have; ``None`` for any.
+        zone: that of DATETIME columns, if known: moments stand in keys as its wall clock.
 
     Attributes:
         prefix: what stands in front of every key.
         declared: *names*.
+        zone: as given.
 
     Raises:
         TypeError: *namespace* is no str, or *names* no collection of str.
         ValueError: a bad namespace or name.
     """
 
-    def __init__(self, namespace: str | None = None, names: Collection[str] | None = None) -> None:
+    def __init__(
+        self, namespace: str | None = None, names: Collection[str] | None = None, zone: tzinfo | None = None
+    ) -> None:
         self.prefix = check_namespace(namespace)
         self.declared = None if names is None else _declared(names)
+        self.zone = zone
+
+    def local(self, values: Any) -> Any:
+        """Return *values* with aware datetimes as the wall clock of the columns, if their zone is known."""
+        return values if self.zone is None else in_zone(values, self.zone)
 
     def check(self, names: Iterable[str]) -> None:
         """Raise ``ValueError`` if one of *names* is not declared, with the nearest that is."""
@@ -63,8 +74,8 @@ class Namespace:
         self, query: str, params: Params = None, names: Sequence[str] | None = (), tags: Tagged = None
     ) -> str:
         """Return the key of a call, see ``make_key``; params may be a mapping, see ``in_order``."""
-        values, names = in_order(query, params, names)
-        pairs = tag_pairs(tags)
+        values, names = in_order(query, self.local(params), names)
+        pairs = tuple([(name, self.local(value)) for name, value in tag_pairs(tags)])
         key = make_key(query, values, names, self.prefix, pairs)
         self.check([*(names or ()), *[name for name, _ in pairs]])
         return key
@@ -77,7 +88,7 @@ class Namespace:
         look: Callable[[], object] = lambda: None,
     ) -> Matcher:
         """Return what a drop of pairs is for; arguments and errors as of ``Matcher``, and ``check``."""
-        matcher = Matcher(names, values, require_all, self.prefix, look)
+        matcher = Matcher(names, self.local(values), require_all, self.prefix, look)
         self.check([pair.name for pair in matcher.pairs])
         return matcher
 

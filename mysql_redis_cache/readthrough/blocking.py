@@ -132,7 +132,7 @@ class BlockingDriver:
             if inspect.iscoroutine(value):
                 value.close()
             raise TypeError(NEEDS_FACADE)
-        return self._core.loaded(value)
+        return self._core.loaded(read, value)
 
     # Steps that wait, or are of the blocking driver alone
 
@@ -147,7 +147,7 @@ class BlockingDriver:
             read.flight.thread = threading.get_ident()  # type: ignore[union-attr]  # it leads
             return Seat.LEADER
         flight.wait(until - time.monotonic())
-        return self._core.landed(flight)
+        return self._core.landed(read, flight)
 
     def _acquire(self, read: Read, step: Acquire) -> Any:
         claim = self._core.cache.acquire(read, step)  # type: ignore[union-attr]  # there is one where it is asked

@@ -16,10 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import ref
 
+from mysql_redis_cache import near
 from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import Entries, Found, Name, Refused
-from mysql_redis_cache.values import codec
 
 from .background import Keeper
 from .guard import Guard
@@ -196,6 +196,7 @@ class Cache(Writes):
         """Perform Fill; if it is interrupted the lease is still to be given back."""
         self._keeper.forget(read.token)
         accepted = self._fill(read, step)
+        near.forget([read.raw])
         read.holds_lease = False
         return accepted
 
@@ -217,6 +218,7 @@ class Cache(Writes):
         """Perform Release; where Redis does not answer that is done later, or the lease runs out."""
         self._keeper.forget(read.token)
         was_ours = self._release(read, outdated=step.outdated)
+        near.forget([read.raw])
         read.holds_lease = False
         return was_ours
 
@@ -254,7 +256,7 @@ class Cache(Writes):
             return None
         payload, left = found if isinstance(found, Found) else (found, math.inf)
         try:
-            return Entry(codec.decode(payload, between, read.is_query), left)
+            return Entry(read.decode(payload, between, read.is_query), left)
         except ValueError:
             self._note_corrupt(read)
             return None

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from mysql_redis_cache.database import Database, is_failure
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
+from mysql_redis_cache.near import join
 from mysql_redis_cache.observe import Counters
 from mysql_redis_cache.runtime import Marks, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
 from mysql_redis_cache.transaction import savepoint, transaction
-from mysql_redis_cache.values import codec
+from mysql_redis_cache.values import codec, rows_as_list
 
 from . import steps as readthrough
 from .background import Background
@@ -26,6 +27,7 @@ from .cache import Cache
 from .flight import AGAIN, Flight, Flights, Landing, fresh
 from .functions import Stopped
 from .interruptions import is_interruption
+from .nearby import NearbyCache
 from .reads import Batch, Reads
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.store import Link
     from mysql_redis_cache.transaction import UnitOfWork
-    from mysql_redis_cache.values import Between
+    from mysql_redis_cache.values import Between, Row
 
     from .reads import Asked, Read
     from .steps import JoinLate, Load, Seal, Settle, Steps
@@ -59,7 +61,7 @@ class Core:
     def __init__(self, mysql_config: Mapping[str, Any] | str, redis_config: object, options: Options) -> None:
         self.options = options
         self.reads = Reads(options.namespace, options.policy)
-        self.database = Database(mysql_config, dates=options.dates)
+        self.database = Database(mysql_config, dates=options.dates, zone=options.zone)
         self.flights = Flights()
         self.late_flights = Flights()  # of those who gave one of the others up
         self.loading: Marks[str] = Marks()  # the keys that are being loaded
@@ -68,6 +70,7 @@ class Core:
         self.stats = Counters()
         self.cache: Cache | None = None
         self.drops: Drops | None = None
+        self.nearby: NearbyCache | None = None  # the cache, if it has a near one
         self._links: tuple[Link, ...] = ()
         if redis_config is not None:
             self._connect(redis_config)
@@ -82,7 +85,12 @@ class Core:
         self.drops = Drops(
             ways[1], options.namespace, indexed=options.index, wait_replicas=options.wait_replicas
         )
-        self.cache = Cache(*ways, self.drops, options=options, stats=self.stats, background=self.background)
+        parts: Any = {"options": options, "stats": self.stats, "background": self.background}
+        if options.near is None:
+            self.cache = Cache(*ways, self.drops, **parts)
+        else:
+            near = join(redis_config, options.near, self)
+            self.cache = self.nearby = NearbyCache(near, *ways, self.drops, **parts)
 
     def after_fork_in_child(self) -> None:
         """Count anew, and wait for no flight of the parent's; the parts see to themselves."""
@@ -100,14 +108,22 @@ class Core:
         """Close Redis and MySQL connections; final."""
         self._closed = True
         self.background.close()
+        if self.nearby is not None:
+            self.nearby.near.leave(self)
         for way in self._links:
             way.close()
         self.database.close()
 
     def drain_redis(self) -> None:
         """Close the Redis connections; calls made later open new ones."""
+        if self.nearby is not None:
+            self.nearby.near.drain()
         for way in self._links:
             way.drain()
+
+    def figures(self) -> dict[str, int]:
+        """Return the counters by name, with those of the near cache."""
+        return self.stats.snapshot() | ({} if self.nearby is None else self.nearby.near.figures())
 
     # A read
 
@@ -115,6 +131,8 @@ class Core:
         """Return the steps by which *read* is answered."""
         if not cache or self.cache is None or not (is_clear() or self._is_outside(read)):
             return readthrough.bypass()
+        if self.nearby is not None and not refresh and (answer := self.nearby.at_hand(read)) is not None:
+            return answer
         if not self.cache.can_keep(read):
             return readthrough.bypass()
         if refresh:
@@ -139,8 +157,8 @@ class Core:
         """Join the flight of those who gave up that of the key; as ``join``."""
         return _boarded(read, *self.late_flights.join(read.raw, step.began))
 
-    def landed(self, flight: Flight, between: Between = None) -> Shared | Seat:
-        """Return what a follower gets from *flight* after waiting for it; *between* as for ``codec.decode``.
+    def landed(self, read: Read, flight: Flight, between: Between = None) -> Shared | Seat:
+        """Return what *read* gets from *flight* after waiting for it; *between* as for ``codec.decode``.
 
         Raises:
             Exception: a fresh copy of what the leader's load raised.
@@ -154,7 +172,7 @@ class Core:
         if landing.payload is None:
             return Seat.AGAIN
         self.stats.bump("shared_loads")
-        return Shared(codec.decode(landing.payload, between))
+        return Shared(read.decode(landing.payload, between, read.is_query))
 
     def seal(self, read: Read, step: Seal = SEAL) -> None:  # noqa: ARG002 - a step's performer
         """Perform Seal.
@@ -212,23 +230,30 @@ class Core:
         before = times.get(query, took)
         times[query] = before + 0.3 * (took - before)
 
-    def loaded(self, value: object, between: Between = None) -> Loaded:
+    def loaded(self, read: Read, value: object, between: Between = None) -> Loaded:
         """Return what a function gave in the form that a later hit has; *between* as for ``codec.decode``."""
         payload = codec.encode(value, self.options.dates)
-        return self._sized(Loaded(codec.decode(payload, between), payload))
+        return self._sized(Loaded(read.decode(payload, between, read.is_query), payload))
 
     def check_value(self, value: object) -> None:
         """Raise what storing *value* would, for a client without Redis: ``TypeError`` or ``ValueError``."""
         codec.encode(value, self.options.dates)
 
     def _load_query(self, read: Read) -> Loaded:
-        source = self.transaction_here() or self.database
-        if source is not self.database or read.flight is None or read.holds_lease:
-            rows = source.query(read.query, read.params)
-        else:
-            closing = partial(self._close_flight, read)
-            rows = self.database.query(read.query, read.params, before_sending=closing)
-        return self._sized(Loaded(rows, codec.encode_rows(rows)))
+        rows = self._rows(read)
+        payload = codec.encode_rows(rows)
+        if read.decode is codec.decode:  # what that would give is here
+            return self._sized(Loaded(rows_as_list(rows), payload))
+        return self._sized(Loaded(read.decode(payload, None, True), payload))
+
+    def _rows(self, read: Read) -> list[Row]:
+        transaction = self.transaction_here()
+        if transaction is not None:
+            return transaction.query(read.query, read.params)
+        if read.flight is None or read.holds_lease:
+            return self.database.query(read.query, read.params)
+        closing = partial(self._close_flight, read)
+        return self.database.query(read.query, read.params, before_sending=closing)
 
     def _close_flight(self, read: Read) -> None:
         if read.flight is not None:

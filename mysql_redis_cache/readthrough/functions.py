@@ -6,11 +6,13 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from mysql_redis_cache.keys.jstext import plain
+from mysql_redis_cache.values.given import json_gives, returned
+from mysql_redis_cache.values.hints import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Stopped", "check_function", "passable", "positional_arguments"]
+__all__ = ["Stopped", "check_function", "check_returned", "passable", "positional_arguments"]
 
 
 class Stopped(Exception):
@@ -40,6 +42,19 @@ def check_function(fn: object) -> None:
     if inspect.iscoroutine(fn):
         fn.close()
     raise TypeError(f"fn must be a function, not {type(fn).__name__}: pass the function, do not call it")
+
+
+def check_returned(fn: Callable[..., Any]) -> None:
+    """Raise ``TypeError`` if *fn* says that it returns what JSON does not give back."""
+    hint = returned(fn)
+    given = json_gives(hint)
+    if given is None:
+        return
+    name, kind = getattr(fn, "__name__", "fn"), name_of(hint)
+    raise TypeError(
+        f"{name} returns {kind}, and from a cache without into= comes {given}: write cached(..., "
+        f"into={kind}), or annotate what JSON gives back"
+    )
 
 
 def positional_arguments(

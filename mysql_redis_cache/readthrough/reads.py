@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mysql_redis_cache import keys, sql
 from mysql_redis_cache.policy import Policy, seconds, ttl_seconds
+from mysql_redis_cache.values import codec, fitting, shape_of
 
 from .many import Job, read_many
 from .params import are_plain, copied, plain, surely_sendable
@@ -18,15 +19,18 @@ if TYPE_CHECKING:
     from mysql_redis_cache.keys import Namespace, Tagged, Tags
     from mysql_redis_cache.sql import Params, Statement
     from mysql_redis_cache.store import Name
+    from mysql_redis_cache.values import Between, Shape
 
     from .flight import Flight
     from .many import Tasks
     from .steps import Steps
 
-__all__ = ["Asked", "Batch", "Query", "Read", "Reads", "Write"]
+    Decode = Callable[[bytes, Between, bool], object]
+
+__all__ = ["NO_WINDOWS", "Asked", "Batch", "Query", "Read", "Reads", "Write", "shaped"]
 
 NO_WINDOWS: Mapping[str, Any] = {}
-WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh")
+WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh", "near")
 
 
 @dataclass(slots=True, eq=False, repr=False, weakref_slot=True)  # a repr would show the params
@@ -43,6 +47,7 @@ class Read:
     raw: bytes
     tags: Tags = ()
     is_query: bool = False  # so that what it finds are rows
+    decode: Decode = codec.decode  # what the caller gets of the JSON
     where: Name | None = None
     token: bytes = b""
     holds_lease: bool = False
@@ -72,6 +77,14 @@ class Query(NamedTuple):
     tags: Tagged = None
 
 
+def shaped(steps: Steps) -> Steps:
+    """Have the steps of a read in another form raise at their end what does not fit it.
+
+    All else goes on as ever: the entry is good, and others may want it in a form in which it fits.
+    """
+    return fitting((yield from steps))
+
+
 class Write(NamedTuple):
     """A value to be stored under the key of a read."""
 
@@ -88,8 +101,8 @@ class Write(NamedTuple):
 class Batch:
     """The reads of one ``query_many_with_cache``."""
 
-    jobs: dict[str, Job] = field(default_factory=dict)
-    order: list[str] = field(default_factory=list)
+    jobs: dict[tuple[str, Decode], Job] = field(default_factory=dict)
+    order: list[tuple[str, Decode]] = field(default_factory=list)
 
     @property
     def reads(self) -> list[Read]:
@@ -103,11 +116,11 @@ class Batch:
 
     def _values(self) -> list[Any]:
         """Return the answers in the order asked for; equal queries get copies, not one object."""
-        given: set[str] = set()
+        given: set[tuple[str, Decode]] = set()
         return [self._value(key, given) for key in self.order]
 
-    def _value(self, key: str, given: set[str]) -> Any:
-        value = self.jobs[key].value
+    def _value(self, key: tuple[str, Decode], given: set[tuple[str, Decode]]) -> Any:
+        value = fitting(self.jobs[key].value)
         if key in given:
             return copy.deepcopy(value)
         given.add(key)
@@ -156,10 +169,10 @@ class Reads:
             raise ValueError(f"query_with_cache cannot cache this statement: {statement.refusal}")
         own = plain(params)
         if own is None or len(own) != statement.plain_placeholders:
-            own, names = _checked(statement, params, names)
+            own, names = _checked(statement, self._namespace.local(params), names)
         lifetime = ttl_seconds(ttl)
         policy = self._windowed(windows) if windows else self._policy
-        pairs = () if tags is None else _own(tags)
+        pairs = () if tags is None else self._own(tags)
         key = self._key(query, own, names, pairs)
         return Read(key, query, own, names, lifetime, policy, None, key.encode(), pairs, True)
 
@@ -179,9 +192,9 @@ class Reads:
         policy = self._windowed(windows) if windows else self._policy
         own = plain(params)
         if own is None:
-            values, names = keys.in_order(query, params, names)
+            values, names = keys.in_order(query, self._namespace.local(params), names)
             own = copied(values)
-        pairs = () if tags is None else _own(tags)
+        pairs = () if tags is None else self._own(tags)
         key = self._key(query, own, names, pairs)
         return Read(key, query, own, names, lifetime, policy, load, key.encode(), pairs)
 
@@ -191,18 +204,40 @@ class Reads:
         ttl: object,
         windows: Mapping[str, Any],
         steps: Callable[[Read], Steps],
+        *,
+        into: Any = None,
+        one: Any = False,
     ) -> Batch:
         """Return the reads of several cached queries, equal ones once, all of them checked."""
         if not isinstance(queries, (list, tuple)):
             raise TypeError(f"queries must be a list of tuples, not {type(queries).__name__}")
         batch = Batch()
-        for number, query in enumerate(queries):
-            one = _parts(query, number)
-            read = self.of_query(one.query, one.params, one.param_names, ttl, windows, tags=one.tags)
-            batch.order.append(read.key)
-            if read.key not in batch.jobs:
-                batch.jobs[read.key] = Job(read, steps(read))
+        decodes = self._decodes(len(queries), into, one)
+        for number, (query, decode) in enumerate(zip(queries, decodes, strict=True)):
+            each = _parts(query, number)
+            read = self.of_query(each.query, each.params, each.param_names, ttl, windows, tags=each.tags)
+            read.decode = decode
+            batch.order.append((read.key, decode))
+            if batch.order[-1] not in batch.jobs:
+                batch.jobs[batch.order[-1]] = Job(read, steps(read))
         return batch
+
+    def shape(self, into: Any, *, one: bool = False, are_rows: bool = True) -> Shape:
+        """Return the form that a caller asks for; see ``shape_of``."""
+        return shape_of(into, self._namespace.zone if are_rows else None, one=one, are_rows=are_rows)
+
+    def _decodes(self, count: int, into: Any, one: Any) -> list[Decode]:
+        """Return what each of *count* queries is decoded by."""
+        if into is None and one is False:
+            return [codec.decode] * count
+        kinds, ones = _for_each("into", into, count), _for_each("one", one, count)
+        return [self.shape(kind, one=only).decode for kind, only in zip(kinds, ones, strict=True)]
+
+    def _own(self, tags: Tagged) -> Tags:
+        """Return tags as pairs whose values are as they are now."""
+        pairs = keys.tag_pairs(tags)
+        values = copied([self._namespace.local(value) for _, value in pairs])
+        return tuple(zip([name for name, _ in pairs], values, strict=True))
 
     def _key(self, query: str, params: Sequence[object], names: Sequence[str] | None, tags: Tags) -> str:
         key = keys.make_key(query, params, names, self._prefix, tags)
@@ -214,10 +249,16 @@ class Reads:
         for name in windows:
             if name not in WINDOWS:
                 raise TypeError(f"there is no keyword {name}; the windows of a call are {', '.join(WINDOWS)}")
-        given: dict[str, Any] = {
-            name: seconds(name, value) for name, value in windows.items() if value is not None
-        }
+        given = {name: _window(name, value) for name, value in windows.items() if value is not None}
         return replace(self._policy, **given) if given else self._policy
+
+
+def _window(name: str, value: object) -> Any:
+    if name != "near":
+        return seconds(name, value)
+    if not isinstance(value, bool):
+        raise TypeError(f"near of a call must be a bool, not {type(value).__name__}; bounds are the client's")
+    return value
 
 
 def _checked(
@@ -236,10 +277,13 @@ def _checked(
     return own, names
 
 
-def _own(tags: Tagged) -> Tags:
-    """Return tags as pairs whose values are as they are now."""
-    pairs = keys.tag_pairs(tags)
-    return tuple(zip([name for name, _ in pairs], copied([value for _, value in pairs]), strict=True))
+def _for_each(name: str, given: Any, count: int) -> Sequence[Any]:
+    """Return what was given for each of *count* queries, or once for all of them."""
+    if not isinstance(given, (list, tuple)):
+        return [given] * count
+    if len(given) != count:
+        raise ValueError(f"{name} is a list of {len(given)}, and there are {count} queries")
+    return given
 
 
 def _parts(query: Any, number: int) -> Query:

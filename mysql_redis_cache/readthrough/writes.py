@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache import keys
+from mysql_redis_cache import keys, near
 from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.store import Entries
 from mysql_redis_cache.values import codec
@@ -71,7 +71,10 @@ class Writes:
         """
         put = self._put(read, step.value)
         if put is not None:
-            self._patient_entries.put(*put)
+            try:
+                self._patient_entries.put(*put)
+            finally:
+                near.forget([read.raw])
 
     def put_many(self, writes: Sequence[Write]) -> Sequence[Exception | None]:
         """Do what ``put`` does for several values in one round trip; return what each would have raised."""
@@ -115,3 +118,5 @@ class Writes:
             return self._patient_entries.put_many(puts)
         except CacheUnavailable as error:
             return [error] * len(puts)
+        finally:
+            near.forget([name.key for name, *_ in puts])

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
 __all__ = ["SharedContext", "advice"]
 
 LIFE = 60.0
 """Seconds after which a context is made anew."""
+
+# Making a context takes locks of OpenSSL's for each of the system's certificates, hundreds of times. A child
+# forked meanwhile would wait for ever for one that no thread of it holds; so a fork waits for this one.
+_making = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release
+    )
 
 # OpenSSL's numbers: https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/
 _OUT_OF_TIME = "the certificate is out of its time: renew it on the server, and compare the clocks"
@@ -46,6 +57,13 @@ class SharedContext:
             return context
         self._made = (time.monotonic(), context)  # for the others, meanwhile
         return None
+
+    def made(self, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """Have what *make* returns used from now on, and return it; it does nothing but make a context."""
+        with _making:
+            context = make()
+        self.keep(context)
+        return context
 
     def keep(self, context: ssl.SSLContext) -> None:
         """Have *context* used from now on."""

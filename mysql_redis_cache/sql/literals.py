@@ -243,8 +243,8 @@ def _binary(value: bytes | bytearray | memoryview, _mode: bool) -> str:
 def _datetime(value: datetime, _mode: bool) -> str:
     if value.tzinfo is not None:
         raise Unsendable(
-            "is an aware datetime, and MySQL's DATETIME has no time zone: convert it to the zone your columns"
-            " are in and drop it, as in value.astimezone(timezone.utc).replace(tzinfo=None)"
+            "is an aware datetime, and MySQL's DATETIME has no time zone: give the client timezone=, the zone"
+            " your columns are in, or convert it, as in value.astimezone(timezone.utc).replace(tzinfo=None)"
         )
     return f"'{datetime.isoformat(value, ' ', _timespec(value.microsecond))}'"
 

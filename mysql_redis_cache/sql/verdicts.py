@@ -131,8 +131,9 @@ def _has_word(text: str, word: str) -> bool:
 # --- why not to cache it -----------------------------------------------------------------------------------
 
 # Functions and variables that answer for one session, and a pooled connection is any session.
+_LOCKS = "GET_LOCK|RELEASE_LOCK|RELEASE_ALL_LOCKS"
 _SESSION_FUNCTIONS = (
-    "GET_LOCK|RELEASE_LOCK|RELEASE_ALL_LOCKS|IS_FREE_LOCK|IS_USED_LOCK|NEXTVAL|LASTVAL|SETVAL|LAST_INSERT_ID"
+    f"{_LOCKS}|IS_FREE_LOCK|IS_USED_LOCK|NEXTVAL|LASTVAL|SETVAL|LAST_INSERT_ID"
     "|FOUND_ROWS|ROW_COUNT|CONNECTION_ID|PS_CURRENT_THREAD_ID|USER|SESSION_USER|SYSTEM_USER"
 )
 _SESSION_VARIABLES = "IDENTITY|INSERT_ID|LAST_INSERT_ID|WARNING_COUNT|ERROR_COUNT|PSEUDO_THREAD_ID"
@@ -146,7 +147,7 @@ _NAMES = re.compile(r"[A-Z_]+|[;@]")
 
 # Searched for in the words of a statement with one space between them. What has a function's name may be a
 # derived table's alias, `) user (id)`, or a common table expression, `user (id) AS (`: no call looks so.
-_CALLED = rf"(?<!\) )(?<!\bAS )(?<!\S)(?:{_SESSION_FUNCTIONS}) (?!\([^()]*\) AS \()\("
+_CALLED = r"(?<!\) )(?<!\bAS )(?<!\S)(?:%s) (?!\([^()]*\) AS \()\("
 _EXPLAINED = "(?:EXPLAIN|DESCRIBE|DESC) (?!ANALYZE )"  # and not run
 _REFUSALS = tuple(
     (re.compile(pattern), reason)
@@ -157,7 +158,11 @@ _REFUSALS = tuple(
             "it locks rows; use query() inside transaction()",
         ),
         (rf"^(?!{_EXPLAINED}).*(?<!\S)INTO(?!\S)", "it writes what it selects (INTO); use execute()"),
-        (_CALLED, f"it calls a function {_OF_ONE_SESSION}"),
+        (
+            _CALLED % _LOCKS,
+            "it takes or releases a lock, which ends with its call; use a connection of get_mysql_pool()",
+        ),
+        (_CALLED % _SESSION_FUNCTIONS, f"it calls a function {_OF_ONE_SESSION}"),
         (r"(?<!\bAS )(?<!\S)CURRENT_(?:USER|ROLE)(?!\S)", f"it asks for the account, {_OF_ONE_SESSION}"),
         (r"\b(?:NEXT|PREVIOUS) VALUE FOR\b", f"it draws from a sequence, {_OF_ONE_SESSION}"),
         (rf"@@(?:SESSION\.|LOCAL\.)?(?:{_SESSION_VARIABLES})\b", f"it reads a variable {_OF_ONE_SESSION}"),

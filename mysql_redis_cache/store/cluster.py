@@ -21,7 +21,7 @@ from .single import SYNC, Part, Server, run_script, run_scripts
 from .topology import nodes_of, topology_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from .pinned import Left
     from .scripts import Script
@@ -43,6 +43,7 @@ class Cluster:
         make_server: makes a ``Server`` for the node at a host and port.
         timeout: seconds to look for a node that knows the layout.
         remap: turns the addresses that nodes announce into those under which they are reached.
+        target: equal for those that lead to the same place in the same way.
     """
 
     clustered = True
@@ -53,8 +54,10 @@ class Cluster:
         make_server: Callable[[str, int], Server],
         timeout: float,
         remap: Callable[[Address], Address] | None = None,
+        target: Hashable | None = None,
     ) -> None:
         self.timeout = timeout
+        self.target = id(self) if target is None else target
         self._seeds = sorted(set(seeds))
         self._make_server = make_server
         self._remap = remap
@@ -115,6 +118,10 @@ class Cluster:
             if isinstance(reply, Refused) and not reply.is_wrong_type:
                 raise reply
         return [None if isinstance(reply, Refused) else reply for reply in replies]
+
+    def relearn(self) -> None:
+        """Ask anew which server has which key."""
+        self._refresh()
 
     def parts(self, left: Left | None = None) -> tuple[list[Part], object]:
         """Return what a sweep has to walk, in order, and what each node says of itself at this moment.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from ssl import CERT_NONE
 from typing import Any
 from urllib.parse import urlsplit
@@ -108,7 +108,8 @@ def _from_options(options: Mapping[str, Any], timeout: float) -> Link:
     taken = bounded({name: value for name, value in options.items() if name in names}, timeout)
     if names is _TLS:  # the default depends on redis-py's version, and is not always this
         taken.setdefault("ssl_check_hostname", taken.get("ssl_cert_reqs") not in {"none", CERT_NONE})
-    return Server(checked_maker(kind, taken), _limit(options), taken["socket_timeout"])
+    target = _target(kind, taken)
+    return Server(checked_maker(kind, taken), _limit(options), taken["socket_timeout"], target)
 
 
 def _limit(options: Mapping[str, Any]) -> int:
@@ -125,13 +126,15 @@ def _from_client(client: redis.Redis, timeout: float) -> Link:
     taken = bounded(_said(pool.connection_kwargs), timeout)
     limit = MAX_CONNECTIONS if pool.max_connections in _UNLIMITED else pool.max_connections
     if not isinstance(pool, SentinelConnectionPool):
-        return Server(checked_maker(pool.connection_class, taken), limit, taken["socket_timeout"])
+        make, target = checked_maker(pool.connection_class, taken), _target(pool.connection_class, taken)
+        return Server(make, limit, taken["socket_timeout"], target)
     if not pool.is_master:
         raise _reads_from_replicas("use master_for()")
     pools = [sentinel.connection_pool for sentinel in pool.sentinel_manager.sentinels]
     asked = [(asked.connection_class, bounded(_said(asked.connection_kwargs), timeout)) for asked in pools]
     masters = Masters(pool, taken, asked)
-    server = Server(masters.make, limit, taken["socket_timeout"])
+    target = (pool.service_name, _target(type(pool), taken), *(_target(*each) for each in asked))
+    server = Server(masters.make, limit, taken["socket_timeout"], target)
     masters.on_change = server.drain
     return server
 
@@ -154,7 +157,22 @@ def _from_cluster(client: redis.RedisCluster, timeout: float) -> Link:
         make = checked_maker(kind, {**taken, "host": host, "port": port})
         return Server(make, limit, taken["socket_timeout"])
 
-    return Cluster(seeds, make_server, taken["socket_timeout"], manager.address_remap)
+    target = (frozenset(seeds), _target(kind, taken), manager.address_remap)
+    return Cluster(seeds, make_server, taken["socket_timeout"], manager.address_remap, target)
+
+
+# What connections are made with anew each time, and yet alike.
+_ALIKE = frozenset({"retry", "parser_class", "redis_connect_func"})
+
+
+def _target(kind: type[Any], arguments: Mapping[str, Any]) -> Hashable:
+    """Return what is equal for arguments that lead to the same place in the same way."""
+    said = {name: value for name, value in arguments.items() if name not in _ALIKE}
+    return kind, frozenset((name, _value(value)) for name, value in said.items())
+
+
+def _value(value: object) -> Hashable:
+    return value if isinstance(value, Hashable) else id(value)
 
 
 def _said(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from .failures import FAILURES, Refused, failure, is_demotion
 from .pinned import PIECE, SHORTEST, Pinned, as_texts, in_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from .pinned import Left
     from .scripts import Script
@@ -47,12 +47,17 @@ class Server:
         make: makes an unopened redis-py connection.
         limit: how many connections may be open.
         timeout: seconds to wait for a reply, and for a free connection.
+        target: equal for those that lead to the same place in the same way.
     """
 
     clustered = False
 
-    def __init__(self, make: Callable[[], Any], limit: int, timeout: float) -> None:
+    def __init__(
+        self, make: Callable[[], Any], limit: int, timeout: float, target: Hashable | None = None
+    ) -> None:
         self.timeout = timeout
+        self.target = id(self) if target is None else target
+        self._make = make
         self._connections = Connections(make, limit, timeout, FAILURES)
 
     def call(self, *command: Any) -> Any:
@@ -122,6 +127,18 @@ class Server:
         except FAILURES as error:
             raise failure(error) from error
         self._take_back(connection, demoted=pinned.demoted)
+
+    def relearn(self) -> None:
+        """Ask anew which server has which key: here there is one."""
+
+    def dial(self) -> Any:
+        """Return an open connection of redis-py's that is no part of the pool, for who stays on it."""
+        try:
+            connection = self._make()
+            connection.connect()
+        except FAILURES as error:
+            raise failure(error) from error
+        return connection
 
     def parts(self, left: Left | None = None) -> tuple[list[Part], object]:  # noqa: ARG002 - a cluster's has it
         """Return what a sweep has to walk, and something that changes when keys may have moved: never."""

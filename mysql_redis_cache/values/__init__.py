@@ -1,6 +1,21 @@
 """Values: from a server's cells to rows, from values to their JSON bytes and back. Pure."""
 
-from .codec import Between, Dates
+from .codec import Between, Dates, encode_rows
+from .decimals import rows_as_list
 from .rows import Row
+from .shapes import Shape, fitting, shape_of
+from .zones import in_zone, session_zone, zone_of
 
-__all__ = ["Between", "Dates", "Row"]
+__all__ = [
+    "Between",
+    "Dates",
+    "Row",
+    "Shape",
+    "encode_rows",
+    "fitting",
+    "in_zone",
+    "rows_as_list",
+    "session_zone",
+    "shape_of",
+    "zone_of",
+]

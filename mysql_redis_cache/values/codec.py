@@ -22,11 +22,12 @@ from uuid import UUID
 import orjson
 
 from .buffers import revive, take_out, write_buffer
+from .decimals import ExactRows, decimal_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["Between", "Dates", "decode", "encode", "encode_rows"]
+__all__ = ["LARGE", "Between", "Dates", "decode", "encode", "encode_rows", "parts_of"]
 
 Dates = Literal["iso", "npm"]
 Between: TypeAlias = "Callable[[], object] | None"
@@ -35,7 +36,7 @@ MAX_DEPTH = 250
 """How deep lists and dicts may nest: what orjson writes, and far below what any reader takes."""
 
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
-_LARGE = 1 << 17  # bytes of JSON
+LARGE = 1 << 17  # bytes of JSON
 _PART = 1 << 16  # so that half a millisecond or so passes until others may run
 _NEXT_ROW = b'},{"'
 _BUFFER = b"Buffer"  # without its quotes: bytes as frequent as those make the search four times as slow
@@ -50,9 +51,9 @@ def encode(value: object, dates: Dates = "iso") -> bytes:
     """Turn a value into JSON.
 
     Args:
-        value: None, bool, str, numbers (Decimal becomes float), date, datetime, time, UUID, bytes, Enum
-            members (as their value), and lists, tuples, dataclasses and str-keyed dicts of these. NaN and
-            the infinities become null, as in JavaScript.
+        value: None, bool, str, numbers (a Decimal with all its digits), date, datetime, time, UUID, bytes,
+            Enum members (as their value), and lists, tuples, dataclasses and str-keyed dicts of these. NaN
+            and the infinities become null, as in JavaScript.
         dates: ``"npm"`` writes date and datetime as a Node.js process at UTC does,
             ``2025-12-23T10:30:00.000Z``: milliseconds, cut not rounded; a naive datetime is taken as UTC.
 
@@ -77,12 +78,21 @@ def encode_rows(rows: object) -> bytes:
         rows: a list of dicts, or the lists of them that a ``CALL`` returned.
 
     Returns:
-        Compact UTF-8 JSON; ``decode`` gives back the very same rows.
+        Compact UTF-8 JSON; ``decode`` gives back the very same rows. DECIMAL columns of ``ExactRows`` have
+        all their digits in it.
     """
     try:
-        return orjson.dumps(rows, write_buffer)
+        if isinstance(rows, ExactRows):
+            return rows.to_json(write_buffer)
+        return orjson.dumps(rows, _default_of_rows, orjson.OPT_PASSTHROUGH_SUBCLASS)
     except TypeError:
         return encode(rows)
+
+
+def _default_of_rows(value: object) -> orjson.Fragment:
+    if isinstance(value, ExactRows):  # among the result sets of a CALL
+        return orjson.Fragment(value.to_json(write_buffer))
+    return write_buffer(value)
 
 
 def decode(payload: bytes, between: Between = None, are_rows: bool = False) -> object:
@@ -101,7 +111,7 @@ def decode(payload: bytes, between: Between = None, are_rows: bool = False) -> o
     Raises:
         ValueError: it is not JSON (NaN, Infinity and a byte order mark are not), or nests too deep to read.
     """
-    if len(payload) > _LARGE:
+    if len(payload) > LARGE:
         return _decode_large(payload, between, are_rows=are_rows)
     try:
         value = orjson.loads(payload)
@@ -125,16 +135,23 @@ def _load_rows(payload: bytes, between: Callable[[], object]) -> object:
     if not payload.startswith(b"[{"):
         return _load(payload)
     rows: list[object] = []
-    start = 1
     try:
-        while (end := payload.find(_NEXT_ROW, start + _PART)) >= 0:
-            rows += orjson.loads(b"[%b}]" % payload[start:end])
-            start = end + 2
-            between()
-        rows += orjson.loads(b"[%b" % payload[start:])
+        for part in parts_of(payload):
+            if rows:
+                between()
+            rows += orjson.loads(part)
     except orjson.JSONDecodeError:
         return _load(payload)
     return rows
+
+
+def parts_of(payload: bytes) -> Iterator[bytes]:
+    """Cut a list of objects into lists of some of them, each half a millisecond's worth; see ``decode``."""
+    start = 1
+    while (end := payload.find(_NEXT_ROW, start + _PART)) >= 0:
+        yield b"[%b}]" % payload[start:end]
+        start = end + 2
+    yield b"[%b" % payload[start:]
 
 
 def _load(payload: bytes) -> object:
@@ -162,7 +179,7 @@ def _converted(value: object) -> object:
         TypeError: there is none.
     """
     if isinstance(value, Decimal):
-        return float(value) if value.is_finite() else None
+        return orjson.Fragment(decimal_json(value))
     if isinstance(value, Enum):
         return value.value
     for base, convert in _BASES:
@@ -197,7 +214,7 @@ _DEFAULTS: dict[Dates, Callable[[object], object]] = {"iso": _default, "npm": _d
 
 
 def _plain(value: object, path: str, depth: int, default: Callable[[object], object]) -> object:
-    """Return *value* made of dicts, lists, str, int, float, bool and None only, or raise with the path."""
+    """Return *value* made of dicts, lists, str, numbers, bool and None only, or raise with the path."""
     if depth > MAX_DEPTH:
         raise ValueError(f"{_short(path)} nests deeper than {MAX_DEPTH} levels, or contains itself")
     if value is None or type(value) in {str, bool}:
@@ -217,6 +234,8 @@ def _plain_leaf(value: object, path: str, depth: int, default: Callable[[object]
         return _plain_int(value, path)
     if type(value) is float:
         return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return value
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"type": "Buffer", "data": list(bytes(value))}
     try:
@@ -257,8 +276,17 @@ def _short(path: str) -> str:
 
 def _dump_plain(value: object) -> bytes:
     r"""Write a plain tree; half a surrogate pair as the escape ``JSON.stringify`` writes, ``\ud83d``."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8", "backslashreplace")
+    return _text(value).encode("utf-8", "backslashreplace")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{{{','.join([f'{_text(key)}:{_text(item)}' for key, item in value.items()])}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_text, value))}]"
+    if isinstance(value, Decimal):
+        return decimal_json(value)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _load_surrogates(payload: bytes) -> object:

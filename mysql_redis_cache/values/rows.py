@@ -10,11 +10,13 @@ than cell by cell, since most of the work then happens inside a few C calls.
 
 from __future__ import annotations
 
+import re
 import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from . import cells as convert
+from .decimals import ExactRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,6 +112,9 @@ class RowBuilder:
         self._names = [columns[i].name for i in order]
         self._assemble = _assembler(self.width)
         self._converters = [(i, _converter(columns[i], dates)) for i in order]
+        counting = {columns[i].name: i for i in order}  # of columns with one name the last
+        self._decimals = {name: i for name, i in counting.items() if columns[i].type_code == _DECIMAL}
+        self._zerofilled = {name for name, i in self._decimals.items() if columns[i].flags & _ZEROFILL}
 
     def build(self, cells: list[convert.Cell]) -> list[Row]:
         """Convert a block of whole rows.
@@ -119,9 +124,17 @@ class RowBuilder:
 
         Returns:
             The rows. Of columns with one name the last counts, in the place of the first, as in JavaScript.
+            ``ExactRows`` where there are DECIMAL columns.
         """
         columns = [converted(cells[i :: self.width]) for i, converted in self._converters]
-        return self._assemble(zip(*columns, strict=False), *self._names)
+        rows = self._assemble(zip(*columns, strict=False), *self._names)
+        return ExactRows.of(rows, self._digits(cells)) if self._decimals else rows
+
+    def _digits(self, cells: list[convert.Cell]) -> dict[str, list[convert.Cell]]:
+        digits = {name: cells[i :: self.width] for name, i in self._decimals.items()}
+        for name in self._zerofilled:
+            digits[name] = _unfilled(digits[name])
+        return digits
 
 
 @lru_cache(maxsize=256)
@@ -177,6 +190,7 @@ def _date_converter(column: Column) -> convert.Converter:
     return convert.iso_dates(19 + (column.decimals and column.decimals + 1), column.decimals)
 
 
+_unfilled = convert.each(lambda cell: re.sub(rb"^0+(?=[0-9])", b"", cell))  # JSON has no leading zeros
 _AS_JSON = {**dict.fromkeys(_INTEGERS, convert.integers), _DECIMAL: convert.decimals}
 _AS_LISTS = {_VECTOR, _JSON, _JSON_AS_WRITTEN, _GEOMETRY}
 _OTHERS: dict[int, Callable[[bytes], Any]] = {

@@ -37,6 +37,7 @@ from mysql_redis_cache.readthrough.steps import (
     Wait,
 )
 
+from . import nearby
 from . import world as redis
 from .automaton import Automaton, Failed, Fate, Interrupted
 from .programs import Place, Program, may_commit, perform
@@ -64,6 +65,7 @@ class Reader(NamedTuple):
     process: int = ALONE
     kind: str = "read"
     indexed: bool = True
+    near: bool = False
 
 
 class Mind(NamedTuple):
@@ -163,7 +165,9 @@ class Model:
         open_ = (NOBODY,) * (1 + max(reader.process for reader in readers))
         places = (Place(),) * len(self.scenario.programs)
         late = (None,) * len(open_)
-        return State(World(open=open_, late=late, faults=self.scenario.faults), tuple(minds), places)
+        near = nearby.Near() if any(reader.near for reader in readers) else None
+        world = World(open=open_, late=late, faults=self.scenario.faults, near=near)
+        return State(world, tuple(minds), places)
 
     def has_ended(self, state: State) -> bool:
         """Return whether everybody is at the end."""
@@ -174,6 +178,12 @@ class Model:
 
     def moves(self, state: State) -> Iterator[Move]:
         """Yield everything that can happen next, or one move that nothing else could disturb."""
+        for label, following in self._moves(state):
+            if following is not None:
+                following = following._replace(world=nearby.changed(state.world, following.world))
+            yield label, following
+
+    def _moves(self, state: State) -> Iterator[Move]:
         if (number := self._undisturbed(state)) is not None:
             yield from self._load(state, number, LOAD)
             return
@@ -267,6 +277,12 @@ class Model:
 
     def _get(self, state: State, me: int, step: Get) -> Iterator[Move]:
         world, policy = state.world, self.scenario.policy
+        if world.near is not None and world.near.kept is not None and self._is_near(me):
+            kept = world.near.kept
+            yield self._advance(
+                f"{me} finds {kept.version} near", state, me, world, Entry(kept, float("inf"))
+            )
+            return
         cell = world.cell
         entry = (
             None if cell is None else Entry(cell.row, float(cell.left) if policy.needs_age else float("inf"))
@@ -277,6 +293,9 @@ class Model:
             yield self._advance(f"{label} early", state, me, world, entry, LUCK)
         if world.faults:
             yield self._advance(f"{me} gets no answer", state, me, _faulty(world), Claim.UNAVAILABLE)
+
+    def _is_near(self, me: int) -> bool:
+        return me < len(self.scenario.readers) and self.scenario.readers[me].near
 
     def _join(self, state: State, me: int, step: Join) -> Iterator[Move]:
         process, world = self.scenario.readers[me].process, state.world
@@ -313,6 +332,7 @@ class Model:
     def _fill(self, state: State, me: int, step: Fill) -> Iterator[Move]:
         row: Any = step.payload
         world, accepted = redis.fill(state.world, me, row, self.scenario.rules)
+        world = nearby.forget(world) if self._is_near(me) else world
         word = "fills" if accepted else "is refused to fill"
         yield self._advance(f"{me} {word} {row.version}", state, me, world, accepted)
         yield from self._unanswered(state, me, world, ("fill", me, row), False)
@@ -426,6 +446,7 @@ class Model:
 
     def _world_moves(self, state: State) -> Iterator[tuple[str, World]]:
         world, rules = state.world, self.scenario.rules
+        yield from nearby.moves(world, rules)
         for command in world.sent:
             rest = world._replace(sent=tuple([each for each in world.sent if each is not command]))
             yield f"{command[1]}'s late {command[0]} arrives", _arrived(rest, command, rules)

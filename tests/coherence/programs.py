@@ -12,6 +12,8 @@ cut lease entry     delete these names, if they were met
 cut listed          take the entry out of the index, if it was met there
 return              the drop returns: from now on no read may give what was older when it began
 put                 ``write_to_cache`` of what is committed
+beat, heard         ask for a sign of life of the near cache in this process, and wait for it
+forget              have it keep nothing of the entry; ``forget kept``: but what is on its way may come
 ride                take part in the sweep of the program before this one, unless it has begun
 ride late           the same although it has begun
 alight              wait for that to end
@@ -24,6 +26,7 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import nearby
 from . import world as redis
 from .world import Row, Rules, World
 
@@ -55,9 +58,12 @@ def perform(
     place, command = places[number], programs[number][places[number].at]
     if command.startswith(("ride", "alight")) and not _may_share(programs, places, number, command):
         return None
+    if command == "heard" and not nearby.has_heard(world, number):
+        return None
     # A drop promises what is committed when it takes its first step, which is more than it has to.
     version = place.version if place.version >= 0 or command == "commit" else world.committed
     world, met = _done(command, world, version, place.met)
+    world = nearby.beat(world, number) if command == "beat" else world
     at = place.at + 1
     if command.startswith("meet") and not met:
         at += sum(1 for _ in takewhile(_is_cut, programs[number][at:]))  # there is nothing to delete
@@ -88,6 +94,8 @@ def _done(command: str, world: World, version: int, met: tuple[str, ...]) -> tup
             world = redis.begin(world)
         case ["settle"]:
             world = redis.settle(world)
+        case ["forget", *what]:
+            world = nearby.forget(world, marks_too=not what)
         case ["put"]:
             world = redis.put(world, Row(version))
         case ["npm", "fill"]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["DROPPED_ONCE", "ENDING", "LONG", "ONE_LOAD", "ROBBED", "SAFE", "SPOILED"]
 
 ALONE = Reader()
+NEAR = Reader(0, near=True)
 SHARED = Reader(0)  # in one process with others of its kind
 ANEW = Reader(kind="refresh")
 SHARED_ANEW = Reader(0, "refresh")
@@ -50,6 +51,10 @@ RIDE = ("commit", "ride", "alight", "return")
 NPM_READ = ("npm get", "npm load", "npm fill")
 NPM_DROP = ("commit", "meet lease entry", "cut lease entry")
 WRITE_THROUGH = ("commit", "put", "return")
+# In a process with a near cache. Of a drop elsewhere it promises what pushes have told: the same.
+SWEEP_NEAR = (*SWEEP[:-1], "beat", "heard", "return")
+INDEX_NEAR = (*INDEX[:-1], "beat", "heard", "return")
+WRITE_NEAR = (*WRITE_THROUGH[:-1], "forget", "return")
 
 SERVE_STALE = Policy(stale_while_revalidate=1)
 SERVE_ON_ERROR = Policy(stale_if_error=1)
@@ -85,6 +90,9 @@ SAFE = {
     "write_to_cache beside a drop": Scenario((ALONE, ALONE), (WRITE_THROUGH, INDEX)),
     "npm reads (its own fills excused)": Scenario((SHARED, SHARED), (SWEEP, NPM_READ)),
     "npm drops as well": Scenario((SHARED, SHARED), (SWEEP, NPM_DROP)),
+    "near cache, sweep": Scenario((NEAR, NEAR), (SWEEP_NEAR,)),
+    "near cache, index, and a reader elsewhere": Scenario((NEAR, ALONE), (INDEX_NEAR,)),
+    "near cache, write_to_cache": Scenario((NEAR, ALONE), (WRITE_NEAR,)),
 }
 
 # Minutes rather than seconds.
@@ -106,6 +114,8 @@ LONG = {
     ),
     "waiting takes too long, four of one process": Scenario((SHARED,) * 4, (SWEEP,), deadlines=True),
     "npm reads, three readers": Scenario(THREE, (SWEEP, NPM_READ)),
+    "near cache, sweep, a reader elsewhere": Scenario((NEAR, NEAR, ALONE), (SWEEP_NEAR,)),
+    "near cache, a sweep and a write": Scenario((NEAR, NEAR), (SWEEP_NEAR, WRITE_NEAR)),
 }
 
 # Without faults, and with nothing that ends an entry early: the loads of a cold key.
@@ -248,6 +258,13 @@ SPOILED = {
         (SHARED,) * 4, (SWEEP,), deadlines=True, rules=Rules(late_flights_ask=False)
     ),
     "Acquire sent twice, one copy late": Scenario(TWO, (SWEEP,), resends=True),
+    "near cache, a drop does not wait for the push": Scenario((NEAR, ALONE), (SWEEP,)),
+    "near cache, a write leaves what is on its way": Scenario(
+        (NEAR, ALONE), ((*WRITE_THROUGH[:-1], "forget kept", "return"),)
+    ),
+    "near cache, replies and pushes by two connections": Scenario(
+        (NEAR, ALONE), (SWEEP_NEAR,), rules=Rules(in_order=False)
+    ),
 }
 
 

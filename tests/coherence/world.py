@@ -13,6 +13,8 @@ from mysql_redis_cache.readthrough.steps import Claim, Entry
 if TYPE_CHECKING:
     from typing import Any
 
+    from .nearby import Near
+
 __all__ = [
     "HORIZON",
     "LEASE",
@@ -88,6 +90,7 @@ class World(NamedTuple):
         sent: commands on the way that nobody waits for any more.
         faults: how many more times Redis may fail to answer.
         loads: how many loads there have been.
+        near: the near cache of one process; ``None`` if there is none.
     """
 
     committed: int = 0
@@ -105,6 +108,7 @@ class World(NamedTuple):
     sent: tuple[tuple[Any, ...], ...] = ()
     faults: int = 0
     loads: int = 0
+    near: Near | None = None
 
 
 class Rules(NamedTuple):
@@ -118,6 +122,7 @@ class Rules(NamedTuple):
     late_flights_ask: bool = True  # whether who joins began before the flight of the late ones
     loss_is_marked: bool = True  # by who registers where something is missing
     loss_is_seen: bool = True  # by a drop that looks where something is missing
+    in_order: bool = True  # whether replies and pushes come to a near cache by one connection
 
 
 SOUND = Rules()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pymysql.connections import Connection
 
-    from mysql_redis_cache.transaction import Transaction
+    from mysql_redis_cache.calls import Transaction
     from tests.support.proxy import Proxy
     from tools.private_servers import PrivateMySQL
 
@@ -118,7 +118,9 @@ def fails_to_create(client: MRCClient, tx: Transaction) -> object:
 
 def is_killed(client: MRCClient, tx: Transaction) -> object:
     number = tx.query("SELECT CONNECTION_ID() AS i")[0]["i"]
-    client.execute("KILL ?", [number])
+    killer = threading.Thread(target=client.execute, args=("KILL ?", [number]))  # here it would be part of it
+    killer.start()
+    killer.join(20)
     with pytest.raises(DatabaseUnavailable):
         tx.query("SELECT 1")
     return None

@@ -271,7 +271,8 @@ def test_nothing_is_left_after_the_last_entrys_time(redis_url: str, redis_client
         for user in range(500):
             filled_name = named(entries, [user, user + 1000, user + 2000], user, longest=0.05)
             entries.acquire(filled_name, ME, NEVER)
-        assert redis_client.dbsize() > 500
+            if user == 20:
+                assert redis_client.dbsize() > 20
         give_up = time.monotonic() + 10
         while redis_client.keys() != [STATE]:
             assert time.monotonic() < give_up, redis_client.keys()

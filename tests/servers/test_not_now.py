@@ -12,7 +12,6 @@ import pytest
 import redis
 
 from mysql_redis_cache import CacheUnavailable, DropTimeout, MRCClient, MRCServer
-from mysql_redis_cache.drops import dropping
 from mysql_redis_cache.store import NotNow, link
 from tests.support.cluster import PrivateCluster, eventually
 from tests.support.populating import entry, fill_users
@@ -240,17 +239,14 @@ def test_a_cluster_that_is_down_for_a_moment_is_waited_for(cluster: PrivateClust
 
 
 @clustered
-def test_a_cluster_that_stays_down_fails_a_drop_in_time(
-    cluster: PrivateCluster, mysql_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cluster_that_stays_down_fails_a_drop_in_time(cluster: PrivateCluster, mysql_url: str) -> None:
     """It says so."""
-    monkeypatch.setattr(dropping, "KEY_TIMEOUT", 0.5)
     with cluster.client() as way, MRCClient(mysql_url, way) as client:
         client.write_to_cache("q", 1, [1], ["UserId"])
         with down(cluster):
             for drop in (
                 lambda: client.drop_outdated_cache(["UserId"], [1], timeout=0.5),
-                lambda: client.drop_query("q", [1], ["UserId"]),
+                lambda: client.drop_query("q", [1], ["UserId"], timeout=0.5),
             ):
                 began = time.monotonic()
                 with pytest.raises((CacheUnavailable, DropTimeout)):

@@ -21,11 +21,13 @@ HOUSE = """
     client server
     aio/          client server | transaction | borrowing facade driver | gather lanes
                   | threads workers    [anyio asyncio]
-    calls/        blocking | reading statements dropping instant lasting transaction
-    readthrough/  blocking | core | cache | writes | reads | guard many* params*
+    calls/        blocking | decorating | reading halves statements dropping instant lasting transaction
+                  | asking
+    readthrough/  blocking | core | nearby | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
     drops/        following | dropping | lookup sharing | settling | sweep | budget
+    near/         caches | listener | feed* | shelf*
     store/        entries | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database | session | pool | idle | connection | talk | driver | state*
@@ -35,7 +37,8 @@ HOUSE = """
     observe/      counters
     keys/         namespace finding | wanted | naming | folding matching | pairs | jstext    [pure]
     sql/          statements | binding verdicts | places | literals named scanner    [pure]
-    values/       rows | cells | codec | buffers    [pure]
+    values/       shapes rows | misfits | typed | adjusting cells given
+                  | codec hints zones | buffers decimals    [pure]
     policy* errors*
     runtime/      context | slots | process tls waiters kept*
 """

@@ -70,7 +70,11 @@ WRITTEN = {
     "nan": (nan, "null"),
     "infinities": ([inf, -inf], "[null,null]"),
     "str": ('é\u2028"\\\n', '"é\u2028\\"\\\\\\n"'),
-    "decimal": (Decimal("1.10"), "1.1"),
+    "decimal": (Decimal("1.10"), "1.10"),
+    "decimal without a fraction": (Decimal(-12), "-12e0"),
+    "decimal of many digits": (Decimal(f"{2**100}.0001"), f"{2**100}.0001"),
+    "decimal with an exponent": ([Decimal("1E+5"), Decimal("0E-10")], "[1E+5,0E-10]"),
+    "decimal beyond all floats": (Decimal("-1E+400"), "null"),
     "decimal nan": (Decimal("NaN"), "null"),
     "decimal signalling nan": (Decimal("sNaN"), "null"),
     "date": (date(33, 1, 2), '"0033-01-02"'),
@@ -94,6 +98,10 @@ WRITTEN = {
     "float subclass": (Real(1.5), "1.5"),
     "dict subclass": (OrderedDict(b=1, a=2), '{"b":1,"a":2}'),
     "half a surrogate pair": (["\ud83d", b"a", nan, 1], r'["\ud83d",{"type":"Buffer","data":[97]},null,1]'),
+    "half a surrogate pair beside decimals": (
+        ["\ud83d", Decimal("0.10"), Decimal(5)],
+        r'["\ud83d",0.10,5e0]',
+    ),
     "half a surrogate pair as a key": ({"\ude00": "é"}, r'{"\ude00":"é"}'),
 }
 
@@ -445,7 +453,7 @@ def test_a_value_read_in_parts_is_the_value(value: object) -> None:
     """Wherever the parts begin and end, also amid what only looks like the border of two rows."""
     payload = codec.encode(value)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(codec, "_LARGE", 1)
+        patch.setattr(codec, "LARGE", 1)
         patch.setattr(codec, "_PART", 8)
         assert codec.decode(payload, lambda: None) == codec.decode(payload)
 
@@ -463,7 +471,7 @@ def test_much_is_read_with_breaks() -> None:
 def test_what_is_not_json_is_not_in_parts_either(text: str) -> None:
     """A part that reads well does not make the whole so."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(codec, "_LARGE", 1)
+        patch.setattr(codec, "LARGE", 1)
         patch.setattr(codec, "_PART", 1)
         with pytest.raises(ValueError, match="not JSON"):
             codec.decode(text.encode(), lambda: None)

@@ -1,0 +1,66 @@
+"""What the calls have in common: their options, and who carries them out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypedDict, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from mysql_redis_cache.keys import Tagged
+    from mysql_redis_cache.readthrough import Core
+    from mysql_redis_cache.readthrough.many import Tasks
+    from mysql_redis_cache.readthrough.reads import Asked
+    from mysql_redis_cache.readthrough.steps import Steps
+
+__all__ = ["CallOptions", "Driven", "Driver", "OneCallOptions", "Windows"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Windows(TypedDict, total=False):
+    """How fresh one call wants its answer, instead of what the client says."""
+
+    stale_while_revalidate: float | timedelta
+    stale_if_error: float | timedelta
+    early_refresh: float
+    near: bool
+
+
+class CallOptions(Windows, total=False):
+    """The keyword options of cached reads, for the overloads of the calls."""
+
+    refresh: bool
+    cache: bool
+
+
+class OneCallOptions(CallOptions, total=False):
+    """The same of a call for one entry."""
+
+    tags: Tagged
+
+
+class Driver(Protocol):
+    """How a face carries out the steps of a read: with blocking calls, or from an event loop."""
+
+    def run(self, steps: Steps | Tasks, read: Asked) -> Any:
+        """Drive *steps* to their end; return the answer, or what is awaited for it."""
+
+    def check_function(self, fn: object) -> None:
+        """Raise ``TypeError`` if it cannot call *fn*."""
+
+    def load_of(self, fn: Callable[[], Any]) -> Any:
+        """Return a call of *fn* as the load of a read."""
+
+    def like(self, fn: Callable[P, T], call: Callable[P, Any]) -> Callable[P, T]:
+        """Return *call* in the form of *fn*: its name, its docstring, and a coroutine function here."""
+        ...
+
+
+class Driven:
+    """Calls that the client's driver carries out."""
+
+    _core: Core
+    _driver: Driver

@@ -1,0 +1,75 @@
+"""The two halves of a read: what is cached, and caching something."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mysql_redis_cache.policy import DEFAULT_TTL
+from mysql_redis_cache.readthrough.reads import NO_WINDOWS
+from mysql_redis_cache.readthrough.steps import look, put
+
+from .asking import Driven
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from mysql_redis_cache.keys import Tagged
+    from mysql_redis_cache.sql import Params
+
+__all__ = ["Halves"]
+
+FAR: Mapping[str, Any] = {"near": False}
+
+
+class Halves(Driven):
+    """Looking an entry up, and writing one."""
+
+    def read_from_cache(
+        self,
+        query: str,
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
+        default: Any = None,
+        *,
+        tags: Tagged = None,
+        near: bool = True,
+    ) -> Any:
+        """Return what is cached, or *default*; MySQL is not asked.
+
+        Args:
+            query: as it was cached.
+            params: as it was cached.
+            param_names: as it was cached.
+            default: returned on a miss, and when Redis does not answer; a sentinel of your own tells a
+                cached ``None`` from a miss.
+            tags: as it was cached.
+            near: ``False`` for an answer from Redis, past the near cache.
+        """
+        core = self._core
+        core.check_open()
+        read = core.reads.of_function(
+            query, params, param_names, DEFAULT_TTL, NO_WINDOWS if near else FAR, tags=tags
+        )
+        return self._driver.run(look(default), read)
+
+    def write_to_cache(
+        self,
+        query: str,
+        value: Any,
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
+        ttl: float | timedelta = DEFAULT_TTL,
+        *,
+        tags: Tagged = None,
+    ) -> None:
+        """Cache *value*; a load in flight does not overwrite it. Without Redis configured, do nothing.
+
+        Raises:
+            CacheUnavailable: Redis did not take it.
+            TypeError: the value has no JSON form; the message says where in it.
+        """
+        core = self._core
+        core.check_open()
+        read = core.reads.of_function(query, params, param_names, ttl, tags=tags)
+        return self._driver.run(put(value), read)  # type: ignore[no-any-return]

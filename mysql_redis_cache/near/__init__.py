@@ -1,0 +1,6 @@
+"""Entries' bytes in this process, kept right by Redis's own pushes. Knows Redis, no reads and no drops."""
+
+from .caches import NearCache, forget, join, settle
+from .shelf import Kept
+
+__all__ = ["Kept", "NearCache", "forget", "join", "settle"]

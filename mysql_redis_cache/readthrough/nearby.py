@@ -1,0 +1,97 @@
+"""The Redis half of a read where entries are kept in this process too: those are looked at first."""
+
+from __future__ import annotations
+
+import math
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from mysql_redis_cache.store import Found
+
+from .cache import Cache
+from .steps import GET, Entry, known
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mysql_redis_cache.near import Kept, NearCache
+    from mysql_redis_cache.values import Between
+
+    from .reads import Read
+    from .steps import Claim, Get, Steps
+
+__all__ = ["NearbyCache"]
+
+
+SHORT = 64 * 1024
+"""Bytes of JSON that are decoded at once, even in an event loop: half a millisecond's worth."""
+
+
+class NearbyCache(Cache):
+    """A ``Cache`` beside a near cache.
+
+    Args:
+        near: the near cache of this Redis.
+        *ways: as for ``Cache``.
+        **parts: as for ``Cache``.
+
+    Attributes:
+        near: the near cache.
+    """
+
+    def __init__(self, near: NearCache, *ways: Any, **parts: Any) -> None:
+        self.near = near
+        super().__init__(*ways, **parts)
+
+    def kept(self, read: Read) -> Kept | None:
+        """Return what is kept here and may answer *read*: nothing that is in its grace."""
+        if not read.policy.near:
+            return None
+        now = monotonic()
+        kept = self.near.get(read.raw, now)
+        return kept if kept is not None and kept.ends - now > read.policy.grace else None
+
+    def at_hand(self, read: Read) -> Steps | None:
+        """Return the steps of *read* if there are none: it is kept here, is fresh, and soon decoded."""
+        policy = read.policy
+        if policy.needs_age or not policy.near:
+            return None
+        kept = self.near.get(read.raw, monotonic())
+        if kept is None or len(kept.payload) > SHORT:
+            return None
+        try:
+            value = read.decode(kept.payload, None, read.is_query)
+        except ValueError:  # Get meets it again
+            return None
+        self._stats.bump("near_hits")
+        return known(value)
+
+    def served(self, read: Read, kept: Kept, between: Between = None) -> Entry | None:
+        """Return what is kept as Get gives it; *between* as for ``codec.decode``."""
+        left = kept.ends - monotonic() if read.policy.needs_age else math.inf
+        try:
+            entry = Entry(read.decode(kept.payload, between, read.is_query), left)
+        except ValueError:
+            self._note_corrupt(read)
+            return None
+        self._stats.bump("near_hits")
+        return entry
+
+    def get(self, read: Read, step: Get = GET) -> Entry | Claim | None:
+        """Perform Get."""
+        kept = self.kept(read)
+        return super().get(read, step) if kept is None else self.served(read, kept)
+
+    def get_many(self, reads: Sequence[Read]) -> Sequence[Entry | Claim | None]:
+        """Perform Get for several reads: for what is not here, in one round trip."""
+        kept = {id(read): kept for read in reads if (kept := self.kept(read)) is not None}
+        asked = [read for read in reads if id(read) not in kept]
+        found = iter(super().get_many(asked) if asked else ())
+        return [self.served(read, kept[id(read)]) if id(read) in kept else next(found) for read in reads]
+
+    def _decoded(self, read: Read, found: bytes | Found | None, between: Between = None) -> Entry | None:
+        entry = super()._decoded(read, found, between)
+        if entry is not None and read.policy.near:
+            payload = found.payload if isinstance(found, Found) else found
+            self.near.want(read.raw, len(payload))  # type: ignore[arg-type]  # there is one: it was decoded
+        return entry
