@@ -8,6 +8,7 @@ import click
 
 import mysql_redis_cache
 
+from .doctor import doctor
 from .dropping import drop
 from .endings import ending
 from .looking import get, key, ls
@@ -22,6 +23,8 @@ Exit codes:
     3  nothing found
     4  a server is unavailable
     5  out of time
+    6  doctor: a warning
+    7  doctor: an error
   130  interrupted
 
 \b
@@ -56,5 +59,5 @@ def mrc() -> None:
     """
 
 
-for _command in (ls, get, key, drop):
+for _command in (ls, get, key, drop, doctor):
     mrc.add_command(_command)

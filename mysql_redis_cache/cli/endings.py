@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "ERRORS",
     "FAILED",
     "INTERRUPTED",
     "NOTHING",
     "TIMEOUT",
     "UNAVAILABLE",
     "USAGE",
+    "WARNINGS",
     "code_of",
     "ending",
     "give_up",
@@ -30,6 +32,8 @@ USAGE = 2
 NOTHING = 3
 UNAVAILABLE = 4
 TIMEOUT = 5
+WARNINGS = 6
+ERRORS = 7
 INTERRUPTED = 130
 
 

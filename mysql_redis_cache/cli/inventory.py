@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ORDERS", "Entry", "Filter", "chosen", "entries", "look_up"]
 
 STAGE = "looking for entries"
+GONE = -2
 _HEAD = slice(-40, -24)
 
 
@@ -87,16 +88,18 @@ def look_up(link: Link, key: bytes) -> tuple[Entry, bytes, bool] | None:
     Raises:
         CacheUnavailable: Redis could not be reached, or holds something else under that key.
     """
-    left, payload, leases = checked(link.calls([(b"PTTL", key), (b"GET", key), (b"EXISTS", lease_name(key))]))
-    return None if payload is None else (Entry(key, _seconds(left), len(payload)), payload, bool(leases))
+    lease = lease_name(key)
+    left, payload, loading = checked(link.calls([(b"PTTL", key), (b"GET", key), (b"PTTL", lease)]))
+    return None if payload is None else (Entry(key, _seconds(left), len(payload)), payload, loading != GONE)
 
 
 def _described(pinned: Pinned, names: Sequence[bytes]) -> Iterator[Entry]:
     replies = pinned.calls([(command, name) for name in names for command in (b"PTTL", b"STRLEN")])
     for name, left, size in zip(names, replies[::2], replies[1::2], strict=True):
-        if isinstance(left, Refused):
-            raise left
-        if left != -2 and not isinstance(size, Refused):  # gone meanwhile, or of another type: no entry
+        for reply in (left, size):
+            if isinstance(reply, Refused) and not reply.is_wrong_type:
+                raise reply
+        if left != GONE and not isinstance(size, Refused):  # of another type it is no entry
             yield Entry(name, _seconds(left), size)
 
 
