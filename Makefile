@@ -1,7 +1,9 @@
 # `make test` and `make demo` need nothing but Python 3.11 or later: the rest is found or installed
-# (tools/bootstrap.py). MRC_MYSQL_URL and MRC_REDIS_URL name servers of your own instead.
+# (tools/bootstrap.py). MRC_TEST_MYSQL_URL and MRC_TEST_REDIS_URL name servers of your own instead.
 #   make test ARGS="-k keys -x"
 
+# Processes that share the tests, each with servers of its own; WORKERS=0 for none but make's.
+WORKERS ?= 2
 VENV ?= .venv
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
@@ -16,7 +18,7 @@ help: ## show this list
 
 test: ## run the tests on private servers
 	@$(BOOTSTRAP) --servers --node test
-	@$(RUN)/python -m pytest $(ARGS)
+	@$(RUN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 demo: ## show a real query cached, hit, dropped and read anew
 	@$(BOOTSTRAP) --servers

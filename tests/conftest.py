@@ -1,4 +1,4 @@
-"""Servers for the tests: private ones, or those that MRC_MYSQL_URL and MRC_REDIS_URL name.
+"""Servers for the tests: private ones, or those that MRC_TEST_MYSQL_URL and MRC_TEST_REDIS_URL name.
 
 No test skips because a server is missing: it fails, and says what to do.
 """
@@ -16,6 +16,7 @@ import redis
 from hypothesis import settings
 
 from tests.support.binlogs import LOGGING
+from tests.support.flushing import ours_to_flush
 from tests.support.proxy import Proxy
 from tests.support.urls import mysql_arguments, with_database
 from tools.private_servers import PrivateMySQL, PrivateRedis
@@ -34,7 +35,7 @@ settings.load_profile("any machine")
 
 def pytest_report_header() -> list[str]:
     """Name the servers, without starting them: a run of the pure tests needs none."""
-    own_mysql, own_redis = os.environ.get("MRC_MYSQL_URL"), os.environ.get("MRC_REDIS_URL")
+    own_mysql, own_redis = os.environ.get("MRC_TEST_MYSQL_URL"), os.environ.get("MRC_TEST_REDIS_URL")
     return [
         f"mysql: {_mysql_version(own_mysql) if own_mysql else describe_mysql()}",
         f"redis: {_redis_version(own_redis) if own_redis else describe_redis()}",
@@ -53,20 +54,20 @@ def _mysql_version(url: str) -> str:
     with closing(pymysql.connect(**mysql_arguments(url))) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT VERSION()")
         (version,) = cursor.fetchone() or ("?",)
-    return f"{version} (MRC_MYSQL_URL)"
+    return f"{version} (MRC_TEST_MYSQL_URL)"
 
 
 def _redis_version(url: str) -> str:
     with redis.Redis.from_url(url, socket_timeout=10) as client:
         about = client.info("server")
     name = about.get("server_name", "redis")
-    return f"{name} {about.get('valkey_version', about['redis_version'])} (MRC_REDIS_URL)"
+    return f"{name} {about.get('valkey_version', about['redis_version'])} (MRC_TEST_REDIS_URL)"
 
 
 @pytest.fixture(scope="session")
 def mysql_server_url() -> Iterator[str]:
     """URL of an account with every right, without a schema of its own."""
-    if url := os.environ.get("MRC_MYSQL_URL"):
+    if url := os.environ.get("MRC_TEST_MYSQL_URL"):
         yield url
         return
     with PrivateMySQL() as server:
@@ -90,7 +91,7 @@ def _run(url: str, statement: str) -> None:
 @pytest.fixture(scope="session")
 def logging_server_url() -> Iterator[str]:
     """URL of a server that keeps a binary log, without a schema."""
-    if url := os.environ.get("MRC_MYSQL_URL"):
+    if url := os.environ.get("MRC_TEST_MYSQL_URL"):
         yield url
         return
     with PrivateMySQL(LOGGING) as server:
@@ -120,10 +121,11 @@ def server_flavour(mysql_server_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def redis_server_url() -> Iterator[str]:
+def redis_server_url(pytestconfig: pytest.Config) -> Iterator[str]:
     """URL of the Redis for the whole run; tests take ``redis_url``."""
-    if url := os.environ.get("MRC_REDIS_URL"):
-        yield url
+    if url := os.environ.get("MRC_TEST_REDIS_URL"):
+        with ours_to_flush(url, getattr(pytestconfig, "cache", None)):
+            yield url
         return
     with PrivateRedis() as server:
         yield server.url

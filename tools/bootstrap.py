@@ -71,9 +71,9 @@ class Program:
 
 # The -core packages hold the server programs without a system service; Redis has no such package.
 MYSQL = Program(
-    "MariaDB or MySQL", ("mariadb-server-core", "mariadb-client-core"), ("mariadb",), "MRC_MYSQL_URL"
+    "MariaDB or MySQL", ("mariadb-server-core", "mariadb-client-core"), ("mariadb",), "MRC_TEST_MYSQL_URL"
 )
-REDIS = Program("Redis or Valkey", ("redis-server",), ("redis",), "MRC_REDIS_URL")
+REDIS = Program("Redis or Valkey", ("redis-server",), ("redis",), "MRC_TEST_REDIS_URL")
 NODE = Program("node and npm", ("nodejs", "npm"), ("node",))
 VENV = Program("the venv module", (f"python{sys.version_info.major}.{sys.version_info.minor}-venv",), ())
 
@@ -146,8 +146,8 @@ def use_docker(missing: list[Program]) -> None:
             "no docker compose). Do one of these:\n"
             "  - install MariaDB (or MySQL) and Redis (or Valkey) (mariadbd and redis-server on the PATH)\n"
             "  - start Docker: its servers come from compose.yaml\n"
-            "  - set MRC_MYSQL_URL=mysql://user:password@host:port/ (an account that may create schemas)\n"
-            "    and MRC_REDIS_URL=redis://host:port/15 (a database that may be flushed)"
+            "  - set MRC_TEST_MYSQL_URL=mysql://user:password@host:port/ (its account may create schemas)\n"
+            "    and MRC_TEST_REDIS_URL=redis://host:port/15 (an empty database, which is flushed)"
         )
     say(f"{names} from docker compose")
     run(["docker", "compose", "--file", str(ROOT / "compose.yaml"), "pull", "--quiet"])

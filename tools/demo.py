@@ -55,7 +55,7 @@ def main() -> None:
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without box characters
     with ExitStack() as life:
         mysql_url = life.enter_context(mysql_schema())
-        own_redis = os.environ.get("MRC_REDIS_URL")
+        own_redis = os.environ.get("MRC_TEST_REDIS_URL")
         redis_url = own_redis or life.enter_context(PrivateRedis()).url
         # Beside other entries the demo's get a prefix, so that it leaves those alone.
         namespace = f"demo-{uuid.uuid4().hex[:6]}" if own_redis else None
@@ -72,9 +72,9 @@ def main() -> None:
 
 @contextmanager
 def mysql_schema() -> Iterator[str]:
-    """A schema of the demo's own, on a private server or on MRC_MYSQL_URL's; dropped at the end."""
+    """A schema of the demo's own, on a private server or on MRC_TEST_MYSQL_URL's; dropped at the end."""
     with ExitStack() as life:
-        url = os.environ.get("MRC_MYSQL_URL") or life.enter_context(PrivateMySQL()).url
+        url = os.environ.get("MRC_TEST_MYSQL_URL") or life.enter_context(PrivateMySQL()).url
         schema = f"mrc_demo_{uuid.uuid4().hex[:8]}"
         with MRCClient(url) as admin:
             admin.execute("CREATE DATABASE ??", [schema])

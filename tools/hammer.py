@@ -160,14 +160,14 @@ def cursor_at(mysql_url: str) -> Iterator[Cursor]:
 
 
 def _servers(stack: ExitStack) -> tuple[str, str]:
-    """Return the servers that MRC_MYSQL_URL and MRC_REDIS_URL name, or private ones."""
-    redis_url = os.environ.get("MRC_REDIS_URL") or stack.enter_context(PrivateRedis()).url
+    """Return the servers that MRC_TEST_MYSQL_URL and MRC_TEST_REDIS_URL name, or private ones."""
+    redis_url = os.environ.get("MRC_TEST_REDIS_URL") or stack.enter_context(PrivateRedis()).url
     return mysql_server(stack), redis_url
 
 
 def mysql_server(stack: ExitStack) -> str:
-    """Return the URL of the schema that MRC_MYSQL_URL names, or of one on a private server."""
-    named = os.environ.get("MRC_MYSQL_URL")
+    """Return the URL of the schema that MRC_TEST_MYSQL_URL names, or of one on a private server."""
+    named = os.environ.get("MRC_TEST_MYSQL_URL")
     return named or urlunsplit(urlsplit(stack.enter_context(PrivateMySQL()).url)._replace(path="/mysql"))
 
 

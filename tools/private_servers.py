@@ -152,5 +152,5 @@ def _apparmor_hint() -> str:
         return ""
     return (
         "AppArmor may keep mysqld out of the temporary folder: run `sudo aa-complain /usr/sbin/mysqld`, "
-        "or set MRC_MYSQL_URL to a server of your own"
+        "or set MRC_TEST_MYSQL_URL to a server of your own"
     )

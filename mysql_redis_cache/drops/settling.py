@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .budget import Budget
 
-__all__ = ["settle"]
+__all__ = ["settle", "unregistered"]
 
 STAGE = "looking for entries that are in no index"
 
@@ -51,7 +51,7 @@ def settle(pinned: Pinned, prefix: str, since: bytes, budget: Budget) -> bool:
         return False
     lefts: set[int] = set()
     for entries in _entries(pinned, prefix, budget):
-        outside = entries if since.startswith(b"-") else _unregistered(pinned, entries, len(prefix.encode()))
+        outside = entries if since.startswith(b"-") else unregistered(pinned, entries, len(prefix.encode()))
         lefts.update(checked(pinned.calls([(b"PTTL", name) for name in outside])) if outside else ())
     if -1 in lefts:  # for ever: nobody but its maker knows
         return False
@@ -72,7 +72,7 @@ def _entries(pinned: Pinned, prefix: str, budget: Budget) -> Iterator[list[bytes
         yield [name for name in names if is_entry(name, prefix)]
 
 
-def _unregistered(pinned: Pinned, entries: Sequence[bytes], start: int) -> list[bytes]:
+def unregistered(pinned: Pinned, entries: Sequence[bytes], start: int) -> list[bytes]:
     """Return the entries that are not in the set of their first pair, however that is read."""
     commands: list[tuple[Any, ...]] = []
     owners: list[bytes] = []

@@ -22,7 +22,7 @@ def test_a_short_soak_finds_nothing_wrong(mysql_url: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tools.soak", "--minutes", MINUTES, "--json"],
         cwd=ROOT,
-        env=os.environ | {"MRC_MYSQL_URL": mysql_url},
+        env=os.environ | {"MRC_TEST_MYSQL_URL": mysql_url},
         capture_output=True,
         text=True,
         timeout=110 + 60 * float(MINUTES),

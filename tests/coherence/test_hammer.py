@@ -59,7 +59,7 @@ def move_a_slot(cluster: PrivateCluster) -> int:
 def hammering(mode: str, mysql_url: str, redis_url: str) -> Iterator[subprocess.Popen[str]]:
     """Hammer in another process."""
     command = [sys.executable, "-m", "tools.hammer", "--seconds", str(SECONDS), "--mode", mode, "--json"]
-    servers = {"MRC_MYSQL_URL": mysql_url, "MRC_REDIS_URL": redis_url}
+    servers = {"MRC_TEST_MYSQL_URL": mysql_url, "MRC_TEST_REDIS_URL": redis_url}
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | servers, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -14,6 +14,7 @@ from mysql_redis_cache import errors
 from mysql_redis_cache.aio import AsyncTransaction
 from mysql_redis_cache.calls import Transaction
 from mysql_redis_cache.calls.pool import ConnectionPool
+from mysql_redis_cache.cli.app import mrc
 from mysql_redis_cache.database import options as mysql_options
 from tests.docs.pages import ROOT
 
@@ -112,7 +113,16 @@ def test_the_error_tree_is_the_code_s() -> None:
     assert inspect.cleandoc(drawing) in REFERENCE
 
 
-@pytest.mark.parametrize("variable", ["MRC_MYSQL_URL", "MRC_REDIS_URL", "MRC_REQUIRE_NODE"])
+def test_commands_and_their_options_are_in_the_reference() -> None:
+    """Every command of the command line is, with every option and variable."""
+    options = [each for command in mrc.commands.values() for each in command.params]
+    long = {name.removeprefix("--") for each in options for name in each.opts if name.startswith("--")}
+    variables = {each.envvar for each in options if isinstance(each.envvar, str)}
+
+    assert {*mrc.commands, *re.findall(r"\w+", " ".join(long)), *variables} - WORDS == set()
+
+
+@pytest.mark.parametrize("variable", ["MRC_TEST_MYSQL_URL", "MRC_TEST_REDIS_URL", "MRC_REQUIRE_NODE"])
 def test_environment_variables_are_in_the_reference(variable: str) -> None:
     """What the two commands look at is."""
     assert variable in WORDS

@@ -203,7 +203,7 @@ AROUND = (-1, 0, 1)
 @pytest.fixture(scope="module")
 def roomy_url(mysql_server_url: str) -> Iterator[str]:
     """A server that takes statements of 64 MiB."""
-    if "MRC_MYSQL_URL" in os.environ:
+    if "MRC_TEST_MYSQL_URL" in os.environ:
         yield mysql_server_url
         return
     with PrivateMySQL(("--max-allowed-packet=64M",)) as server:

@@ -259,4 +259,4 @@ def main(url: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main(os.environ.get("MRC_MYSQL_URL") or (sys.argv[1] if len(sys.argv) > 1 else None))
+    main(os.environ.get("MRC_TEST_MYSQL_URL") or (sys.argv[1] if len(sys.argv) > 1 else None))

@@ -15,6 +15,9 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 # from the top down as well, "|" between two floors. In brackets: the drivers that are imported there and
 # nowhere else; "pure" means neither I/O, nor waiting, nor threads, and so does a star for one module.
 HOUSE = """
+    __main__
+    cli/          app | looking dropping doctor | redis_checks key_checks mysql_checks
+                  | inventory settings findings | speaking inputs endings    [click rich]
     __init__
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
@@ -47,7 +50,7 @@ HOUSE = """
     runtime/      context | slots | process tls waiters kept*
 """
 
-DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio"}
+DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich"}
 IMPURE = {
     *DRIVERS,
     "concurrent",

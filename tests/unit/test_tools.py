@@ -20,7 +20,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine without programs: an empty folder as the PATH, returned to put programs in."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(programs, "MORE_FOLDERS", ())
-    for name in ("CI", "MRC_REQUIRE_NODE", "MRC_MYSQL_URL", "MRC_REDIS_URL"):
+    for name in ("CI", "MRC_REQUIRE_NODE", "MRC_TEST_MYSQL_URL", "MRC_TEST_REDIS_URL"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -62,7 +62,7 @@ def test_the_lock_holds_every_requirement_and_no_address() -> None:
 def test_servers_of_ones_own_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that the environment names is not missing."""
     assert bootstrap.missing_servers() == [bootstrap.MYSQL, bootstrap.REDIS]
-    monkeypatch.setenv("MRC_MYSQL_URL", "mysql://127.0.0.1:1/")
+    monkeypatch.setenv("MRC_TEST_MYSQL_URL", "mysql://127.0.0.1:1/")
     assert bootstrap.missing_servers() == [bootstrap.REDIS]
 
 
@@ -79,7 +79,7 @@ def test_without_any_way_the_error_lists_what_to_do() -> None:
     """Nothing to install with: the message says what helps."""
     with pytest.raises(bootstrap.BootstrapError) as caught:
         bootstrap.ensure_programs(servers=True, node=False)
-    for help_offered in ("MariaDB", "redis-server", "Docker", "MRC_MYSQL_URL", "MRC_REDIS_URL"):
+    for help_offered in ("MariaDB", "redis-server", "Docker", "MRC_TEST_MYSQL_URL", "MRC_TEST_REDIS_URL"):
         assert help_offered in str(caught.value)
 
 

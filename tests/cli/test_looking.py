@@ -1,0 +1,163 @@
+"""``mrc ls``, ``get`` and ``key``."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from hashlib import sha1
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mysql_redis_cache.cli.inventory import Filter, chosen, entries
+from mysql_redis_cache.drops import Budget
+from mysql_redis_cache.store import link
+from tests.cli.conftest import QUERY
+from tests.support.populating import fill_foreign, fill_users
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import redis
+    from click.testing import Result
+
+    from mysql_redis_cache import MRCClient
+
+pytestmark = pytest.mark.real
+
+
+def test_entries_are_listed_with_ttl_and_bytes(
+    run: Callable[..., Result], filled: Callable[..., str], redis_client: redis.Redis
+) -> None:
+    """Lines of a pipe have tabs, in the order ttl, bytes, key; other people's keys are no entries."""
+    keys = {filled(1, 6), filled(2, 6)}
+    fill_foreign(redis_client)
+
+    rows = [line.split("\t") for line in run("ls").stdout.splitlines()]
+    assert {row[2] for row in rows} == keys
+    assert all(70_000 < int(ttl) <= 95_040 and int(size) == 20 for ttl, size, _ in rows)
+
+
+def test_pairs_tags_and_queries_choose(
+    run: Callable[..., Result], filled: Callable[..., str], client: MRCClient, tmp_path: Path
+) -> None:
+    """All the pairs must be carried; a query is known by a file with its text, or by its SHA-1."""
+    first, second = filled(1, 6, tags={"Table": "users"}), filled(2, 6)
+    client.query_with_cache("SELECT 1 AS one", tags={"Table": "users"})
+    (tmp_path / "query.sql").write_text(QUERY + "\n")
+
+    def listed(*arguments: str) -> set[str]:
+        return {json.loads(line)["key"] for line in run("ls", "--json", *arguments).stdout.splitlines()}
+
+    assert listed("UserId=1", "StoreId=6") == {first}
+    assert listed("StoreId=6") == {first, second}
+    assert len(listed("Table=users")) == 2
+    assert listed("Table=users", "--query", "query.sql") == {first}
+    assert listed("--query", sha1(QUERY.encode()).hexdigest()) == {first, second}
+
+
+def test_the_order_is_that_asked_for(run: Callable[..., Result], filled: Callable[..., str]) -> None:
+    """Those that end first, or the largest; no more than the limit, and whoever looks is told of more."""
+    soon, late, large = filled(1, 6, ttl=100), filled(2, 6, ttl=10_000), filled(1_000_000, 6, ttl=1000)
+
+    by_ttl = run("ls", "--sort", "ttl", "--limit", "2")
+    assert [line.split("\t")[2] for line in by_ttl.stdout.splitlines()] == [soon, large]
+    assert "--limit" in by_ttl.stderr
+    assert run("ls", "--sort", "bytes", "--limit", "1").stdout.split("\t")[2].strip() == large
+    assert [line.split("\t")[2] for line in run("ls", "--sort", "key").stdout.splitlines()] == sorted(
+        [soon, late, large]
+    )
+
+
+def test_nothing_found_has_a_code_of_its_own(run: Callable[..., Result]) -> None:
+    """No entry at all is 3, for a list and for one."""
+    assert [run("ls").exit_code, run("get", "UserId=1").exit_code] == [3, 3]
+
+
+def test_a_long_list_takes_bounded_memory(redis_client: redis.Redis, redis_url: str) -> None:
+    """What is held is what is shown, however many entries there are."""
+    fill_users(redis_client, range(60_000))
+    way = link(redis_url, timeout=10)
+    tracemalloc.start()
+    try:
+        best = list(chosen(entries(way, Filter(""), Budget(60)), "key", 10))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        way.close()
+
+    assert [entry.size for entry in best] == [2] * 10
+    assert peak < 5_000_000
+
+
+def test_a_key_cannot_write_to_the_terminal(run: Callable[..., Result], redis_client: redis.Redis) -> None:
+    """Line breaks and escapes of a name are shown as text, and JSON keeps them whole."""
+    name = "UserId=\x1b[31m\n_" + "a" * 40
+    redis_client.set(name, "[]")
+
+    assert run("ls").stdout == "-\t2\tUserId=\\x1b[31m\\n_" + "a" * 40 + "\n"
+    assert json.loads(run("ls", "--json").stdout)["key"] == name
+
+
+def test_get_shows_the_value(run: Callable[..., Result], filled: Callable[..., str]) -> None:
+    """Data on standard output, talk on the other; ``--json`` has both."""
+    key = filled(1, 6)
+
+    shown = run("get", key)
+    assert (shown.exit_code, json.loads(shown.stdout)) == (0, [{"id": 1, "store": 6}])
+    assert "20 bytes" in shown.stderr
+    about = json.loads(run("get", key, "--json").stdout)
+    assert about.pop("ttl") > 0
+    assert about == {"key": key, "bytes": 20, "loading": False, "value": [{"id": 1, "store": 6}]}
+
+
+def test_get_of_bytes_and_of_rubbish(run: Callable[..., Result], redis_client: redis.Redis) -> None:
+    """Bytes are shown as Node writes them; what is no JSON is an error that does not show it."""
+    redis_client.set("blob", '[{"b":{"type":"Buffer","data":[0,255]}}]')
+    redis_client.set("rubbish", "s3cret")
+
+    assert json.loads(run("get", "blob").stdout) == [{"b": {"type": "Buffer", "data": [0, 255]}}]
+    failed = run("get", "rubbish")
+    assert (failed.exit_code, failed.stdout) == (1, "")
+    assert "s3cret" not in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "call"),
+    [
+        (["--param", "UserId=1", "--param", "StoreId=6"], ([1, 6], ["UserId", "StoreId"])),
+        (["--param", "UserId:=null", "--param", "=x"], ([None, "x"], ["UserId"])),
+        (["--param", "UserId=null", "--param", "=x"], (["null", "x"], ["UserId"])),
+        (["--param", "UserId:=[1, 2]", "--param", "=a=b"], ([[1, 2], "a=b"], ["UserId"])),
+    ],
+)
+def test_key_is_the_client_s(
+    run: Callable[..., Result], client: MRCClient, arguments: list[str], call: tuple[list[object], list[str]]
+) -> None:
+    """What is typed gives the key that the application has."""
+    assert run("key", QUERY, *arguments).stdout.strip() == client.get_key_from_query(QUERY, *call)
+
+
+def test_key_of_named_params_tags_and_namespaces(
+    run: Callable[..., Result], client: MRCClient, tmp_path: Path
+) -> None:
+    """A query with ``:names`` takes them in any order, a signature as they come; a file may hold the text."""
+    query = "SELECT :StoreId AS s, :UserId AS u"
+    (tmp_path / "query.sql").write_text(query)
+    pairs = ["--param", "UserId=1", "--param", "StoreId=6"]
+    tagged = client.get_key_from_query("f", ["b", "a"], ["Z", "A"], tags={"Table": "users"})
+
+    assert run("key", "@query.sql", *pairs).stdout.strip() == client.get_key_from_query(
+        query, {"UserId": 1, "StoreId": 6}
+    )
+    assert (
+        run("key", "f", "--param", "Z=b", "--param", "A=a", "--tag", "Table=users").stdout.strip() == tagged
+    )
+    assert run("key", "f", "--namespace", "shop").stdout.startswith("shop:")
+    assert run("key", "-", given=QUERY + "\n").stdout == run("key", QUERY).stdout
+
+
+def test_key_needs_no_server(run: Callable[..., Result]) -> None:
+    """It is computed."""
+    assert run("key", "f", "--redis", "redis://127.0.0.1:1/0").exit_code == 0
