@@ -350,7 +350,8 @@ def test_tls(cache_of: Callable[..., NearCache], tmp_path: Path) -> None:
             value = b'[%d, "%s"]' % (turn, b"x" * 500_000)
             client.set(KEY, value)
             cache.settle()
-            assert served(cache) is None
+            kept = served(cache)  # it may have been asked for once more, and fetched anew by now
+            assert kept is None or kept.payload == value
             assert keep(cache).payload == value
         assert cache.figures()["near_losses"] == 0
 
