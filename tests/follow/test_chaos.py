@@ -69,7 +69,7 @@ class Writer:
             self.prepared,
             self.moved,
         ]
-        with suppress(pymysql.err.OperationalError, pymysql.err.IntegrityError):  # deadlocks, missing parents
+        with suppress(pymysql.OperationalError, pymysql.IntegrityError):  # deadlocks, missing parents
             self.chance.choice(acts)()
 
     def single(self) -> None:

@@ -141,7 +141,6 @@ MARIADB_TYPES: dict[str, st.SearchStrategy[Any]] = {
     "VARCHAR(1000) COMPRESSED": TEXTS.map(lambda t: t * 20),
     "TEXT COMPRESSED": TEXTS.map(lambda t: t * 50),
     "BLOB COMPRESSED": st.binary(max_size=300).map(lambda b: b * 10),
-    "JSON": st.just('{"a": [1, "ü"]}'),
 }
 
 
@@ -201,7 +200,7 @@ def test_every_character_set_is_read_as_the_server_reads_it(charset: str, server
     before = server.position()
     with server.connection.cursor() as cursor:
         for number, code in enumerate(codes):
-            with suppress(pymysql.err.Error):  # no character of the set
+            with suppress(pymysql.Error):  # no character of the set
                 cursor.execute(f"INSERT INTO {table} VALUES ({number}, _{charset} X'{code.hex()}')")
     selected = server.ask(f"SELECT id, CONVERT(v USING utf8mb4) AS v FROM {table}")
     shown = {row["id"]: row["v"] for row in selected}
