@@ -8,7 +8,7 @@ import pytest
 
 from mysql_redis_cache import MRCClient
 from tests.support.binlogs import LoggedServer
-from tests.support.following import Cached, following, rules_for
+from tests.support.following import Cached, following, rules_for, wait_followed
 from tests.support.urls import with_database
 from tests.support.waiting import wait_until
 
@@ -122,10 +122,11 @@ def test_a_table_that_changed_its_shape_is_followed_on(cached: Cached, redis_url
     """After a column was put in before the others, values come from where the column is now."""
     cached.server.run(ORDERS, ROWS)
     rules = rules_for(cached.server.schema, {"orders": {"user_id": "user_id"}})
-    with following(cached.server.url, redis_url, rules):
+    with following(cached.server.url, redis_url, rules) as follower:
         cached.server.run("ALTER TABLE orders ADD COLUMN first_ INT FIRST")
         cached.server.run("ALTER TABLE orders MODIFY user_id BIGINT")
         cached.server.run("INSERT INTO orders VALUES (77, 5, 3, 10, 'x')")
+        wait_followed(follower, cached.server)
         for user in (3, 5, 77):
             cached.read("orders", user_id=user)
         cached.server.run("UPDATE orders SET note = 'y' WHERE id = 5")
@@ -255,6 +256,7 @@ def test_names_of_columns_come_from_the_schema_where_the_log_has_none(
         cached = Cached(server, client)
         server.run("ALTER TABLE orders ADD COLUMN kind ENUM('x', 'y') FIRST")
         server.run("INSERT INTO orders VALUES ('y', 4, 4, 4, 'd')")
+        wait_followed(follower, server)
         for number, note in ((1, "a"), (2, "b"), (4, "d")):
             cached.read("orders", user_id=number)
             cached.read("orders", note=note)

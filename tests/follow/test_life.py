@@ -15,7 +15,7 @@ from mysql_redis_cache.follow import CannotFollow, Follower
 from mysql_redis_cache.store import link
 from mysql_redis_cache.store.ledger import Deposed, Ledger, WentBack
 from tests.support.binlogs import LOGGING, LoggedServer
-from tests.support.following import Cached, following, rules_for
+from tests.support.following import Cached, following, rules_for, wait_followed
 from tests.support.urls import with_database
 from tests.support.waiting import wait_until
 
@@ -120,6 +120,7 @@ def test_an_older_redis_is_healed_by_its_older_position(
         dumps = {name: raw.call(b"DUMP", name) for name in (key, state)}
         followed.run("UPDATE t SET v = 5 WHERE id = 1")
         cached.wait_gone("t", k=1)
+        wait_followed(follower, followed)
         for name, dump in dumps.items():
             raw.call(b"RESTORE", name, 0, dump, b"REPLACE")
         assert cached.is_cached("t", k=1)
@@ -234,6 +235,7 @@ def test_a_restart_of_mysql_is_survived(
             cached.read("t", k=1)
             again.run("UPDATE t SET v = v + 1 WHERE id = 1")
             cached.wait_gone("t", k=1, seconds=20)
+            wait_followed(follower, again)
             again.close()
             assert follower.stats()["wide"] == wide
             assert cached.is_cached("t", k=2) is (not wide)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache import MRCClient
     from tests.support.binlogs import LoggedServer
 
-__all__ = ["Cached", "following", "rules_for"]
+__all__ = ["Cached", "following", "rules_for", "wait_followed"]
 
 
 @contextmanager
@@ -73,6 +73,17 @@ class Cached:
             assert time.monotonic() - began < seconds, f"{table} {values} is still cached"
             time.sleep(0.001)
         return time.monotonic() - began
+
+
+def wait_followed(follower: Follower, server: LoggedServer) -> None:
+    """Wait until what the server has logged up to now is dropped and saved."""
+    end = server.position()
+
+    def has_come() -> bool:
+        place = follower.stats()
+        return (place["file"], place["offset"]) >= (end.file, end.position)
+
+    assert wait_until(has_come, 20)
 
 
 def rules_for(schema: str, tables: Mapping[str, Any]) -> dict[str, Any]:
