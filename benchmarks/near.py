@@ -52,8 +52,8 @@ def near_text(workload: Workload, *, quick: bool) -> str:
 def _keep(near: Any) -> None:
     """Read each entry until the process has it."""
     for user in range(1, CACHED_USERS + 1):
-        before = near.stats().get("near_hits", 0)
-        while near.stats().get("near_hits", 0) == before:
+        before = near.stats().near_hits
+        while near.stats().near_hits == before:
             near.query_with_cache(FEW_QUERY, [user], NAMES, TTL)
 
 

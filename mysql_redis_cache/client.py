@@ -20,6 +20,7 @@ class MRCClient(BlockingClient):
         redis_config: dict of redis-py's arguments, URL (``redis://``, ``rediss://``, ``unix://``), a ready
             ``redis.Redis``, ``redis.RedisCluster`` or Sentinel master client (only its connection arguments
             are taken), or ``None`` for no cache.
+        name: what figures and events call it; by default its namespace, or else ``default``.
         namespace: stands in front of every key, for databases that share one Redis database.
         names: the names that params, tags and drops may have; any other is a ``ValueError``. By default all.
         index: register entries so that drops cost O(matches); all clients and servers must agree.

@@ -7,6 +7,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, TypedDict
 
 from mysql_redis_cache.keys import Namespace
+from mysql_redis_cache.observe import check_label
 from mysql_redis_cache.policy import Policy, check_count, wait_seconds
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.values import Dates
 
-__all__ = ["ClientOptions", "Near", "Options", "ServerOptions", "near_bounds"]
+__all__ = ["ClientOptions", "Near", "Options", "ServerOptions", "name_of", "near_bounds"]
 
 
 # The keyword options of MRCClient and MRCServer stand here a second time, for editors and type checkers: the
@@ -25,6 +26,7 @@ __all__ = ["ClientOptions", "Near", "Options", "ServerOptions", "near_bounds"]
 class ServerOptions(TypedDict, total=False):
     """The keyword options of ``MRCServer``."""
 
+    name: str | None
     namespace: str | None
     names: Collection[str] | None
     index: bool
@@ -93,6 +95,17 @@ def near_bounds(near: object) -> Near | None:
     return near
 
 
+def name_of(name: object, namespace: str) -> str:
+    """Return what a client or server is called: its *name*, or else its namespace, or else ``default``.
+
+    Raises:
+        TypeError, ValueError: as of ``check_label``.
+    """
+    if name is None:
+        return namespace or "default"
+    return check_label("name", name)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The keyword options of a client, described there."""
@@ -105,6 +118,7 @@ class Options:
     wait_replicas: int = 0
     policy: Policy = field(default_factory=Policy)
     near: Near | None = None
+    name: str = "default"
 
     def __post_init__(self) -> None:
         if self.dates not in {"iso", "npm"}:

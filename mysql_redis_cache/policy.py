@@ -6,7 +6,7 @@ All times are seconds as floats unless a name says otherwise. Chance is an argum
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -86,6 +86,12 @@ class Policy:
         grace = max(self.stale_while_revalidate, self.stale_if_error)
         object.__setattr__(self, "grace", grace)
         object.__setattr__(self, "needs_age", bool(grace or self.early_refresh))
+
+    def aged(self) -> Policy:
+        """Return the same for a read that asks for the time an entry has left, whether it matters or not."""
+        aged = replace(self)
+        object.__setattr__(aged, "needs_age", True)
+        return aged
 
     def lifetime(self, ttl: float, random: Callable[[], float]) -> int:
         """Return the whole seconds for which Redis keeps an entry: ``ttl ± 10 %``, never 0, plus grace.

@@ -16,6 +16,7 @@ class MRCServer(BlockingServer):
 
     Args:
         redis_config: as for ``MRCClient``, but not ``None``.
+        name: what figures and events call it; by default its namespace, or else ``default``.
         namespace: the namespace of the clients whose entries it drops.
         names: the names that drops may have; any other is a ``ValueError``. By default all.
         index: find entries by the index that clients with ``index=True`` keep.

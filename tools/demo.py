@@ -171,9 +171,9 @@ def show_hits(client: MRCClient, name: str, read: Read, miss: float) -> None:
 @contextmanager
 def counted(client: MRCClient, name: str, times: int) -> Iterator[None]:
     """Make sure that the client's own counter agrees with what the table says."""
-    before = client.stats().get(name, 0)
+    before = client.stats()[name]
     yield
-    if client.stats().get(name, 0) - before != times:
+    if client.stats()[name] - before != times:
         raise SystemExit(f"the demo expected {times} {name}; the client counted otherwise: {client.stats()}")
 
 

@@ -169,7 +169,7 @@ class Reading:
             running.append(threads.submit(anyio.run, self._read_in_tasks))
             for each in running:
                 each.result()
-            self.counts["unanswered"] = self._client.stats().get("cache_failures", 0)
+            self.counts["unanswered"] = self._client.stats().cache_failures
 
     @contextmanager
     def _checked(self, key: int) -> Iterator[list[Any]]:

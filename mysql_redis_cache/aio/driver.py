@@ -189,7 +189,8 @@ class LoopDriver:
         until = time.monotonic() + pool.timeout
         try:
             async with self._token(until):
-                return await run_placed(call, pool.slots, until - time.monotonic())
+                waited = self._core.watch.pool_waited
+                return await run_placed(call, pool.slots, until - time.monotonic(), waited)
         except Crowded:
             raise PoolTimeout(pool.timeout, pool.size) from None
         except SlotsClosed:
@@ -248,7 +249,7 @@ class LoopDriver:
         return self._soon(partial(served, breathe), served)
 
     async def _get_nothing(self, read: Read, step: Get) -> Claim:  # noqa: ARG002 - a step's performer
-        return Claim.UNAVAILABLE
+        return Claim.UNAVAILABLE if self._cache is None else self._cache.away()
 
     def _put(self, read: Read, step: Put) -> Awaitable[None]:
         return self._here().writes.get(Write(read, step.value))
@@ -275,11 +276,14 @@ class LoopDriver:
         load = read.load
         if not isinstance(load, _Awaited):
             return await self.in_mysql_thread(partial(self._core.load, read))
-        began = time.monotonic()
-        value = await self._await_function(read, load)
-        self._core.note_load_time(read, time.monotonic() - began)
-        loaded = partial(self._core.loaded, read, value)
-        return await self._soon(partial(loaded, breathe), loaded)
+        began, loaded = time.monotonic(), None
+        try:
+            value = await self._await_function(read, load)
+            encode = partial(self._core.loaded, read, value)
+            loaded = await self._soon(partial(encode, breathe), encode)
+            return loaded
+        finally:
+            self._core.note_load(read, began, loaded)
 
     async def _await_function(self, read: Read, load: _Awaited) -> Any:
         """Call the user's function, marked as the load of the key, so that it may read that key itself."""
@@ -305,8 +309,10 @@ class LoopDriver:
             self._behind.refresh_behind(read, step)
             return
         # A coroutine needs a task, and nobody's but the caller's is at hand: who wins the lease pays.
+        again = read.again()
+        self._core.note_refresh(read, step.left)
         try:
-            await self.run(refresh_behind(step.left), read.again())
+            await self.run(self._core.aside(refresh_behind(step.left), again, ends=False), again)
         except Exception:  # the reader has its answer already; the next one tries again
             logger.debug("a refresh behind a reader's back failed", exc_info=True)
 

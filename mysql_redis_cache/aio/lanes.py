@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
@@ -22,9 +22,16 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.runtime import Slot
 
-__all__ = ["DROPS", "FUNCTIONS", "SHORT", "Crowded", "Lane", "run_placed"]
+__all__ = ["DROPS", "FUNCTIONS", "SHORT", "Crowded", "Lane", "Waited", "run_placed"]
 
 T = TypeVar("T")
+
+
+class Waited(Protocol):
+    """Is told of a wait for a slot."""
+
+    def __call__(self, seconds: float, *, in_vain: bool) -> object:
+        """Note how long it was, and whether there came none."""
 
 
 class Crowded(Exception):
@@ -80,28 +87,34 @@ class Lane:
                 slots.give_back(slot)
 
 
-async def run_placed(call: Callable[[], T], slots: Slots, seconds: float) -> T:
+async def run_placed(call: Callable[[], T], slots: Slots, seconds: float, waited: Waited) -> T:
     """Run *call* in a thread, with one of *slots* reserved for it.
 
     Args:
         call: what may block, and asks for a slot.
         slots: as of a pool of connections.
         seconds: how long to wait for one.
+        waited: is told of a wait.
 
     Raises:
         Crowded: there was none in time.
         SlotsClosed: they were closed.
     """
-    reservation = Reservation(slots, await _take(slots, seconds))
+    reservation = Reservation(slots, await _take(slots, seconds, waited))
     try:
         return await hop(partial(with_reservation, reservation, call))
     finally:
         reservation.give_up()  # if the thread did not even begin
 
 
-async def _take(slots: Slots, seconds: float) -> Slot:
+async def _take(slots: Slots, seconds: float, waited: Waited | None = None) -> Slot:
     """Wait for a slot in the event loop."""
-    slot = slots.take_at_once() or await _wait(slots, time.monotonic() + seconds)
+    slot = slots.take_at_once()
+    if slot is None:
+        began = time.monotonic()
+        slot = await _wait(slots, began + seconds)
+        if waited is not None:
+            waited(time.monotonic() - began, in_vain=slot is None)
     try:
         return slots.taken(slot)
     except TimeoutError:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from mysql_redis_cache.calls import BlockingServer
+from mysql_redis_cache.calls import BlockingServer, Watched
 
 from .borrowing import dropping
 from .facade import Facade
 
 if TYPE_CHECKING:
+    from mysql_redis_cache.observe import Watch
     from mysql_redis_cache.options import ServerOptions
 
 __all__ = ["AsyncMRCServer"]
 
 
-class AsyncMRCServer(Facade):
+class AsyncMRCServer(Watched, Facade):
     """Drops outdated entries, from coroutines.
 
     Each method does what the method of the same name of ``MRCServer`` does.
@@ -35,6 +36,11 @@ class AsyncMRCServer(Facade):
             raise TypeError("a ready MRCServer brings its own options")
         else:
             super().__init__(redis_config, owned=owned)
+
+    _blocking: BlockingServer
+
+    def _watch(self) -> Watch:
+        return self._blocking._watch()  # noqa: SLF001 - one server, two faces
 
     drop_outdated_cache = dropping(BlockingServer.drop_outdated_cache)
     drop_many = dropping(BlockingServer.drop_many)

@@ -40,6 +40,7 @@ class OneCallOptions(CallOptions, total=False):
     """The same of a call for one entry."""
 
     tags: Tagged
+    label: str
 
 
 class Driver(Protocol):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.keys import Namespace
-from mysql_redis_cache.options import Options, near_bounds
+from mysql_redis_cache.observe import Watch
+from mysql_redis_cache.options import Options, name_of, near_bounds
 from mysql_redis_cache.policy import Policy, seconds
 from mysql_redis_cache.readthrough import BlockingDriver, Core
 from mysql_redis_cache.runtime import process
@@ -22,6 +23,7 @@ from .instant import Instant
 from .lasting import Lasting
 from .statements import Statements
 from .transaction import Transaction
+from .watched import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -46,6 +48,7 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
         mysql_config: Mapping[str, Any] | str,
         redis_config: object = None,
         *,
+        name: str | None = None,
         namespace: str | None = None,
         names: Collection[str] | None = None,
         index: bool = False,
@@ -68,7 +71,15 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
         zone = zone_of(timezone)
         self._namespace = Namespace(namespace, names, zone)
         options = Options(
-            self._namespace, index, dates, zone, max_entry_bytes, wait_replicas, policy, near_bounds(near)
+            self._namespace,
+            index,
+            dates,
+            zone,
+            max_entry_bytes,
+            wait_replicas,
+            policy,
+            near_bounds(near),
+            name_of(name, self._namespace.prefix[:-1]),
         )
         self._core = Core(mysql_config, redis_config, options)
         self._drops = self._core.drops
@@ -140,13 +151,14 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
         self._core.check_open()
 
 
-class BlockingServer(Dropping, Lasting):
+class BlockingServer(Dropping, Watched, Lasting):
     """A server, described as ``MRCServer``."""
 
     def __init__(
         self,
         redis_config: object,
         *,
+        name: str | None = None,
         namespace: str | None = None,
         names: Collection[str] | None = None,
         index: bool = False,
@@ -154,8 +166,14 @@ class BlockingServer(Dropping, Lasting):
     ) -> None:
         self._namespace = Namespace(namespace, names)
         self._link = link(redis_config, timeout=PATIENT)
-        self._drops = Drops(self._link, self._namespace, indexed=index, wait_replicas=wait_replicas)
+        self._own_watch = Watch(name_of(name, self._namespace.prefix[:-1]))
+        self._drops = Drops(
+            self._link, self._namespace, indexed=index, wait_replicas=wait_replicas, watch=self._own_watch
+        )
         self._closed = False
+
+    def _watch(self) -> Watch:
+        return self._own_watch
 
     def _drain_redis(self) -> None:
         self._link.drain()

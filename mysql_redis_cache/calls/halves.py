@@ -51,7 +51,7 @@ class Halves(Driven):
         read = core.reads.of_function(
             query, params, param_names, DEFAULT_TTL, NO_WINDOWS if near else FAR, tags=tags
         )
-        return self._driver.run(look(default), read)
+        return self._driver.run(core.aside(look(default), read), read)
 
     def write_to_cache(
         self,

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .pool import ConnectionPool
+from .watched import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from mysql_redis_cache.keys import Tagged
+    from mysql_redis_cache.observe import Stats, Trace, Watch
     from mysql_redis_cache.readthrough import Core
     from mysql_redis_cache.sql import Params
 
 __all__ = ["Instant"]
 
 
-class Instant:
+class Instant(Watched):
     """Calls that wait for nothing."""
 
     _core: Core
@@ -37,6 +40,17 @@ class Instant:
         self._core.check_open()
         return ConnectionPool(self._core.database.pool)
 
-    def stats(self) -> dict[str, int]:
-        """Return this client's counters by name: hits, misses, fills, refused_fills, and so on."""
-        return self._core.figures()
+    def stats(self) -> Stats:
+        """Return what was counted since the client was made, or since the process was forked."""
+        return self._core.stats()
+
+    def trace(self) -> AbstractContextManager[Trace]:
+        """Note what becomes of reads: ``with client.trace() as trace: …``, then ``trace.reads[0].outcome``.
+
+        It is for the reads of this client in the block, in this thread or task and in tasks started there; it
+        costs nothing where it is not used.
+        """
+        return self._core.trace()
+
+    def _watch(self) -> Watch:
+        return self._core.watch

@@ -90,6 +90,7 @@ class Reading(Driven):
         tags: Tagged = None,
         into: Any = None,
         one: bool = False,
+        label: str | None = None,
         refresh: bool = False,
         cache: bool = True,
         **windows: Unpack[Windows],
@@ -106,6 +107,7 @@ class Reading(Driven):
             into: what to make of a row: a dataclass, TypedDict, NamedTuple, attrs class, msgspec Struct or
                 pydantic model with its columns, or the type of the only column. ``None``: a dict.
             one: give the only row, or ``None`` if there is none, instead of a list.
+            label: what figures and events call this query, such as ``"user_by_id"``.
             refresh: load and cache anew, whatever is cached.
             cache: ``False`` neither reads nor writes the cache.
             **windows: ``stale_while_revalidate``, ``stale_if_error``, ``early_refresh`` for this call;
@@ -126,6 +128,8 @@ class Reading(Driven):
         core = self._core
         core.check_open()
         read = core.reads.of_query(query, params, param_names, ttl, windows, tags=tags)
+        if label is not None:
+            core.label(read, label)
         if into is None and one is False:
             return self._driver.run(core.steps(read, refresh=refresh, cache=cache), read)
         read.decode = core.reads.shape(into, one=one).decode
@@ -180,6 +184,7 @@ class Reading(Driven):
         *,
         tags: Tagged = None,
         into: Any = None,
+        label: str | None = None,
         refresh: bool = False,
         cache: bool = True,
         **windows: Unpack[Windows],
@@ -195,6 +200,7 @@ class Reading(Driven):
             ttl: as for ``query_with_cache``.
             tags: as for ``query_with_cache``.
             into: the type of what *fn* returns, such as ``User`` or ``list[User]``.
+            label: as for ``query_with_cache``.
             refresh: as for ``query_with_cache``.
             cache: as for ``query_with_cache``.
             **windows: as for ``query_with_cache``.
@@ -212,6 +218,8 @@ class Reading(Driven):
         self._driver.check_function(fn)
         load = self._driver.load_of(fn)
         read = core.reads.of_function(query, params, param_names, ttl, windows, tags=tags, load=load)
+        if label is not None:
+            core.label(read, label)
         if into is None:
             return self._driver.run(core.steps(read, refresh=refresh, cache=cache), read)
         read.decode = core.reads.shape(into, are_rows=False).decode

@@ -11,12 +11,13 @@ from mysql_redis_cache.values import in_zone
 from .config import parse_mysql_config
 from .failures import is_not_now, is_unanswered
 from .pool import Pool
-from .session import Session, ask, checked, is_call, outcome_of, rows_of, write_result_of
+from .session import Session, ask, checked, is_call, outcome_of, rows_of, told, write_result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import tzinfo
 
+    from mysql_redis_cache.observe import Watch
     from mysql_redis_cache.sql import Params, Statement
     from mysql_redis_cache.values import Dates, Row
 
@@ -34,6 +35,7 @@ class Database:
         dates: ``"npm"`` writes DATE, DATETIME and TIMESTAMP columns as Node.js does, see ``codec.encode``.
         zone: that of DATETIME columns: aware datetimes are sent as its wall clock, and it is the sessions'
             ``time_zone`` if *config* names no other.
+        watch: counts the waits for a connection.
 
     Raises:
         ValueError: an option is unknown, refused or out of range.
@@ -41,12 +43,17 @@ class Database:
     """
 
     def __init__(
-        self, config: Mapping[str, object] | str, *, dates: Dates = "iso", zone: tzinfo | None = None
+        self,
+        config: Mapping[str, object] | str,
+        *,
+        dates: Dates = "iso",
+        zone: tzinfo | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._config = parse_mysql_config(config).in_zone(zone)
         self.zone = zone
         self._dates: Dates = dates
-        self.pool = Pool(self._config)
+        self.pool = Pool(self._config, watch)
 
     def query(
         self,
@@ -92,11 +99,11 @@ class Database:
             Exception: as ``query``. After ``DatabaseUnavailable`` or ``QueryTimeout`` it may have happened or
                 not.
         """
-        return write_result_of(self._ask(text, params, is_write=True))
+        return told(self.pool.watch, text, write_result_of(self._ask(text, params, is_write=True)))
 
     def run(self, text: str, params: Params = None) -> list[Row] | WriteResult:
         """Run a statement of any kind: as ``query`` if it has rows or is a CALL, else as ``execute``."""
-        return outcome_of(text, self._ask(text, params, is_write=True))
+        return told(self.pool.watch, text, outcome_of(text, self._ask(text, params, is_write=True)))
 
     def session(self) -> Session:
         """Return a context manager: a session on one connection, for transactions."""

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import ClosedError, DatabaseUnavailable, PoolTimeout
+from mysql_redis_cache.observe import Watch
 from mysql_redis_cache.policy import wait_seconds
 from mysql_redis_cache.runtime import SharedContext, Slot, Slots, SlotsClosed, advice, process, reserved_slot
 
@@ -50,13 +51,16 @@ class Pool:
 
     Args:
         config: where MySQL is, and how many connections there may be.
+        watch: counts the waits for one.
 
     Attributes:
         slots: the places for connections; each lease takes one.
+        watch: as given.
     """
 
-    def __init__(self, config: MySQLConfig) -> None:
+    def __init__(self, config: MySQLConfig, watch: Watch | None = None) -> None:
         self._config = config
+        self.watch = Watch() if watch is None else watch
         self._tls = SharedContext()
         self._closed = False
         self._address = config.address
@@ -141,11 +145,20 @@ class Pool:
         process.check()
         slots = self.slots
         try:
-            return slots, reserved_slot(slots) or slots.take(timeout)
-        except TimeoutError:
-            raise PoolTimeout(timeout, self.size) from None
+            slot = reserved_slot(slots) or slots.take_at_once()
+            return slots, self._wait_for_slot(slots, timeout) if slot is None else slots.taken(slot)
         except SlotsClosed:
             raise ClosedError("the MySQL pool is closed") from None
+
+    def _wait_for_slot(self, slots: Slots, timeout: float) -> Slot:
+        began = time.monotonic()
+        try:
+            slot = slots.take(timeout)
+        except TimeoutError:
+            self.watch.pool_waited(time.monotonic() - began, in_vain=True)
+            raise PoolTimeout(timeout, self.size) from None
+        self.watch.pool_waited(time.monotonic() - began, in_vain=False)
+        return slot
 
     def take(self) -> SteadyDBConnection:
         """Take the connection used last, if it still works, or open one."""

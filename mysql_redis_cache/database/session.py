@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, TypeVar
 
 from mysql_redis_cache import sql
 from mysql_redis_cache.errors import DatabaseUnavailable, QueryTimeout, TransactionEnded
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from types import TracebackType
 
+    from mysql_redis_cache.observe import Watch
     from mysql_redis_cache.sql import Params, Statement
     from mysql_redis_cache.values import Dates, Row
 
@@ -26,7 +27,19 @@ if TYPE_CHECKING:
     from .pool import Pool
     from .wire import Reply
 
-__all__ = ["Session", "WriteResult", "ask", "checked", "is_call", "outcome_of", "rows_of", "write_result_of"]
+Outcome = TypeVar("Outcome")
+
+__all__ = [
+    "Session",
+    "WriteResult",
+    "ask",
+    "checked",
+    "is_call",
+    "outcome_of",
+    "rows_of",
+    "told",
+    "write_result_of",
+]
 
 _MARK = "mrc_same_transaction"
 # Answers to COMMIT that are certain: on another node or member the same rows had been changed.
@@ -91,11 +104,11 @@ class Session:
         Raises:
             TransactionEnded: the server has ended the transaction before.
         """
-        return write_result_of(self._ask(text, params))
+        return told(self._pool.watch, text, write_result_of(self._ask(text, params)))
 
     def run(self, text: str, params: Params = None) -> list[Row] | WriteResult:
         """Run a statement of any kind, as ``Database.run``."""
-        return outcome_of(text, self._ask(text, params))
+        return told(self._pool.watch, text, outcome_of(text, self._ask(text, params)))
 
     def say_inside(self, text: str) -> None:
         """Run a statement of this library's own in the transaction, such as SAVEPOINT.
@@ -305,6 +318,13 @@ def rows_of(text: str, reply: Reply) -> list[Any]:
 def outcome_of(text: str, reply: Reply) -> list[Any] | WriteResult:
     """Return a reply in the shape that fits the statement."""
     return rows_of(text, reply) if reply.result_sets or is_call(text) else write_result_of(reply)
+
+
+def told(watch: Watch, text: str, outcome: Outcome) -> Outcome:
+    """Tell those who listen of a write, and return what came of the statement."""
+    if isinstance(outcome, WriteResult):
+        watch.wrote(text, outcome.affected_rows)
+    return outcome
 
 
 def write_result_of(reply: Reply) -> WriteResult:

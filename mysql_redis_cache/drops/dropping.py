@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from mysql_redis_cache import near
-from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
 from mysql_redis_cache.keys import Exact, Finder, Matcher, Namespace, lease_name
+from mysql_redis_cache.observe import Watch
 from mysql_redis_cache.policy import check_count, wait_seconds
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import NotNow
@@ -47,14 +48,22 @@ class Drops:
         namespace: whose entries are dropped.
         indexed: whether to use the index.
         wait_replicas: how many replicas must have every deletion before a drop returns.
+        watch: counts them.
 
     Raises:
         TypeError, ValueError: *wait_replicas* is no count.
     """
 
     def __init__(
-        self, link: Link, namespace: Namespace, *, indexed: bool = False, wait_replicas: int = 0
+        self,
+        link: Link,
+        namespace: Namespace,
+        *,
+        indexed: bool = False,
+        wait_replicas: int = 0,
+        watch: Watch | None = None,
     ) -> None:
+        self._watch = Watch() if watch is None else watch
         self._link = link
         self._index = Lookup(link, namespace.prefix) if indexed and not link.clustered else None
         self._doubt = ""
@@ -107,6 +116,18 @@ class Drops:
             CacheUnavailable: Redis could not be reached.
             DropTimeout: the time is over.
         """
+        if dry_run:
+            return self._perform(wanted, budget, dry_run=True, retry_for=retry_for)
+        began, names = budget.spent(), _names(wanted) if self._watch.events.heard else ()
+        try:
+            self._perform(wanted, budget, dry_run=False, retry_for=retry_for)
+        except (CacheUnavailable, DropTimeout) as error:
+            self._watch.dropped(names, budget.dropped, budget.spent() - began, error)
+            raise
+        self._watch.dropped(names, budget.dropped, budget.spent() - began)
+        return budget.dropped
+
+    def _perform(self, wanted: Sequence[Wanted], budget: Budget, *, dry_run: bool, retry_for: float) -> int:
         keys = list(dict.fromkeys([one.key.encode() for one in wanted if isinstance(one, Exact)]))
         sought = [one for one in wanted if not isinstance(one, Exact)]
         if dry_run:
@@ -227,6 +248,11 @@ class Drops:
                 leases = [lease_name(key) for key in keys]
                 budget.dropped += checked(pinned.calls([(b"UNLINK", *leases), (b"UNLINK", *keys)]))[1]
             await_replicas(pinned, part, self._replicas, budget)
+
+
+def _names(wanted: Sequence[Wanted]) -> tuple[str, ...]:
+    """Return the names of the pairs, each once."""
+    return tuple(dict.fromkeys([name for one in wanted if isinstance(one, Matcher) for name in one.names]))
 
 
 def _persistently(act: Callable[[], T], budget: Budget, retry_for: float = 0.0) -> T:

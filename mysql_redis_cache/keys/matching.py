@@ -83,6 +83,11 @@ class Matcher:
     """Whether an index can name what it is for."""
 
     @property
+    def names(self) -> list[str]:
+        """The names of the pairs, each once."""
+        return list(dict.fromkeys(self._names))
+
+    @property
     def texts(self) -> list[str]:
         """The pairs as ``"name=text"``, each once."""
         return list(dict.fromkeys([f"{name}={text}" for name, text in self.pairs]))

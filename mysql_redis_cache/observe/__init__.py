@@ -1,5 +1,62 @@
 """What is seen of a client from outside: it counts, and decides nothing."""
 
 from .counters import Counters
+from .events import (
+    Answer,
+    Bypass,
+    Corrupt,
+    Drop,
+    Event,
+    Events,
+    Fill,
+    Hit,
+    Load,
+    Miss,
+    NearHit,
+    PoolTimeout,
+    PoolWait,
+    ReadEvent,
+    RedisDown,
+    RedisUp,
+    Refresh,
+    RefusedFill,
+    Stale,
+    Wait,
+    Write,
+)
+from .queries import check_label
+from .stats import QueryStats, Stats
+from .traces import Outcome, Trace, TracedRead
+from .watch import Watch
 
-__all__ = ["Counters"]
+__all__ = [
+    "Answer",
+    "Bypass",
+    "Corrupt",
+    "Counters",
+    "Drop",
+    "Event",
+    "Events",
+    "Fill",
+    "Hit",
+    "Load",
+    "Miss",
+    "NearHit",
+    "Outcome",
+    "PoolTimeout",
+    "PoolWait",
+    "QueryStats",
+    "ReadEvent",
+    "RedisDown",
+    "RedisUp",
+    "Refresh",
+    "RefusedFill",
+    "Stale",
+    "Stats",
+    "Trace",
+    "TracedRead",
+    "Wait",
+    "Watch",
+    "Write",
+    "check_label",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from itertools import count, islice
 
-__all__ = ["Counters"]
+__all__ = ["Counters", "value_of"]
 
 
 class Counters:
@@ -36,8 +36,9 @@ class Counters:
 
     def snapshot(self) -> dict[str, int]:
         """Return the counters that have been bumped, by name."""
-        return {name: _value(counter) for name, counter in sorted(self._counts.copy().items())}
+        return {name: value_of(counter) for name, counter in sorted(self._counts.copy().items())}
 
 
-def _value(counter: count[int]) -> int:
+def value_of(counter: count[int]) -> int:
+    """Return what an ``itertools.count`` stands at."""
     return int(repr(counter)[len("count(") : -1])

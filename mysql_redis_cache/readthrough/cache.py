@@ -18,6 +18,7 @@ from weakref import ref
 
 from mysql_redis_cache import near
 from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.observe import Corrupt
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import Entries, Found, Name, Refused
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mysql_redis_cache.drops import Drops
-    from mysql_redis_cache.observe import Counters
+    from mysql_redis_cache.observe import Watch
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.store import Link
     from mysql_redis_cache.values import Between
@@ -56,7 +57,7 @@ class Cache(Writes):
         patient_link: for what can be had nowhere else.
         drops: deletes what is outdated.
         options: the client's.
-        stats: the client's counters.
+        watch: counts.
         background: runs what nobody waits for.
     """
 
@@ -67,10 +68,10 @@ class Cache(Writes):
         drops: Drops,
         *,
         options: Options,
-        stats: Counters,
+        watch: Watch,
         background: Background,
     ) -> None:
-        super().__init__(patient_link, drops, options, stats)
+        super().__init__(patient_link, drops, options, watch)
         self.entries = Entries(link, options.policy.lease_seconds)
         self._is_clustered = link.clustered
         self._background = background
@@ -80,7 +81,7 @@ class Cache(Writes):
 
     def after_fork_in_child(self) -> None:
         """Ask Redis anew; the parent's leases are the parent's."""
-        self._guard = Guard(self._probe_behind)
+        self._guard = Guard(self._probe_behind, self._watch)
         self._last_lost = b"mrc:probe"
         self._left_behind: deque[tuple[Name, bytes, bool]] = deque(maxlen=LEASES_KEPT)
 
@@ -88,7 +89,7 @@ class Cache(Writes):
         """Return whether the entry of *read* can be kept with its lease; not every key of a cluster can."""
         if not self._is_clustered or self.name(read) is not None:
             return True
-        self._stats.bump("uncacheable_keys")
+        self._watch.bump("uncacheable_keys")
         return False
 
     @property
@@ -103,15 +104,26 @@ class Cache(Writes):
         """Perform Get."""
         began = time.monotonic()
         if not self._guard.allows(began):
-            return Claim.UNAVAILABLE
+            return self.away()
         get = self.entries.get_aged if read.policy.needs_age else self.entries.get
         try:
             found = get(read.raw)
         except CacheUnavailable as error:
-            return self._lost(error, began, read)
+            self._lost(error, began, read)
+            return self.away()
         self._answered(began)
-        entry = self._decoded(read, found)
-        self._stats.bump("misses" if entry is None else "hits")
+        return self._counted(read, self._decoded(read, found))
+
+    def away(self, reads: int = 1) -> Claim:
+        """Return what Get gives while Redis is away, and count that for so many reads."""
+        self._watch.bump("unavailable", reads)
+        return Claim.UNAVAILABLE
+
+    def _counted(self, read: Read, entry: Entry | None) -> Entry | None:
+        if entry is None:
+            self._watch.miss(read.query)
+        else:
+            self._watch.hit(read.query)
         return entry
 
     def get_many(self, reads: Sequence[Read]) -> Sequence[Entry | Claim | None]:
@@ -122,13 +134,14 @@ class Cache(Writes):
         """Return what Redis holds for several reads, asked in one round trip."""
         began = time.monotonic()
         if not self._guard.allows(began):
-            return [Claim.UNAVAILABLE] * len(reads)
+            return [self.away(len(reads))] * len(reads)
         aged = any(read.policy.needs_age for read in reads)
         get_many = self.entries.get_many_aged if aged else self.entries.get_many
         try:
             found = get_many([read.raw for read in reads])
         except CacheUnavailable as error:
-            return [self._lost(error, began, reads[0])] * len(reads)
+            self._lost(error, began, reads[0])
+            return [self.away(len(reads))] * len(reads)
         self._answered(began)
         return found
 
@@ -138,11 +151,10 @@ class Cache(Writes):
         """Return what was fetched for several reads as Get gives it; *between* as for ``codec.decode``."""
         if isinstance(found[0], Claim):
             return found  # type: ignore[return-value]  # Redis was not there for any of them
-        entries = [self._decoded(read, one, between) for read, one in zip(reads, found, strict=True)]  # type: ignore[arg-type]
-        misses = entries.count(None)
-        self._stats.bump("misses", misses)
-        self._stats.bump("hits", len(entries) - misses)
-        return entries
+        return [
+            self._counted(read, self._decoded(read, one, between))  # type: ignore[arg-type]
+            for read, one in zip(reads, found, strict=True)
+        ]
 
     def acquire(self, read: Read, step: Acquire) -> Entry | Claim:
         """Perform Acquire."""
@@ -214,7 +226,10 @@ class Cache(Writes):
         except CacheUnavailable as error:
             self._lost_write([read], error, began)
             return False
-        self._stats.bump("fills" if accepted else "refused_fills")
+        if accepted:
+            self._watch.bump("fills")
+        else:
+            self._watch.refused("refused_fills", read.query, "a drop came while it was loaded")
         return accepted
 
     def release(self, read: Read, step: Release = RELEASE) -> bool:
@@ -258,6 +273,7 @@ class Cache(Writes):
         if found is None:
             return None
         payload, left = found if isinstance(found, Found) else (found, math.inf)
+        read.size = len(payload)
         try:
             return Entry(read.decode(payload, between, read.is_query), left)
         except ValueError:
@@ -268,7 +284,9 @@ class Cache(Writes):
         """Count and log it once a read, which meets the entry again when it asks for the lease."""
         if not read.is_corrupt:
             read.is_corrupt = True
-            self._stats.bump("corrupt_entries")
+            self._watch.bump("corrupt_entries")
+            if self._watch.events.heard:
+                self._watch.tell(Corrupt(**read.described()), read.key)
             # The digest alone: the rest of the key is the caller's values.
             logger.warning("the entry *%s is not JSON; it will be overwritten", read.key[-40:])
 
@@ -277,7 +295,7 @@ class Cache(Writes):
         read.holds_lease = claim is True
         if isinstance(claim, Found):
             entry = self._decoded(read, claim)
-            self._stats.bump("hits", entry is not None)
+            self._watch.bump("shared_loads", entry is not None)
             return entry
         if not claim:
             return Claim.LOST
@@ -298,7 +316,7 @@ class Cache(Writes):
 
     def _lost(self, error: CacheUnavailable, began: float, read: Read) -> Claim:
         self._last_lost = read.raw
-        self._stats.bump("cache_failures")
+        self._watch.bump("cache_failures")
         self._guard.failed(error, began)
         return Claim.UNAVAILABLE
 
@@ -312,7 +330,7 @@ class Cache(Writes):
             for read in reads:
                 self._leave_behind(read, outdated=outdated)
             return self._lost(error, began, reads[0])
-        self._stats.bump("cache_failures")
+        self._watch.bump("cache_failures")
         self._guard.refused(error, began)
         return Claim.UNAVAILABLE
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from mysql_redis_cache.database import Database, is_failure
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.near import join
-from mysql_redis_cache.observe import Counters
+from mysql_redis_cache.observe import Trace, Watch, check_label
 from mysql_redis_cache.runtime import Marks, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
 from mysql_redis_cache.transaction import savepoint, transaction
@@ -30,11 +31,13 @@ from .interruptions import is_interruption
 from .nearby import NearbyCache
 from .reads import Batch, Reads
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
+from .watching import watched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from mysql_redis_cache.observe import Stats
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.store import Link
     from mysql_redis_cache.transaction import UnitOfWork
@@ -61,13 +64,14 @@ class Core:
     def __init__(self, mysql_config: Mapping[str, Any] | str, redis_config: object, options: Options) -> None:
         self.options = options
         self.reads = Reads(options.namespace, options.policy)
-        self.database = Database(mysql_config, dates=options.dates, zone=options.zone)
+        self.watch = Watch(options.name)
+        self.database = Database(mysql_config, dates=options.dates, zone=options.zone, watch=self.watch)
         self.flights = Flights()
         self.late_flights = Flights()  # of those who gave one of the others up
         self.loading: Marks[str] = Marks()  # the keys that are being loaded
         self.transactions: Marks[UnitOfWork] = Marks()  # those that are open
+        self.traces: Marks[Trace] = Marks()
         self.background = Background()
-        self.stats = Counters()
         self.cache: Cache | None = None
         self.drops: Drops | None = None
         self.nearby: NearbyCache | None = None  # the cache, if it has a near one
@@ -83,9 +87,13 @@ class Core:
         options, ways = self.options, (link(redis_config), link(redis_config, timeout=PATIENT))
         self._links = ways
         self.drops = Drops(
-            ways[1], options.namespace, indexed=options.index, wait_replicas=options.wait_replicas
+            ways[1],
+            options.namespace,
+            indexed=options.index,
+            wait_replicas=options.wait_replicas,
+            watch=self.watch,
         )
-        parts: Any = {"options": options, "stats": self.stats, "background": self.background}
+        parts: Any = {"options": options, "watch": self.watch, "background": self.background}
         if options.near is None:
             self.cache = Cache(*ways, self.drops, **parts)
         else:
@@ -93,10 +101,9 @@ class Core:
             self.cache = self.nearby = NearbyCache(near, *ways, self.drops, **parts)
 
     def after_fork_in_child(self) -> None:
-        """Count anew, and wait for no flight of the parent's; the parts see to themselves."""
+        """Wait for no flight of the parent's; the parts see to themselves."""
         self.flights.after_fork_in_child()
         self.late_flights.after_fork_in_child()
-        self.stats.clear()
 
     def check_open(self) -> None:
         """Raise ``ClosedError`` after ``close``; start afresh in a process forked behind Python's back."""
@@ -121,33 +128,92 @@ class Core:
         for way in self._links:
             way.drain()
 
-    def figures(self) -> dict[str, int]:
-        """Return the counters by name, with those of the near cache."""
-        return self.stats.snapshot() | ({} if self.nearby is None else self.nearby.near.figures())
+    def stats(self) -> Stats:
+        """Return the counts so far, with those of the near cache."""
+        return self.watch.stats(**({} if self.nearby is None else self.nearby.near.figures()))
 
     # A read
 
     def steps(self, read: Read, *, refresh: bool = False, cache: bool = True) -> Steps:
         """Return the steps by which *read* is answered."""
-        if not cache or self.cache is None or not (is_clear() or self._is_outside(read)):
-            return readthrough.bypass()
+        clear = is_clear()
+        if not clear or self.watch.events.heard:
+            return self._watched_steps(read, refresh=refresh, cache=cache, clear=clear)
+        return self._steps(read, refresh=refresh, cache=cache, clear=True)
+
+    def _steps(self, read: Read, *, refresh: bool, cache: bool, clear: bool) -> Steps:
+        if not cache or self.cache is None or (not clear and self._inside(read)):
+            return self._past(read, cache=cache)
         if self.nearby is not None and not refresh and (answer := self.nearby.at_hand(read)) is not None:
             return answer
         if not self.cache.can_keep(read):
-            return readthrough.bypass()
+            return self._past(read, cache=cache)
+        policy = read.policy
         if refresh:
-            return readthrough.refresh(read.policy, time.monotonic, random.random)
-        load_time = self._load_times.get(hash(read.query), 0.0) if read.policy.early_refresh else 0.0
-        return readthrough.read(read.policy, time.monotonic, random.random, load_time)
+            return readthrough.refresh(policy, time.monotonic, random.random)
+        load_time = self._load_times.get(hash(read.query), 0.0) if policy.early_refresh else 0.0
+        steps = readthrough.read(policy, time.monotonic, random.random, load_time)
+        return self._counting_stale(read, steps) if policy.stale_if_error else steps
+
+    def _past(self, read: Read, *, cache: bool) -> Steps:
+        """Have *read* go past the cache; count it, and note why."""
+        if not cache:
+            reason = "cache=False"
+        elif self.cache is None:
+            reason = "there is no Redis"
+        else:
+            reason = self._inside(read) or "a cluster cannot keep its key"
+        read.bypassed = reason
+        self.watch.refused("bypasses", read.query, reason)
+        return readthrough.bypass()
+
+    def _counting_stale(self, read: Read, steps: Steps) -> Steps:
+        """Count an answer that is given although the load failed."""
+        value = yield from steps
+        if read.has_failed:
+            self.watch.bump("stale")
+        return value
+
+    # Watching a read
+
+    def label(self, read: Read, label: str) -> None:
+        """Have figures and events call the query of *read* so.
+
+        Raises:
+            TypeError, ValueError: as of ``check_label``.
+        """
+        read.label = check_label("label", label)
+        self.watch.queries.label(read.query, label)
+
+    def _watched_steps(self, read: Read, *, refresh: bool, cache: bool, clear: bool) -> Steps:
+        traces = [] if clear else list(self.traces.here())
+        if traces:
+            read.policy = read.policy.aged()
+        steps = self._steps(read, refresh=refresh, cache=cache, clear=clear)
+        return watched(steps, read, self.watch, traces) if traces or self.watch.events.heard else steps
+
+    def aside(self, steps: Steps, read: Read, *, ends: bool = True) -> Steps:
+        """Return steps of *read* that are others than ``steps``, watched if somebody listens."""
+        if is_clear() and not self.watch.events.heard:
+            return steps
+        return watched(steps, read, self.watch, list(self.traces.here()), ends=ends)
+
+    def note_refresh(self, read: Read, left: float) -> None:
+        """Count a refresh behind a reader's back, and what was given meanwhile if it is past its ttl."""
+        self.watch.bump("refreshes")
+        if left <= read.policy.grace:
+            self.watch.bump("stale")
 
     @property
     def in_transaction(self) -> bool:
         """Whether this thread or task has a transaction of this client open."""
         return self.transaction_here() is not None
 
-    def _is_outside(self, read: Read) -> bool:
-        """Whether *read* is neither in a transaction of this client nor in the load of its own key."""
-        return not self.in_transaction and read.key not in self.loading.here()
+    def _inside(self, read: Read) -> str:
+        """Return what *read* is in the middle of and must not be cached in, if there is such a thing."""
+        if self.in_transaction:
+            return "it is part of a transaction"
+        return "it is part of the load of its own key" if read.key in self.loading.here() else ""
 
     def join(self, read: Read) -> Flight | None:
         """Join the flight of the key: return it to wait for, or ``None`` if *read* leads it."""
@@ -171,7 +237,8 @@ class Core:
             raise fresh(landing.failure) from landing.failure
         if landing.payload is None:
             return Seat.AGAIN
-        self.stats.bump("shared_loads")
+        self.watch.bump("shared_loads")
+        read.size = len(landing.payload)
         return Shared(read.decode(landing.payload, between, read.is_query))
 
     def seal(self, read: Read, step: Seal = SEAL) -> None:  # noqa: ARG002 - a step's performer
@@ -213,16 +280,32 @@ class Core:
     # Loading
 
     def load(self, read: Read, step: Load = LOAD) -> Any:  # noqa: ARG002 - a step's performer
-        """Perform Load, and remember how long it took if early refreshes are decided by that."""
-        load = read.load or self._load_query
-        if not read.policy.early_refresh:
-            return load(read)
+        """Perform Load."""
         began = time.monotonic()
-        loaded = load(read)
-        self.note_load_time(read, time.monotonic() - began)
+        try:
+            loaded = (read.load or self._load_query)(read)
+        except BaseException:
+            self.note_load(read, began, None)
+            raise
+        self.note_load(read, began, loaded)
         return loaded
 
-    def note_load_time(self, read: Read, took: float) -> None:
+    def note_load(self, read: Read, began: float, loaded: Loaded | None) -> None:
+        """Count a load that began at a moment; and remember how long it took, if early refreshes ask that.
+
+        Args:
+            read: whose.
+            began: when, as of ``time.monotonic``.
+            loaded: what came of it; ``None`` if it failed.
+        """
+        took = time.monotonic() - began
+        self.watch.loaded(read.query, took, None if loaded is None else len(loaded.payload))
+        if loaded is None:
+            read.has_failed = True
+        elif read.policy.early_refresh:
+            self._blend(read, took)
+
+    def _blend(self, read: Read, took: float) -> None:
         """Blend *took* seconds into the moving average of the query's loads."""
         times, query = self._load_times, hash(read.query)
         if len(times) >= LOAD_TIMES_KEPT and query not in times:
@@ -275,8 +358,15 @@ class Core:
             return savepoint(outer)
         return transaction(self.database, self.drops, self.options.namespace)
 
+    @contextmanager
+    def trace(self) -> Iterator[Trace]:
+        """Note what becomes of the reads of the block, in this thread or task and in what it starts."""
+        trace = Trace()
+        with self.traces.mark(trace):
+            yield trace
+
     def _sized(self, read: Read, loaded: Loaded) -> Loaded:
-        fits = self.cache is None or (self.cache.fits(loaded.payload) and read.lives(loaded.value))
+        fits = self.cache is None or (self.cache.fits(read, loaded.payload) and read.lives(loaded.value))
         return loaded if fits else loaded._replace(fits=False)
 
 

@@ -7,6 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
+from mysql_redis_cache.observe import RedisDown, RedisUp
 from mysql_redis_cache.store import Exhausted
 
 from .breaker import Breaker
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mysql_redis_cache.errors import CacheUnavailable
+    from mysql_redis_cache.observe import Watch
     from mysql_redis_cache.store import Refused
 
 __all__ = ["Guard"]
@@ -34,22 +36,25 @@ class Guard:
     Args:
         probe_behind: has Redis asked by a thread in the background, and returns whether there is one; where
             there is none, a reader has to ask.
+        watch: is told of troubles too.
 
     Attributes:
         breaker: that of Redis as a whole.
     """
 
-    def __init__(self, probe_behind: Callable[[], bool]) -> None:
+    def __init__(self, probe_behind: Callable[[], bool], watch: Watch) -> None:
         self.breaker = Breaker()
         self._writes = Breaker()
         self._probe_behind = probe_behind
         self._silence = _Trouble(
             "Redis is failing; reads go to MySQL until it is back: %s",
             "Redis is back; reads are cached again",
+            watch,
         )
         self._refusals = _Trouble(
             "Redis takes no writes; what it has is served, and nothing is cached: %s",
             "Redis takes writes again; reads are cached again",
+            watch,
         )
 
     def allows(self, now: float) -> bool:
@@ -93,9 +98,11 @@ class _Trouble:
     Args:
         beginning: the line for the one, with the error.
         end: the line for the other.
+        watch: is told, too.
     """
 
-    def __init__(self, beginning: str, end: str) -> None:
+    def __init__(self, beginning: str, end: str, watch: Watch) -> None:
+        self._watch = watch
         self._beginning = beginning
         self._end = end
         self._told_at = -math.inf
@@ -117,9 +124,13 @@ class _Trouble:
             return
         self._told_at = now
         logger.warning(self._beginning, error)
+        if self._watch.events.heard:
+            self._watch.tell(RedisDown(error=str(error)))
 
     def is_over(self, began: float) -> None:
         """Tell that it is over, unless what went well had begun before it was told."""
         if self.is_told and began >= self._told_at:
             self._untold.append(True)
             logger.warning(self._end)
+            if self._watch.events.heard:
+                self._watch.tell(RedisUp())

@@ -63,7 +63,8 @@ class NearbyCache(Cache):
             value = read.decode(kept.payload, None, read.is_query)
         except ValueError:  # Get meets it again
             return None
-        self._stats.bump("near_hits")
+        read.size = len(kept.payload)
+        self._watch.near_hit(read.query)
         return known(value)
 
     def served(self, read: Read, kept: Kept, between: Between = None) -> Entry | None:
@@ -74,7 +75,8 @@ class NearbyCache(Cache):
         except ValueError:
             self._note_corrupt(read)
             return None
-        self._stats.bump("near_hits")
+        read.is_near, read.size = True, len(kept.payload)
+        self._watch.near_hit(read.query)
         return entry
 
     def get(self, read: Read, step: Get = GET) -> Entry | Claim | None:

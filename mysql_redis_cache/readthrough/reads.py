@@ -56,11 +56,29 @@ class Read:
     flight: Flight | None = None
     is_over: bool = False
     is_corrupt: bool = False
+    has_failed: bool = False  # its load did
+    # For those who watch.
+    label: str | None = None
+    bypassed: str = ""  # why it goes past the cache, if it does
+    is_near: bool = False  # what it found was kept in this process
+    size: int = 0  # bytes of the JSON that it found or loaded
+    number: int = 0
+
+    def described(self) -> dict[str, Any]:
+        """Return what an event says of it: no values."""
+        names = (*(self.names or ()), *[name for name, _ in self.tags])
+        return {
+            "read": self.number,
+            "query": self.query,
+            "digest": self.key[-40:],
+            "names": names,
+            "label": self.label,
+        }
 
     def again(self) -> Read:
         """Return a read of the same that holds nothing yet."""
         about = (self.key, self.query, self.params, self.names, self.ttl, self.policy, self.load, self.raw)
-        again = Read(*about, self.tags, self.is_query, self.decode)
+        again = Read(*about, self.tags, self.is_query, self.decode, label=self.label)
         if self.lifespan is not None:
             again.ttl, again.lifespan = DEFAULT_TTL, self.lifespan
         return again

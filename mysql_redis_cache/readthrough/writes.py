@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mysql_redis_cache.drops import Drops
-    from mysql_redis_cache.observe import Counters
+    from mysql_redis_cache.observe import Watch
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.store import Link, Name
 
@@ -34,14 +34,14 @@ class Writes:
         patient_link: the way to Redis, since what is written or deleted here can be nowhere else.
         drops: deletes what is outdated.
         options: the client's.
-        stats: the client's counters.
+        watch: counts.
     """
 
-    def __init__(self, patient_link: Link, drops: Drops, options: Options, stats: Counters) -> None:
+    def __init__(self, patient_link: Link, drops: Drops, options: Options, watch: Watch) -> None:
         self._patient_entries = Entries(patient_link, options.policy.lease_seconds)
         self._drops = drops
         self._options = options
-        self._stats = stats
+        self._watch = watch
 
     def name(self, read: Read) -> Name | None:
         """Return what the entry of *read* is called, or ``None`` if a cluster cannot keep it."""
@@ -54,12 +54,12 @@ class Writes:
             )
         return read.where
 
-    def fits(self, payload: bytes) -> bool:
-        """Return whether so much is cached; count it if not."""
+    def fits(self, read: Read, payload: bytes) -> bool:
+        """Return whether so much is cached for *read*; count it if not."""
         limit = self._options.max_entry_bytes
         if len(payload) <= (LARGEST_ENTRY if limit is None else limit):
             return True
-        self._stats.bump("oversized_entries")
+        self._watch.refused("oversized_entries", read.query, f"it has {len(payload):,} bytes")
         return False
 
     def put(self, read: Read, step: Put) -> None:
@@ -107,7 +107,7 @@ class Writes:
         where = self.name(read)
         if where is None:
             return None
-        if not self.fits(payload) or not is_kept:
+        if not self.fits(read, payload) or not is_kept:
             self.drop_key(read.key)  # what is cached is outdated
             return None
         return where, payload, read.policy.lifetime(read.ttl, random.random)

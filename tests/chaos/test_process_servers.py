@@ -70,15 +70,17 @@ def served(mysql_url: str, mysql_admin: Connection, cache: str, monkeypatch: pyt
 @pytest.fixture
 def connected(cache: str, mysql_admin: Connection) -> Iterator[Callable[[], tuple[int, int]]]:
     """Count the connections of the servers' processes to MySQL and to the cache."""
+
+    def to_mysql() -> set[int]:
+        with mysql_admin.cursor() as cursor:
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE db = DATABASE()")
+            return {number for (number,) in cursor.fetchall()}
+
+    others = to_mysql()  # this process's, of tests before
     with redis.Redis.from_url(cache) as admin:
 
         def count() -> tuple[int, int]:
-            with mysql_admin.cursor() as cursor:
-                cursor.execute(
-                    "SELECT COUNT(*) FROM information_schema.processlist "
-                    "WHERE db = DATABASE() AND id <> CONNECTION_ID()"
-                )
-                ((mysql,),) = cursor.fetchall()
+            mysql = len(to_mysql() - others)
             return mysql, sum(one["db"] == "0" for one in admin.client_list()) - 1  # Celery's are in another
 
         yield count

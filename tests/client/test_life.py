@@ -13,6 +13,7 @@ import anyio.to_thread
 import pytest
 
 from mysql_redis_cache import AsyncMRCClient, AsyncMRCServer, ClosedError, MRCClient, MRCServer
+from mysql_redis_cache.observe import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,7 @@ async def test_close_leaves_what_needs_no_server(client: Any) -> None:
     """Counters and keys."""
     await client.aclose()
 
-    assert client.stats() == {}
+    assert client.stats() == Stats()
     assert len(client.get_key_from_query("v1")) == 40
     with pytest.raises(ClosedError):
         client.get_mysql_pool()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import pytest
 
 from mysql_redis_cache import MRCClient, MRCServer
+from mysql_redis_cache.observe import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -348,7 +349,7 @@ async def test_a_bad_mapping_is_refused(
     """Before anything is sent, with the names."""
     with pytest.raises(error, match=says):
         await client.query_with_cache(NAMED, params, names)
-    assert client.stats() == {}
+    assert client.stats() == Stats()
 
 
 def test_copies_are_made_of_what_can_change_only(mysql_url: str) -> None:

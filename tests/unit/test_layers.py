@@ -23,8 +23,8 @@ HOUSE = """
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]
     calls/        blocking | decorating | reading halves statements dropping instant lasting transaction
-                  | asking caching pool
-    readthrough/  blocking | core | nearby | cache | writes | reads | guard many* params*
+                  | asking caching pool watched*
+    readthrough/  blocking | core | watching nearby | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
     follow/       follower | checking leading session | schema | planning* progress source | effects* place*
@@ -37,7 +37,7 @@ HOUSE = """
                   | config effects* wire* | optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
     options*
-    observe/      counters
+    observe/      watch | events* queries traces* | stats* counters*
     binlog/       reader | rows | layouts | tables | declared mariadb_gtids readers
                   | columns json_binary statements transactions
                   | charsets compressed decimals files gtids networks payloads temporal variables

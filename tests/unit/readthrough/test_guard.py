@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.observe import Watch
 from mysql_redis_cache.readthrough import guard as module
 from mysql_redis_cache.readthrough.guard import QUIET_SECONDS, Guard
 from mysql_redis_cache.store import Exhausted, Refused
@@ -54,7 +55,7 @@ def succeed(guard: Guard, clock: Clock) -> None:
 
 def test_the_first_failure_is_told_at_once(clock: Clock, news: Any, caplog: pytest.LogCaptureFixture) -> None:
     """A program that reads once would never say so otherwise; further ones, and the breaker, add no line."""
-    guard = Guard(lambda: False)
+    guard = Guard(lambda: False, Watch())
     fail(guard, clock)
     assert news() == ["Redis is failing"]
     assert "connection refused" in caplog.text
@@ -65,7 +66,7 @@ def test_the_first_failure_is_told_at_once(clock: Clock, news: Any, caplog: pyte
 
 def test_its_end_is_told(clock: Clock, news: Any) -> None:
     """After a moment's failure, and after one that opened the breaker."""
-    guard = Guard(lambda: False)
+    guard = Guard(lambda: False, Watch())
     fail(guard, clock)
     succeed(guard, clock)
     assert news() == ["Redis is failing", "Redis is back"]
@@ -79,7 +80,7 @@ def test_its_end_is_told(clock: Clock, news: Any) -> None:
 
 def test_what_began_before_is_not_its_end(clock: Clock, news: Any) -> None:
     """An answer that was on its way says nothing of how things are."""
-    guard = Guard(lambda: False)
+    guard = Guard(lambda: False, Watch())
     began = clock.now
     fail(guard, clock)
     guard.answered(began)
@@ -88,7 +89,7 @@ def test_what_began_before_is_not_its_end(clock: Clock, news: Any) -> None:
 
 def test_now_and_then_a_failure_is_no_news(clock: Clock, news: Any) -> None:
     """One in many is told once in a while, so that no log is full of it."""
-    guard = Guard(lambda: False)
+    guard = Guard(lambda: False, Watch())
     for _ in range(100):
         fail(guard, clock)
         succeed(guard, clock)
@@ -100,7 +101,7 @@ def test_now_and_then_a_failure_is_no_news(clock: Clock, news: Any) -> None:
 
 def test_a_lasting_trouble_is_always_told(clock: Clock, news: Any) -> None:
     """Even right after another."""
-    guard = Guard(lambda: False)
+    guard = Guard(lambda: False, Watch())
     fail(guard, clock)
     succeed(guard, clock)
     fail(guard, clock)
@@ -111,7 +112,7 @@ def test_a_lasting_trouble_is_always_told(clock: Clock, news: Any) -> None:
 
 def test_the_first_refusal_of_a_write_is_told_at_once(clock: Clock, news: Any) -> None:
     """As a silence is; a lease that is granted is its end, and an answer to a read is not."""
-    guard = Guard(lambda: False)
+    guard = Guard(lambda: False, Watch())
     guard.refused(Refused("OOM"), clock.now)
     succeed(guard, clock)
     assert news() == ["Redis takes no writes"]
@@ -121,7 +122,7 @@ def test_the_first_refusal_of_a_write_is_told_at_once(clock: Clock, news: Any) -
 
 def test_a_crowd_on_our_own_connections_is_no_news(clock: Clock, news: Any) -> None:
     """It says nothing of Redis."""
-    guard = Guard(lambda: False)
+    guard = Guard(lambda: False, Watch())
     for _ in range(9):
         guard.failed(Exhausted("no connection became free"), clock.now)
     assert news() == []
@@ -129,7 +130,7 @@ def test_a_crowd_on_our_own_connections_is_no_news(clock: Clock, news: Any) -> N
 
 def test_of_all_who_meet_it_at_once_one_tells(news: Any) -> None:
     """Whatever the threads."""
-    guard, together = Guard(lambda: False), threading.Barrier(20)
+    guard, together = Guard(lambda: False, Watch()), threading.Barrier(20)
 
     def meet() -> None:
         together.wait(10)

@@ -1,0 +1,114 @@
+"""The one who watches a client: its counters, the figures of its queries, and those who listen."""
+
+from __future__ import annotations
+
+from threading import RLock
+from typing import Any
+
+from mysql_redis_cache.runtime import process
+
+from .counters import Counters
+from .events import Drop, Events, PoolTimeout, PoolWait, Write
+from .queries import Queries
+from .stats import Stats
+
+__all__ = ["Watch"]
+
+
+class Watch:
+    """Counts, and tells events to those who listen; decides nothing.
+
+    Args:
+        name: of the client, by which its figures are told from others'.
+
+    Attributes:
+        name: as given.
+        counters: its counters.
+        queries: the figures of its queries.
+        events: those who listen.
+    """
+
+    def __init__(self, name: str = "default") -> None:
+        self.name = name
+        self.counters = Counters()
+        self.queries = Queries()
+        self.events = Events()
+        self.after_fork_in_child()
+        process.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Count from nought: what was counted is the parent's."""
+        self.counters.clear()
+        self.queries.clear()
+        # Re-entrant: a signal handler may read, too, and strike where it is held.
+        self._lock = RLock()
+        self._seconds = {"load_seconds": 0.0, "drop_seconds": 0.0, "pool_wait_seconds": 0.0}
+
+    def bump(self, name: str, by: int = 1) -> None:
+        """Add one, or *by*, to a counter, one of ``Stats``."""
+        self.counters.bump(name, by)
+
+    def stats(self, **others: int) -> Stats:
+        """Return the counts so far, and *others*."""
+        numbers: dict[str, Any] = {**self.counters.snapshot(), **self._seconds, **others}
+        return Stats(**numbers, queries=self.queries.snapshot())
+
+    def hit(self, query: str) -> None:
+        """Count a hit in Redis."""
+        self.counters.bump("hits")
+        self.queries.hit(query)
+
+    def near_hit(self, query: str) -> None:
+        """Count a hit in this process."""
+        self.counters.bump("near_hits")
+        self.queries.hit(query)
+
+    def miss(self, query: str) -> None:
+        """Count a miss."""
+        self.counters.bump("misses")
+        self.queries.miss(query)
+
+    def loaded(self, query: str, seconds: float, size: int | None) -> None:
+        """Count a load, and the bytes of its JSON; ``None`` if it failed."""
+        self.counters.bump("loads")
+        if size is None:
+            self.counters.bump("load_failures")
+        self._add("load_seconds", seconds)
+        self.queries.loaded(query, seconds, size)
+
+    def refused(self, counter: str, query: str, why: str) -> None:
+        """Count an answer that was not cached, and note why."""
+        self.counters.bump(counter)
+        self.queries.refused(query, why)
+
+    def dropped(
+        self, names: tuple[str, ...], entries: int, seconds: float, error: Exception | None = None
+    ) -> None:
+        """Count a drop, also one that failed."""
+        self.counters.bump("drops" if error is None else "drop_failures")
+        self.counters.bump("dropped_entries", entries)
+        self._add("drop_seconds", seconds)
+        if self.events.heard:
+            failure = None if error is None else type(error).__name__
+            self.tell(Drop(names=names, entries=entries, seconds=seconds, error=failure))
+
+    def wrote(self, query: str, rows: int) -> None:
+        """Tell of a statement that writes."""
+        if self.events.heard:
+            self.tell(Write(query=query, rows=rows))
+
+    def pool_waited(self, seconds: float, *, in_vain: bool) -> None:
+        """Count a wait for a connection."""
+        self.counters.bump("pool_timeouts" if in_vain else "pool_waits")
+        self._add("pool_wait_seconds", seconds)
+        if self.events.heard:
+            self.tell((PoolTimeout if in_vain else PoolWait)(seconds=seconds))
+
+    def tell(self, event: Any, key: str | None = None) -> None:
+        """Tell an event to those who listen."""
+        event.client = self.name
+        self.events.publish(event, key)
+
+    def _add(self, name: str, seconds: float) -> None:
+        with self._lock:
+            self._seconds[name] += seconds
