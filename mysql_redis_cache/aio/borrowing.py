@@ -14,15 +14,18 @@ import anyio
 import anyio.to_thread
 
 from mysql_redis_cache.drops import DROP_TIMEOUT
-from mysql_redis_cache.errors import DropTimeout
+from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
 from mysql_redis_cache.policy import seconds
 
-from .lanes import DROPS, Crowded
+from .lanes import DROPS, SHORT, Crowded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-__all__ = ["as_it_is", "driven", "dropping", "in_mysql_thread", "in_own_thread"]
+__all__ = ["as_it_is", "driven", "dropping", "in_mysql_thread", "in_own_thread", "in_short_thread"]
+
+# Seconds to wait for a thread for what is over soon.
+PATIENCE = 10.0
 
 # Seconds of waiting for a thread from which on a drop's time is shortened by them.
 NOTICEABLE = 0.01
@@ -58,6 +61,25 @@ def in_mysql_thread(
     async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
         ask = partial(method, self._blocking, *args, **kwargs)
         return await self._driver.in_mysql_thread(ask)  # type: ignore[no-any-return]
+
+    return call
+
+
+def in_short_thread(
+    method: Callable[Concatenate[Any, P], T],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Borrow a method that asks Redis, and is over soon: called on the blocking twin.
+
+    Raises:
+        CacheUnavailable: no thread became free in time.
+    """
+
+    @wraps(method)
+    async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await SHORT.run(partial(method, self._blocking, *args, **kwargs), PATIENCE)
+        except Crowded:
+            raise CacheUnavailable(f"no thread became free within {PATIENCE:g} s") from None
 
     return call
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from mysql_redis_cache.calls import PARTS, BlockingClient, Halves, Instant, Reading
 
-from .borrowing import driven, dropping, in_mysql_thread
+from .borrowing import driven, dropping, in_mysql_thread, in_short_thread
 from .decorating import AsyncDecorating
 from .driver import LoopDriver
 from .facade import Facade
@@ -101,6 +101,8 @@ class AsyncMRCClient(Instant, AsyncDecorating, Facade):
     query_many_with_cache = driven(Reading.query_many_with_cache)
     read_from_cache = driven(Halves.read_from_cache)
     write_to_cache = driven(Halves.write_to_cache)
+
+    explain = in_short_thread(BlockingClient.explain)
 
     query = in_mysql_thread(BlockingClient.query)
     execute = in_mysql_thread(BlockingClient.execute)

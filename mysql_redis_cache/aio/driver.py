@@ -64,7 +64,7 @@ __all__ = ["LoopDriver"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.reads")
 
 # Bytes of JSON that are decoded in the event loop: half a millisecond's worth.
 DECODED_IN_LOOP = 64 * 1024
@@ -310,9 +310,9 @@ class LoopDriver:
             return
         # A coroutine needs a task, and nobody's but the caller's is at hand: who wins the lease pays.
         again = read.again()
-        self._core.note_refresh(read, step.left)
+        self._core.observer.note_refresh(read, step.left)
         try:
-            await self.run(self._core.aside(refresh_behind(step.left), again, ends=False), again)
+            await self.run(self._core.observer.watched(refresh_behind(step.left), again, ends=False), again)
         except Exception:  # the reader has its answer already; the next one tries again
             logger.debug("a refresh behind a reader's back failed", exc_info=True)
 

@@ -1,10 +1,11 @@
-"""The two halves of a read: what is cached, and caching something."""
+"""The two halves of a read, what is cached and caching something; and what can be said of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from mysql_redis_cache.policy import DEFAULT_TTL
+from mysql_redis_cache.readthrough.explaining import explain
 from mysql_redis_cache.readthrough.reads import NO_WINDOWS
 from mysql_redis_cache.readthrough.steps import look, put
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mysql_redis_cache.keys import Tagged
+    from mysql_redis_cache.observe import Explanation
     from mysql_redis_cache.policy import Lifetime
     from mysql_redis_cache.sql import Params
 
@@ -23,7 +25,7 @@ FAR: Mapping[str, Any] = {"near": False}
 
 
 class Halves(Driven):
-    """Looking an entry up, and writing one."""
+    """Looking an entry up, writing one, and explaining one."""
 
     def read_from_cache(
         self,
@@ -51,7 +53,34 @@ class Halves(Driven):
         read = core.reads.of_function(
             query, params, param_names, DEFAULT_TTL, NO_WINDOWS if near else FAR, tags=tags
         )
-        return self._driver.run(core.aside(look(default), read), read)
+        return self._driver.run(core.observer.watched(look(default), read), read)
+
+    def explain(
+        self,
+        query: str,
+        params: Params = None,
+        param_names: Sequence[str] | None = (),
+        *,
+        tags: Tagged = None,
+    ) -> Explanation:
+        """Explain how a call is cached, and what is there now; nothing is read or loaded.
+
+        Args:
+            query: as for ``query_with_cache``, or the signature of ``with_cache``.
+            params: as for ``query_with_cache``.
+            param_names: as for ``query_with_cache``.
+            tags: as for ``query_with_cache``.
+
+        Returns:
+            the key and its parts, what may keep the statement from being cached, the drops that reach it, and
+            where it is now; ``print`` shows it to people, ``as_dict()`` is JSON.
+
+        Raises:
+            TypeError, ValueError: bad params or names, with which nothing could be cached.
+        """
+        core = self._core
+        core.check_open()
+        return explain(core, query, params, param_names, tags)
 
     def write_to_cache(
         self,

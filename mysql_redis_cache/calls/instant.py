@@ -50,7 +50,7 @@ class Instant(Watched):
         It is for the reads of this client in the block, in this thread or task and in tasks started there; it
         costs nothing where it is not used.
         """
-        return self._core.trace()
+        return self._core.observer.trace()
 
     def _watch(self) -> Watch:
         return self._core.watch

@@ -129,7 +129,7 @@ class Reading(Driven):
         core.check_open()
         read = core.reads.of_query(query, params, param_names, ttl, windows, tags=tags)
         if label is not None:
-            core.label(read, label)
+            core.observer.label(read, label)
         if into is None and one is False:
             return self._driver.run(core.steps(read, refresh=refresh, cache=cache), read)
         read.decode = core.reads.shape(into, one=one).decode
@@ -219,7 +219,7 @@ class Reading(Driven):
         load = self._driver.load_of(fn)
         read = core.reads.of_function(query, params, param_names, ttl, windows, tags=tags, load=load)
         if label is not None:
-            core.label(read, label)
+            core.observer.label(read, label)
         if into is None:
             return self._driver.run(core.steps(read, refresh=refresh, cache=cache), read)
         read.decode = core.reads.shape(into, are_rows=False).decode

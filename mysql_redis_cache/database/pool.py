@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lease", "Pool"]
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.mysql")
 
 _CHECK_AFTER = 5.0
 """Seconds of rest after which a connection is asked whether it still works."""

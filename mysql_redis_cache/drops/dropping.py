@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DROP_TIMEOUT", "Drops"]
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.drops")
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Following"]
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.drops")
 
 
 class Following:

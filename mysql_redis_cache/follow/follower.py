@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Follower"]
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.follow")
 
 _DROP_TIMEOUT = 600.0
 _HEARTBEAT = 1.0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Leading", "Stopped"]
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.follow")
 
 
 class Stopped(Exception):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LogReset", "Session"]
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.follow")
 
 _MOST_VALUES = 50_000
 """Values that one drop is for; more are dropped in turn."""

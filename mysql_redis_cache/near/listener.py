@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Listener", "Shared"]
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.near")
 
 PIECE = 1 << 16
 MOST_WANTED = 256

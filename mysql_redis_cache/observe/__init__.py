@@ -24,6 +24,7 @@ from .events import (
     Wait,
     Write,
 )
+from .explanation import Explanation, Room
 from .queries import check_label
 from .stats import QueryStats, Stats
 from .traces import Outcome, Trace, TracedRead
@@ -37,6 +38,7 @@ __all__ = [
     "Drop",
     "Event",
     "Events",
+    "Explanation",
     "Fill",
     "Hit",
     "Load",
@@ -51,6 +53,7 @@ __all__ = [
     "RedisUp",
     "Refresh",
     "RefusedFill",
+    "Room",
     "Stale",
     "Stats",
     "Trace",

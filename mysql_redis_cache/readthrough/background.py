@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Background", "Keeper"]
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.reads")
 
 IDLE_SECONDS = 1.0
 MAX_QUEUED = 100

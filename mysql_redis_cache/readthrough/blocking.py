@@ -115,9 +115,9 @@ class BlockingDriver:
     def refresh_behind(self, read: Read, step: Refresh) -> None:
         """Perform Refresh, in a thread that nobody waits for."""
         again = read.again()
-        steps = self._core.aside(refresh_behind(step.left), again, ends=False)
+        steps = self._core.observer.watched(refresh_behind(step.left), again, ends=False)
         if self._core.background.submit(read.key, apart(partial(self.run, steps, again))):
-            self._core.note_refresh(read, step.left)
+            self._core.observer.note_refresh(read, step.left)
 
     def _call(self, fn: Callable[[], Any], read: Read) -> Loaded:
         """Call *fn*, marked as the load of the key, so that it may read that key itself."""

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cache"]
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.redis")
 
 # How many leases that Redis must still be told of are remembered, and how many it is told of at once.
 LEASES_KEPT = 10_000

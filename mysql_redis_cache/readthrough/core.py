@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from mysql_redis_cache.database import Database, is_failure
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.near import join
-from mysql_redis_cache.observe import Trace, Watch, check_label
+from mysql_redis_cache.observe import Watch
 from mysql_redis_cache.runtime import Marks, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
 from mysql_redis_cache.transaction import savepoint, transaction
@@ -28,13 +27,14 @@ from .cache import Cache
 from .flight import AGAIN, Flight, Flights, Landing, fresh
 from .functions import Stopped
 from .interruptions import is_interruption
+from .load_times import LoadTimes
 from .nearby import NearbyCache
 from .reads import Batch, Reads
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
-from .watching import watched
+from .watching import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from mysql_redis_cache.observe import Stats
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from .steps import JoinLate, Load, Seal, Settle, Steps
 
 __all__ = ["Core"]
-
-# How many queries' load times are remembered for the early refresh.
-LOAD_TIMES_KEPT = 1024
 
 
 class Core:
@@ -65,12 +62,12 @@ class Core:
         self.options = options
         self.reads = Reads(options.namespace, options.policy)
         self.watch = Watch(options.name)
+        self.observer = Observer(self.watch)
         self.database = Database(mysql_config, dates=options.dates, zone=options.zone, watch=self.watch)
         self.flights = Flights()
         self.late_flights = Flights()  # of those who gave one of the others up
         self.loading: Marks[str] = Marks()  # the keys that are being loaded
         self.transactions: Marks[UnitOfWork] = Marks()  # those that are open
-        self.traces: Marks[Trace] = Marks()
         self.background = Background()
         self.cache: Cache | None = None
         self.drops: Drops | None = None
@@ -78,8 +75,7 @@ class Core:
         self._links: tuple[Link, ...] = ()
         if redis_config is not None:
             self._connect(redis_config)
-        # By the hash of the query, whose text may be of any size; at worst two queries share an average.
-        self._load_times: dict[int, float] = {}
+        self._load_times = LoadTimes()
         self._closed = False
         process.register(self)
 
@@ -137,9 +133,11 @@ class Core:
     def steps(self, read: Read, *, refresh: bool = False, cache: bool = True) -> Steps:
         """Return the steps by which *read* is answered."""
         clear = is_clear()
-        if not clear or self.watch.events.heard:
-            return self._watched_steps(read, refresh=refresh, cache=cache, clear=clear)
-        return self._steps(read, refresh=refresh, cache=cache, clear=True)
+        if clear and not self.observer.is_on:
+            return self._steps(read, refresh=refresh, cache=cache, clear=True)
+        traces = self.observer.traces_of(read)
+        steps = self._steps(read, refresh=refresh, cache=cache, clear=clear)
+        return self.observer.watched(steps, read, traces)
 
     def _steps(self, read: Read, *, refresh: bool, cache: bool, clear: bool) -> Steps:
         if not cache or self.cache is None or (not clear and self._inside(read)):
@@ -151,7 +149,7 @@ class Core:
         policy = read.policy
         if refresh:
             return readthrough.refresh(policy, time.monotonic, random.random)
-        load_time = self._load_times.get(hash(read.query), 0.0) if policy.early_refresh else 0.0
+        load_time = self._load_times.of(read.query) if policy.early_refresh else 0.0
         steps = readthrough.read(policy, time.monotonic, random.random, load_time)
         return self._counting_stale(read, steps) if policy.stale_if_error else steps
 
@@ -173,36 +171,6 @@ class Core:
         if read.has_failed:
             self.watch.bump("stale")
         return value
-
-    # Watching a read
-
-    def label(self, read: Read, label: str) -> None:
-        """Have figures and events call the query of *read* so.
-
-        Raises:
-            TypeError, ValueError: as of ``check_label``.
-        """
-        read.label = check_label("label", label)
-        self.watch.queries.label(read.query, label)
-
-    def _watched_steps(self, read: Read, *, refresh: bool, cache: bool, clear: bool) -> Steps:
-        traces = [] if clear else list(self.traces.here())
-        if traces:
-            read.policy = read.policy.aged()
-        steps = self._steps(read, refresh=refresh, cache=cache, clear=clear)
-        return watched(steps, read, self.watch, traces) if traces or self.watch.events.heard else steps
-
-    def aside(self, steps: Steps, read: Read, *, ends: bool = True) -> Steps:
-        """Return steps of *read* that are others than ``steps``, watched if somebody listens."""
-        if is_clear() and not self.watch.events.heard:
-            return steps
-        return watched(steps, read, self.watch, list(self.traces.here()), ends=ends)
-
-    def note_refresh(self, read: Read, left: float) -> None:
-        """Count a refresh behind a reader's back, and what was given meanwhile if it is past its ttl."""
-        self.watch.bump("refreshes")
-        if left <= read.policy.grace:
-            self.watch.bump("stale")
 
     @property
     def in_transaction(self) -> bool:
@@ -303,15 +271,7 @@ class Core:
         if loaded is None:
             read.has_failed = True
         elif read.policy.early_refresh:
-            self._blend(read, took)
-
-    def _blend(self, read: Read, took: float) -> None:
-        """Blend *took* seconds into the moving average of the query's loads."""
-        times, query = self._load_times, hash(read.query)
-        if len(times) >= LOAD_TIMES_KEPT and query not in times:
-            times.clear()
-        before = times.get(query, took)
-        times[query] = before + 0.3 * (took - before)
+            self._load_times.blend(read.query, took)
 
     def loaded(self, read: Read, value: object, between: Between = None) -> Loaded:
         """Return what a function gave in the form that a later hit has; *between* as for ``codec.decode``."""
@@ -357,13 +317,6 @@ class Core:
         if outer is not None:
             return savepoint(outer)
         return transaction(self.database, self.drops, self.options.namespace)
-
-    @contextmanager
-    def trace(self) -> Iterator[Trace]:
-        """Note what becomes of the reads of the block, in this thread or task and in what it starts."""
-        trace = Trace()
-        with self.traces.mark(trace):
-            yield trace
 
     def _sized(self, read: Read, loaded: Loaded) -> Loaded:
         fits = self.cache is None or (self.cache.fits(read, loaded.payload) and read.lives(loaded.value))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Guard"]
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.redis")
 
 QUIET_SECONDS = 60.0
 """For so long after a trouble was told, another that is over after a failure or two is not."""

@@ -5,12 +5,14 @@ A read that nobody watches goes without any of this.
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from mysql_redis_cache.observe import events
-from mysql_redis_cache.observe.traces import TracedRead
+from mysql_redis_cache.observe import Trace, TracedRead, check_label, events
+from mysql_redis_cache.runtime import Marks, is_clear
 
 from .steps import (
     Acquire,
@@ -29,14 +31,16 @@ from .steps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from mysql_redis_cache.observe import Outcome, Trace, Watch
+    from mysql_redis_cache.observe import Outcome, Watch
 
     from .reads import Read
     from .steps import Step, Steps
 
-__all__ = ["watched"]
+__all__ = ["Observer"]
+
+logger = logging.getLogger("mysql_redis_cache.reads")
 
 _numbers = count(1)
 
@@ -44,16 +48,69 @@ _IN_REDIS = (Get, Acquire, Fill, Release)
 _WAITING = (Join, JoinLate, Wait)
 
 
-def watched(steps: Steps, read: Read, watch: Watch, traces: list[Trace], *, ends: bool = True) -> Steps:
-    """Take *steps*, and tell what becomes of them.
+class Observer:
+    """Watches the reads of one client while somebody wants to know what becomes of them.
 
     Args:
-        steps: those of *read*.
-        read: the read.
-        watch: whoever listens to the client.
-        traces: those that the read is part of.
-        ends: whether it has an answer that somebody gets, which a refresh behind a reader's back has not.
+        watch: who counts for the client, and knows who listens.
     """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._traces: Marks[Trace] = Marks()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether all reads are watched."""
+        return bool(self._watch.events.heard) or logger.isEnabledFor(logging.DEBUG)
+
+    @contextmanager
+    def trace(self) -> Iterator[Trace]:
+        """Note what becomes of the reads of the block, in this thread or task and in what it starts."""
+        trace = Trace()
+        with self._traces.mark(trace):
+            yield trace
+
+    def label(self, read: Read, label: str) -> None:
+        """Have figures and events call the query of *read* so.
+
+        Raises:
+            TypeError, ValueError: as of ``check_label``.
+        """
+        read.label = check_label("label", label)
+        self._watch.queries.label(read.query, label)
+
+    def traces_of(self, read: Read) -> list[Trace]:
+        """Return the traces that *read* is part of; if there are any, it asks for the time left too."""
+        traces = list(self._traces.here())
+        if traces:
+            read.policy = read.policy.aged()
+        return traces
+
+    def watched(
+        self, steps: Steps, read: Read, traces: list[Trace] | None = None, *, ends: bool = True
+    ) -> Steps:
+        """Return *steps* that tell what becomes of them, if somebody wants to know.
+
+        Args:
+            steps: those of *read*.
+            read: the read.
+            traces: those that it is part of; by default as ``traces_of``.
+            ends: whether it has an answer that somebody gets, which a refresh behind a reader's back has not.
+        """
+        if traces is None:
+            traces = [] if is_clear() else self.traces_of(read)
+        return _watched(steps, read, self._watch, traces, ends=ends) if traces or self.is_on else steps
+
+    def note_refresh(self, read: Read, left: float) -> None:
+        """Count a refresh behind a reader's back, and what was given meanwhile if it is past its ttl."""
+        self._watch.bump("refreshes")
+        if left <= read.policy.grace:
+            self._watch.bump("stale")
+
+
+def _watched(steps: Steps, read: Read, watch: Watch, traces: list[Trace], *, ends: bool) -> Steps:
+    """Take *steps*, and tell what becomes of them."""
     read.number = next(_numbers)
     story = _Story(read, watch)
     error: BaseException | None = None
@@ -184,6 +241,9 @@ class _Story:
             told.outcome, told.reason = "stale", "the load failed"
         for trace in traces:
             trace.reads.append(told)
+        if told.outcome not in {"hit", "near"}:
+            named = read.label or f"SHA-1 …{read.key[-40:]}"
+            logger.debug("read %s: %s in %.1f ms, %s", named, told.outcome, 1000 * told.seconds, told.reason)
         if self._watch.events.heard:
             self._conclude(None if error is None else type(error).__name__)
 

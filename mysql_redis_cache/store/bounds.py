@@ -29,7 +29,7 @@ TIMEOUT = 0.25
 PATIENT = 2.0
 """Seconds a drop or a direct write waits by default: it has none, and would fail for a moment's delay."""
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.redis")
 
 _NAME = re.compile("[!-~]*")  # what CLIENT SETNAME takes
 # By which name a redis-py is told not to spend two commands on naming itself to the server.

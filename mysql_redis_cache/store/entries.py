@@ -82,6 +82,20 @@ class Entries:
         replies = self._link.calls([(command, key) for key in keys for command in (b"PTTL", b"GET")])
         return [_aged(left, payload) for left, payload in zip(replies[::2], replies[1::2], strict=True)]
 
+    def state(self, name: Name) -> tuple[tuple[int, float | None] | None, float | None]:
+        """Return what is there of an entry, in one round trip and without its value.
+
+        Returns:
+            its bytes and the seconds it has left (``None``: it has no end), or ``None`` if it is not there;
+            and the seconds that its lease has left, ``None`` if nobody holds it.
+        """
+        asked = [(b"STRLEN", name.key), (b"PTTL", name.key), (b"PTTL", name.lease)]
+        size, left, lease = [_or_none(reply) for reply in self._link.calls(asked)]
+        entry = (
+            None if not size or left == _ABSENT else (size, None if left is None or left < 0 else left / 1000)
+        )
+        return entry, None if lease is None or lease < 0 else lease / 1000
+
     def acquire(self, name: Name, token: bytes, newer_than: float) -> bool | Found:
         """Take the lease, unless somebody holds it or an entry with more than *newer_than* seconds is there.
 
@@ -160,6 +174,17 @@ class Entries:
     ) -> tuple[tuple[bytes, ...], bytes, int, str, int]:
         newer_ms = "inf" if math.isinf(newer_than) else str(math.ceil(newer_than * 1000))
         return (name.key, name.lease, *name.tracks), token, self._lease_ms, newer_ms, name.horizon
+
+
+_ABSENT = -2
+"""What PTTL says of a key that is not there."""
+
+
+def _or_none(reply: int | Refused) -> int | None:
+    if not isinstance(reply, Refused):
+        return reply
+    _check_type_error(reply)
+    return None
 
 
 def _aged(left: int | Refused, payload: bytes | Refused | None) -> Found | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -311,7 +312,8 @@ async def test_events_of_reads(client: Any, users: Connection, redis_client: red
     assert {each.names for each in heard} == {("UserId",)}
     assert {each.query for each in heard} == {USER}
     assert len({each.read for each in heard}) == 4
-    assert not [each for each in heard if "123" in repr(each).replace(key[-40:], "")]
+    texts = [text for each in heard for text in astuple(each) if isinstance(text, str)]
+    assert not [text for text in texts if "123" in text.replace(key[-40:], "")]
     assert heard[2].mysql_seconds >= heard[0].seconds > 0
     assert heard[1].bytes == heard[0].bytes == len('[{"name":"Ada"}]')
 
@@ -430,6 +432,24 @@ async def test_a_hook_that_raises_harms_no_read(
         assert await read(client) == [{"name": "Ada"}]
 
     assert len([each for each in caplog.records if each.exc_info]) == 1
+
+
+async def test_reads_that_are_no_hits_are_logged_for_who_debugs(
+    client: Any, users: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line for each, with what it came from and why; no value of a param."""
+    caplog.set_level(logging.DEBUG, "mysql_redis_cache.reads")
+    await read(client)
+    await read(client)
+    await read(client, cache=False, label="user_name")
+
+    lines = [each.getMessage() for each in caplog.records if each.name == "mysql_redis_cache.reads"]
+    assert len(lines) == 2
+    digest = client.get_key_from_query(USER, [123], ["UserId"])[-40:]
+    assert lines[0].startswith(f"read SHA-1 …{digest}: loaded in ")
+    assert lines[0].endswith(" ms, it was not cached")
+    assert lines[1].startswith("read user_name: bypassed in ")
+    assert lines[1].endswith(" ms, cache=False")
 
 
 async def test_nobody_listens_any_more(client: Any, users: Connection) -> None:

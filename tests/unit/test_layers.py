@@ -24,8 +24,9 @@ HOUSE = """
                   | threads workers    [anyio asyncio]
     calls/        blocking | decorating | reading halves statements dropping instant lasting transaction
                   | asking caching pool watched*
-    readthrough/  blocking | core | watching nearby | cache | writes | reads | guard many* params*
-                  | background breaker* flight functions* interruptions steps*
+    readthrough/  blocking | explaining | core | watching nearby | cache | writes | reads
+                  | guard many* params*
+                  | background breaker* flight functions* interruptions load_times* steps*
     transaction
     follow/       follower | checking leading session | schema | planning* progress source | effects* place*
                   | outdated* rules* stream wording*
@@ -37,7 +38,7 @@ HOUSE = """
                   | config effects* wire* | optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
     options*
-    observe/      watch | events* queries traces* | stats* counters*
+    observe/      watch | events* queries traces* explanation* | stats* counters*
     binlog/       reader | rows | layouts | tables | declared mariadb_gtids readers
                   | columns json_binary statements transactions
                   | charsets compressed decimals files gtids networks payloads temporal variables

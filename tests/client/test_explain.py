@@ -1,0 +1,168 @@
+"""``explain``: what a call is in the cache, and what is there now."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mysql_redis_cache import Near
+from tests.client.drivers import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import redis
+    from pymysql.connections import Connection
+
+    from tests.support.proxy import Proxy
+
+pytestmark = pytest.mark.anyio
+
+USER = "SELECT name FROM users WHERE id = ?"
+
+
+async def test_a_call_that_is_cached(client: Any, users: Connection) -> None:
+    """Its key and pairs, how large it is and how long it lasts."""
+    await client.query_with_cache(USER, [123], ["UserId"], 100)
+
+    found = await client.explain(USER, [123], ["UserId"])
+
+    assert found.key == client.get_key_from_query(USER, [123], ["UserId"])
+    assert found.key.endswith(found.sha1)
+    assert found.pairs == (("UserId", "123"),)
+    assert (found.folded, found.refusal, found.redis_problem) == ("", "", "")
+    assert found.redis.bytes == len('[{"name":"Ada"}]')
+    assert 85 < found.redis.left < 115
+    assert (found.near, found.lease_left) == (None, None)
+    assert found.drops[0].startswith("drop_outdated_cache(['UserId'], […])")
+    assert json.loads(json.dumps(found.as_dict()))["pairs"] == [["UserId", "123"]]
+
+
+async def test_a_call_that_is_not(client: Any, users: Connection) -> None:
+    """Nothing is loaded by asking, and nothing counted."""
+    found = await client.explain(USER, [123])
+
+    assert found.redis is None
+    assert found.pairs == ()
+    assert found.folded == "all params, since some have no name"
+    assert found.drops[0].startswith("drop_query")
+    assert client.stats().misses == 0
+
+
+@pytest.mark.parametrize(
+    ("params", "names", "tags", "folded"),
+    [
+        (["null"], ["Word"], None, "all params, since the text of one could be another's too"),
+        ([1], ["UserId"], {"Table": "users"}, "the names of the tags"),
+        ({"UserId": 1}, ["UserId"], None, ""),
+    ],
+)
+async def test_what_is_in_the_digest(client: Any, params: Any, names: Any, tags: Any, folded: str) -> None:
+    """Besides the query, and why."""
+    sql = "SELECT name FROM users WHERE id = :UserId" if isinstance(params, dict) else USER
+
+    found = await client.explain(sql, params, names, tags=tags)
+
+    assert found.folded == folded
+
+
+async def test_why_a_statement_is_not_cached(client: Any) -> None:
+    """Said, not raised."""
+    found = await client.explain("SELECT NOW()")
+
+    assert found.refusal
+    assert f"no: {found.refusal}" in str(found)
+
+
+async def test_a_load_under_way(client: Any, users: Connection) -> None:
+    """Its lease is seen, from anywhere."""
+    begun, go = threading.Event(), threading.Event()
+    seen: list[Any] = []
+
+    def slow() -> int:
+        begun.set()
+        assert go.wait(10)
+        return 7
+
+    async def look() -> None:
+        await client.happens(begun)
+        seen.append(await client.explain("slow"))
+        go.set()
+
+    await client.together([lambda: client.with_cache(slow, "slow"), look])
+
+    assert 0 < seen[0].lease_left <= 10
+    assert seen[0].redis is None
+    assert "somebody loads it" in str(seen[0])
+
+
+async def test_what_is_kept_in_this_process(make_client: Callable[..., Any], users: Connection) -> None:
+    """With what it has left there."""
+    client = make_client(near=Near(ttl=30))
+
+    async def is_near() -> bool:
+        await client.query_with_cache(USER, [123], ["UserId"], 100)
+        return (await client.explain(USER, [123], ["UserId"])).near is not None
+
+    for _ in range(200):
+        if await is_near():
+            break
+    room = (await client.explain(USER, [123], ["UserId"])).near
+    assert room.bytes == len('[{"name":"Ada"}]')
+    assert 0 < room.left <= 30
+
+
+async def test_without_redis(
+    make_client: Callable[..., Any], proxy_to: Callable[..., Proxy], redis_url: str
+) -> None:
+    """Everything else is told all the same."""
+    proxy = proxy_to(redis_url)
+    client = make_client(redis=proxy.url)
+    proxy.stop()
+
+    found = await client.explain(USER, [123], ["UserId"])
+    none = await make_client(redis=None).explain(USER, [123], ["UserId"])
+
+    assert found.redis_problem
+    assert none.redis_problem == "there is no Redis"
+    assert found.key == none.key
+
+
+async def test_a_key_of_another_type(client: Any, redis_client: redis.Redis) -> None:
+    """It is no entry."""
+    redis_client.lpush(client.get_key_from_query("sig"), "x")
+
+    assert (await client.explain("sig")).redis is None
+
+
+async def test_an_entry_without_an_end(client: Any, redis_client: redis.Redis) -> None:
+    """As another program may write one."""
+    redis_client.set(client.get_key_from_query("sig"), "[]")
+
+    found = await client.explain("sig")
+
+    assert (found.redis.bytes, found.redis.left) == (2, None)
+    assert "without an end" in str(found)
+
+
+async def test_people_can_read_it(client: Any, users: Connection) -> None:
+    """One line for each thing."""
+    await client.query_with_cache(USER, [123], ["UserId"], 100)
+    await until(lambda: client.stats().fills == 1, "the fill")
+
+    lines = str(await client.explain(USER, [123], ["UserId"])).splitlines()
+
+    assert lines[0] == f"key         {client.get_key_from_query(USER, [123], ['UserId'])}"
+    assert "pairs       UserId=123" in lines
+    assert "cacheable   yes" in lines
+    assert any(line.startswith("in Redis    yes: 16 bytes, ") for line in lines)
+
+
+@pytest.mark.parametrize(("params", "names"), [("abc", ["A"]), ([1], ["A", "B"]), ([object()], [])])
+async def test_what_could_never_be_cached_is_refused(client: Any, params: Any, names: Any) -> None:
+    """As reads refuse it."""
+    with pytest.raises((TypeError, ValueError)):
+        await client.explain(USER, params, names)
