@@ -38,6 +38,9 @@ class MRCClient(BlockingClient):
         near: keep what is read often in this process too: ``True``, or a ``Near`` with bounds. Other
             processes' drops then reach this one a push later, at most ``Near.ttl`` or ``Near.heartbeat``.
 
+        log_stats: seconds (or timedelta) between two lines in the log that sum up what happened; ``None`` for
+            none. They are of the logger ``mysql_redis_cache.stats``, at INFO.
+
     Raises:
         TypeError: a configuration of the wrong type.
         ValueError: an unknown option, named, or a bad value.

@@ -44,6 +44,7 @@ class ClientOptions(ServerOptions, total=False):
     wait_timeout: float
     max_entry_bytes: int | None
     near: bool | Near
+    log_stats: float | timedelta | None
 
 
 SHORTEST_NEAR = 0.05
@@ -119,6 +120,7 @@ class Options:
     policy: Policy = field(default_factory=Policy)
     near: Near | None = None
     name: str = "default"
+    log_stats: float | None = None  # seconds between two lines
 
     def __post_init__(self) -> None:
         if self.dates not in {"iso", "npm"}:
@@ -126,6 +128,8 @@ class Options:
         if self.dates == "npm" and self.zone is not None and self.zone is not UTC:
             raise ValueError("dates='npm' writes what a Node process at UTC does, so timezone must be UTC")
         check_count("wait_replicas", self.wait_replicas)
+        if self.log_stats is not None and self.log_stats < 1:
+            raise ValueError(f"log_stats must be at least 1 second, not {self.log_stats:g}")
         limit = self.max_entry_bytes
         if limit is None:
             return

@@ -26,6 +26,7 @@ from .events import (
 )
 from .explanation import Explanation, Room
 from .queries import check_label
+from .reporting import Reporter
 from .stats import QueryStats, Stats
 from .traces import Outcome, Trace, TracedRead
 from .watch import Watch
@@ -53,6 +54,7 @@ __all__ = [
     "RedisUp",
     "Refresh",
     "RefusedFill",
+    "Reporter",
     "Room",
     "Stale",
     "Stats",

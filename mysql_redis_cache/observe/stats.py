@@ -56,11 +56,11 @@ class QueryStats:
         return _less(self, earlier, _QUERY_COUNTS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Stats(Mapping[str, float]):
     """Counts since the client was made, or its process was forked: all of them are there from the start.
 
-    They can be read as attributes and as items, ``stats.hits`` and ``stats["hits"]``; what happened between
+    Its repr shows those that are not 0. They can be read as attributes and as items, ``stats.hits`` and ``stats["hits"]``; what happened between
     two snapshots is their difference, ``later - earlier``.
 
     Attributes:
@@ -144,6 +144,10 @@ class Stats(Mapping[str, float]):
         before = {each.sha1: each for each in earlier.queries}
         queries = [each - before[each.sha1] if each.sha1 in before else each for each in self.queries]
         return replace(_less(self, earlier, _COUNTS), queries=tuple(queries))
+
+    def __repr__(self) -> str:
+        shown = [f"{name}={number:.6g}" for name, number in self.items() if number]
+        return f"Stats({', '.join(shown)})"
 
     def __getitem__(self, name: str) -> float:
         if name not in _NAMES:

@@ -15,7 +15,7 @@ from mysql_redis_cache.database import Database, is_failure
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.near import join
-from mysql_redis_cache.observe import Watch
+from mysql_redis_cache.observe import Reporter, Watch
 from mysql_redis_cache.runtime import Marks, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
 from mysql_redis_cache.transaction import savepoint, transaction
@@ -76,6 +76,9 @@ class Core:
         if redis_config is not None:
             self._connect(redis_config)
         self._load_times = LoadTimes()
+        self._reporter = (
+            None if options.log_stats is None else Reporter(options.name, self.stats, options.log_stats)
+        )
         self._closed = False
         process.register(self)
 
@@ -106,11 +109,15 @@ class Core:
         process.check()
         if self._closed:
             raise ClosedError("this client is closed; make a new one")
+        if self._reporter is not None:
+            self._reporter.begin()
 
     def close(self) -> None:
         """Close Redis and MySQL connections; final."""
         self._closed = True
         self.background.close()
+        if self._reporter is not None:
+            self._reporter.end()
         if self.nearby is not None:
             self.nearby.near.leave(self)
         for way in self._links:
