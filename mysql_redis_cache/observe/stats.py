@@ -60,8 +60,8 @@ class QueryStats:
 class Stats(Mapping[str, float]):
     """Counts since the client was made, or its process was forked: all of them are there from the start.
 
-    Its repr shows those that are not 0. They can be read as attributes and as items, ``stats.hits`` and ``stats["hits"]``; what happened between
-    two snapshots is their difference, ``later - earlier``.
+    They can be read as attributes and as items, ``stats.hits`` and ``stats["hits"]``; what happened between
+    two snapshots is their difference, ``later - earlier``. The repr shows what is not 0.
 
     Attributes:
         hits: reads answered from Redis.
