@@ -11,7 +11,7 @@ import mysql_redis_cache
 from .doctor import doctor
 from .dropping import drop
 from .endings import ending
-from .looking import get, key, ls
+from .looking import explain, get, key, ls
 
 __all__ = ["mrc"]
 
@@ -59,5 +59,5 @@ def mrc() -> None:
     """
 
 
-for _command in (ls, get, key, drop, doctor):
+for _command in (ls, get, key, explain, drop, doctor):
     mrc.add_command(_command)
