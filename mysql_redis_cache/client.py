@@ -40,6 +40,8 @@ class MRCClient(BlockingClient):
 
         log_stats: seconds (or timedelta) between two lines in the log that sum up what happened; ``None`` for
             none. They are of the logger ``mysql_redis_cache.stats``, at INFO.
+        share_stats: post the counts in Redis every few seconds, where ``mrc stats`` and ``mrc top`` see those
+            of all processes.
 
     Raises:
         TypeError: a configuration of the wrong type.

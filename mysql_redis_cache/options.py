@@ -45,6 +45,7 @@ class ClientOptions(ServerOptions, total=False):
     max_entry_bytes: int | None
     near: bool | Near
     log_stats: float | timedelta | None
+    share_stats: bool
 
 
 SHORTEST_NEAR = 0.05
@@ -121,6 +122,7 @@ class Options:
     near: Near | None = None
     name: str = "default"
     log_stats: float | None = None  # seconds between two lines
+    share_stats: bool = False
 
     def __post_init__(self) -> None:
         if self.dates not in {"iso", "npm"}:
@@ -130,6 +132,8 @@ class Options:
         check_count("wait_replicas", self.wait_replicas)
         if self.log_stats is not None and self.log_stats < 1:
             raise ValueError(f"log_stats must be at least 1 second, not {self.log_stats:g}")
+        if not isinstance(self.share_stats, bool):
+            raise TypeError(f"share_stats must be a bool, not {type(self.share_stats).__name__}")
         limit = self.max_entry_bytes
         if limit is None:
             return

@@ -62,6 +62,7 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
         wait_replicas: int = 0,
         near: bool | Near = False,
         log_stats: float | timedelta | None = None,
+        share_stats: bool = False,
     ) -> None:
         policy = Policy(
             stale_while_revalidate=seconds("stale_while_revalidate", stale_while_revalidate),
@@ -82,6 +83,7 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
             near_bounds(near),
             name_of(name, self._namespace.prefix[:-1]),
             None if log_stats is None else wait_seconds("log_stats", log_stats),
+            share_stats,
         )
         self._core = Core(mysql_config, redis_config, options)
         self._drops = self._core.drops

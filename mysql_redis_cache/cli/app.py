@@ -12,6 +12,7 @@ from .doctor import doctor
 from .dropping import drop
 from .endings import ending
 from .looking import explain, get, key, ls
+from .watching import stats, top
 
 __all__ = ["mrc"]
 
@@ -59,5 +60,5 @@ def mrc() -> None:
     """
 
 
-for _command in (ls, get, key, explain, drop, doctor):
+for _command in (ls, get, key, explain, drop, stats, top, doctor):
     mrc.add_command(_command)

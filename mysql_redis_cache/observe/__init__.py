@@ -26,7 +26,7 @@ from .events import (
 )
 from .explanation import Explanation, Room
 from .queries import check_label
-from .reporting import Reporter
+from .reporting import Notices, Summaries
 from .stats import QueryStats, Stats
 from .traces import Outcome, Trace, TracedRead
 from .watch import Watch
@@ -45,6 +45,7 @@ __all__ = [
     "Load",
     "Miss",
     "NearHit",
+    "Notices",
     "Outcome",
     "PoolTimeout",
     "PoolWait",
@@ -54,10 +55,10 @@ __all__ = [
     "RedisUp",
     "Refresh",
     "RefusedFill",
-    "Reporter",
     "Room",
     "Stale",
     "Stats",
+    "Summaries",
     "Trace",
     "TracedRead",
     "Wait",

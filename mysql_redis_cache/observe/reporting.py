@@ -1,73 +1,121 @@
-"""A line now and then that sums up what a client did."""
+"""What a client did lately: as a line for the log, and as a notice for those who watch all processes."""
 
 from __future__ import annotations
 
+import json
 import logging
-import threading
-from typing import TYPE_CHECKING
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 from weakref import WeakMethod
-
-from mysql_redis_cache.runtime import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .stats import Stats
+    from .stats import QueryStats, Stats
 
-__all__ = ["Reporter", "summary"]
+__all__ = ["Notices", "Summaries", "notice", "summary"]
 
 logger = logging.getLogger("mysql_redis_cache.stats")
 
+QUERIES_SHARED = 20
+"""How many queries a notice names: those that are read most, and those whose loads took longest in all."""
 
-class Reporter:
-    """Logs what a client did, by a daemon thread that ends with it.
+TEXT_SHARED = 200
+"""Characters of their text."""
+
+
+class Summaries:
+    """Logs a line at each call that sums up what happened since the last one.
 
     Args:
         name: of the client.
         stats: a method that gives the counts so far; what it belongs to is not kept alive.
-        every: seconds between two lines.
     """
 
-    def __init__(self, name: str, stats: Callable[[], Stats], every: float) -> None:
+    def __init__(self, name: str, stats: Callable[[], Stats]) -> None:
         self._name = name
         self._stats = WeakMethod(stats)
-        self._every = every
-        self.after_fork_in_child()
-        process.register(self)
+        self._before, self._since = stats(), time.monotonic()
 
-    def after_fork_in_child(self) -> None:
-        """Have no thread: the parent's does not exist here."""
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def begin(self) -> None:
-        """Start the thread, unless that was done; from the first read on there is something to tell."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="mysql_redis_cache-stats", daemon=True)
-            self._thread.start()
-
-    def end(self) -> None:
-        """Log nothing more."""
-        self._ended.set()
-
-    def _run(self) -> None:
-        ended, before = self._ended, self._now()
-        while before is not None and not ended.wait(self._every):
-            now = self._now()
-            text = "" if now is None else summary(now - before)
-            if text:
-                logger.info("%s: %s in %g s", self._name, text, self._every)
-            before = now
-
-    def _now(self) -> Stats | None:
+    def __call__(self) -> bool:
+        """Log it; return whether the client is still there."""
         stats = self._stats()
-        return None if stats is None else stats()
+        if stats is None:
+            return False
+        now, moment = stats(), time.monotonic()
+        text = summary(now - self._before)
+        if text:
+            logger.info("%s: %s in %.0f s", self._name, text, moment - self._since)
+        self._before, self._since = now, moment
+        return True
+
+
+class Notices:
+    """Posts at each call what the client has done so far.
+
+    Args:
+        name: of the client.
+        stats: a method that gives the counts so far; what it belongs to is not kept alive.
+        post: takes a name for the notice, its own for each process, and the notice.
+    """
+
+    def __init__(self, name: str, stats: Callable[[], Stats], post: Callable[[str, bytes], object]) -> None:
+        self._name = name
+        self._stats = WeakMethod(stats)
+        self._post = post
+        self._of: tuple[int, str] = (0, "")
+
+    def __call__(self) -> bool:
+        """Post it; return whether the client is still there."""
+        stats = self._stats()
+        if stats is None:
+            return False
+        text = json.dumps(notice(self._name, stats()), separators=(",", ":"))
+        self._post(self._own_name(), text.encode())
+        return True
+
+    def _own_name(self) -> str:
+        pid = os.getpid()
+        if self._of[0] != pid:
+            self._of = (pid, f"{socket.gethostname()}:{pid}:{uuid4().hex[:8]}")
+        return self._of[1]
+
+
+def notice(name: str, stats: Stats) -> dict[str, Any]:
+    """Return what is told to those who watch all processes: no value of a param is in it."""
+    by_reads = sorted(stats.queries, key=lambda each: each.hits + each.misses, reverse=True)
+    by_time = sorted(stats.queries, key=lambda each: each.load_seconds, reverse=True)
+    chosen = {each.sha1: each for each in (*by_reads[:QUERIES_SHARED], *by_time[:QUERIES_SHARED])}
+    return {
+        "client": name,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "at": time.time(),
+        "counts": {count: number for count, number in stats.items() if number},
+        "queries": [_shared(each) for each in chosen.values()],
+    }
+
+
+def _shared(query: QueryStats) -> dict[str, Any]:
+    return {
+        "sha1": query.sha1,
+        "query": query.query[:TEXT_SHARED],
+        "label": query.label,
+        "hits": query.hits,
+        "misses": query.misses,
+        "loads": query.loads,
+        "load_seconds": query.load_seconds,
+        "worst_load_seconds": query.worst_load_seconds,
+    }
 
 
 def summary(stats: Stats) -> str:
     """Sum up what happened, in one line; nothing if nothing did."""
-    hits, unavailable = stats.hits + stats.near_hits, stats.unavailable
-    reads = hits + stats.misses + unavailable
+    unavailable = stats.unavailable
+    reads = stats.hits + stats.near_hits + stats.misses + unavailable
     if not reads and not stats.bypasses and not stats.drops + stats.drop_failures:
         return ""
     mean = 1000 * stats.load_seconds / stats.loads if stats.loads else 0.0

@@ -15,7 +15,7 @@ from mysql_redis_cache.database import Database, is_failure
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.near import join
-from mysql_redis_cache.observe import Reporter, Watch
+from mysql_redis_cache.observe import Watch
 from mysql_redis_cache.runtime import Marks, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
 from mysql_redis_cache.transaction import savepoint, transaction
@@ -30,6 +30,7 @@ from .interruptions import is_interruption
 from .load_times import LoadTimes
 from .nearby import NearbyCache
 from .reads import Batch, Reads
+from .reports import reports
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
 from .watching import Observer
 
@@ -76,9 +77,7 @@ class Core:
         if redis_config is not None:
             self._connect(redis_config)
         self._load_times = LoadTimes()
-        self._reporter = (
-            None if options.log_stats is None else Reporter(options.name, self.stats, options.log_stats)
-        )
+        self._reports = reports(options, self.stats, self._links)
         self._closed = False
         process.register(self)
 
@@ -109,15 +108,15 @@ class Core:
         process.check()
         if self._closed:
             raise ClosedError("this client is closed; make a new one")
-        if self._reporter is not None:
-            self._reporter.begin()
+        for report in self._reports:
+            report.begin()
 
     def close(self) -> None:
         """Close Redis and MySQL connections; final."""
         self._closed = True
         self.background.close()
-        if self._reporter is not None:
-            self._reporter.end()
+        for report in self._reports:
+            report.end()
         if self.nearby is not None:
             self.nearby.near.leave(self)
         for way in self._links:

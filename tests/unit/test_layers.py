@@ -16,8 +16,8 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 # nowhere else; "pure" means neither I/O, nor waiting, nor threads, and so does a star for one module.
 HOUSE = """
     __main__
-    cli/          app | looking dropping doctor | redis_checks key_checks mysql_checks
-                  | inventory settings findings | speaking inputs endings    [click rich]
+    cli/          app | looking dropping doctor watching | redis_checks key_checks mysql_checks
+                  | inventory settings findings | speaking inputs endings gathering* keyboard    [click rich]
     __init__
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
@@ -26,13 +26,14 @@ HOUSE = """
                   | asking caching pool watched*
     readthrough/  blocking | explaining | core | watching nearby | cache | writes | reads
                   | guard many* params*
-                  | background breaker* flight functions* interruptions load_times* steps*
+                  | background breaker* flight functions* interruptions load_times* reports
+                  | steps*
     transaction
     follow/       follower | checking leading session | schema | planning* progress source | effects* place*
                   | outdated* rules* stream wording*
     drops/        following | dropping | lookup sharing | settling | sweep | budget
     near/         caches | listener | feed* | shelf*
-    store/        entries ledger | config | cluster | single sentinel bounds
+    store/        entries ledger noticeboard | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database dump | session | pool | idle | connection | talk | driver | state*
                   | config effects* wire* | optionfile options endings* failures functions*
@@ -48,7 +49,7 @@ HOUSE = """
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
     policy* errors*
-    runtime/      context | slots | process tls waiters kept*
+    runtime/      context | slots repeating | process tls waiters kept*
 """
 
 DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich"}
