@@ -42,6 +42,8 @@ class MRCClient(BlockingClient):
             none. They are of the logger ``mysql_redis_cache.stats``, at INFO.
         share_stats: post the counts in Redis every few seconds, where ``mrc stats`` and ``mrc top`` see those
             of all processes.
+        verify: the share of hits, from 0 to 1, whose entries are compared with MySQL behind the reader's
+            back; outdated ones, whose drop was forgotten, are logged, counted and told.
 
     Raises:
         TypeError: a configuration of the wrong type.

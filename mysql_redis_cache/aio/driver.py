@@ -169,7 +169,7 @@ class LoopDriver:
 
     def load_of(self, fn: Callable[[], Any]) -> _Awaited:
         """Return a call of *fn*, a coroutine function or a plain one, as the load of a read."""
-        return _Awaited(fn)
+        return _Awaited(fn, self._behind.load_of(fn))
 
     def close(self) -> None:
         """Need no threads any more."""
@@ -368,11 +368,21 @@ class LoopDriver:
 
 
 class _Awaited:
-    """A user's function as the load of a read, to be called where it can be awaited."""
+    """A user's function as the load of a read, to be called where it can be awaited.
 
-    def __init__(self, fn: Callable[[], Any]) -> None:
+    Args:
+        fn: the function.
+        blocking: the same for who is in a thread; a coroutine function is refused there.
+    """
+
+    def __init__(self, fn: Callable[[], Any], blocking: Callable[[Read], Loaded]) -> None:
         self.fn = fn
         self.is_async = inspect.iscoroutinefunction(fn)
+        self._blocking = blocking
+
+    def __call__(self, read: Read) -> Loaded:
+        """Call it in this thread."""
+        return self._blocking(read)
 
 
 def _outcome(fn: Callable[[], Any]) -> tuple[Any, BaseException | None]:

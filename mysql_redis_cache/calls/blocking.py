@@ -63,6 +63,7 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
         near: bool | Near = False,
         log_stats: float | timedelta | None = None,
         share_stats: bool = False,
+        verify: float = 0,
     ) -> None:
         policy = Policy(
             stale_while_revalidate=seconds("stale_while_revalidate", stale_while_revalidate),
@@ -84,6 +85,7 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
             name_of(name, self._namespace.prefix[:-1]),
             None if log_stats is None else wait_seconds("log_stats", log_stats),
             share_stats,
+            verify,
         )
         self._core = Core(mysql_config, redis_config, options)
         self._drops = self._core.drops

@@ -21,6 +21,7 @@ from .events import (
     Refresh,
     RefusedFill,
     Stale,
+    StaleFound,
     Wait,
     Write,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "RefusedFill",
     "Room",
     "Stale",
+    "StaleFound",
     "Stats",
     "Summaries",
     "Trace",

@@ -34,6 +34,7 @@ __all__ = [
     "Refresh",
     "RefusedFill",
     "Stale",
+    "StaleFound",
     "Wait",
     "Write",
 ]
@@ -203,6 +204,11 @@ class Refresh(ReadEvent):
 @dataclass(slots=True, kw_only=True)
 class Corrupt(ReadEvent):
     """An entry was no JSON; it is overwritten."""
+
+
+@dataclass(slots=True, kw_only=True)
+class StaleFound(ReadEvent):
+    """``verify`` has found an entry that is not what MySQL has: no drop came after a change."""
 
 
 # What happened otherwise.

@@ -81,6 +81,8 @@ class Stats(Mapping[str, float]):
         uncacheable_keys: reads whose key a cluster cannot keep.
         corrupt_entries: entries that were no JSON.
         cache_failures: commands that Redis did not answer, or refused.
+        verified: entries that ``verify`` compared with MySQL.
+        stale_found: those of them that were outdated.
         drops: drops performed.
         dropped_entries: entries deleted by them.
         drop_failures: drops that failed.
@@ -114,6 +116,8 @@ class Stats(Mapping[str, float]):
     uncacheable_keys: int = 0
     corrupt_entries: int = 0
     cache_failures: int = 0
+    verified: int = 0
+    stale_found: int = 0
     drops: int = 0
     dropped_entries: int = 0
     drop_failures: int = 0

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .background import Background
     from .reads import Read
     from .steps import Fill, Get, Release
+    from .verifying import Verifier
 
 __all__ = ["Cache"]
 
@@ -59,6 +60,10 @@ class Cache(Writes):
         options: the client's.
         watch: counts.
         background: runs what nobody waits for.
+
+    Attributes:
+        entries: they.
+        verifier: checks some of the hits, if that is asked for.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class Cache(Writes):
         self._is_clustered = link.clustered
         self._background = background
         self._keeper = Keeper(options.policy.lease_seconds)
+        self.verifier: Verifier | None = None
         self.after_fork_in_child()
         process.register(self)
 
@@ -124,6 +130,8 @@ class Cache(Writes):
             self._watch.miss(read.query)
         else:
             self._watch.hit(read.query)
+            if self.verifier is not None:
+                self.verifier.sample(read)
         return entry
 
     def get_many(self, reads: Sequence[Read]) -> Sequence[Entry | Claim | None]:

@@ -16,7 +16,7 @@ from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.near import join
 from mysql_redis_cache.observe import Watch
-from mysql_redis_cache.runtime import Marks, is_clear, process
+from mysql_redis_cache.runtime import Marks, Repeater, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
 from mysql_redis_cache.transaction import savepoint, transaction
 from mysql_redis_cache.values import codec, rows_as_list
@@ -32,6 +32,7 @@ from .nearby import NearbyCache
 from .reads import Batch, Reads
 from .reports import reports
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
+from .verifying import TICK, Verifier
 from .watching import Observer
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ class Core:
             self._connect(redis_config)
         self._load_times = LoadTimes()
         self._reports = reports(options, self.stats, self._links)
+        if self.cache is not None and options.verify:
+            verifier = Verifier(self.cache.entries, self._afresh, self.watch, options.verify)
+            self.cache.verifier = verifier
+            self._reports.append(Repeater("mysql_redis_cache-verify", TICK, verifier))
         self._closed = False
         process.register(self)
 
@@ -294,6 +299,13 @@ class Core:
         if read.decode is codec.decode:  # what that would give is here
             return self._sized(read, Loaded(rows_as_list(rows), payload))
         return self._sized(read, Loaded(read.decode(payload, None, True), payload))
+
+    def _afresh(self, read: Read) -> bytes:
+        """Return the JSON of what a read would be answered with if it were loaded now; nothing is cached."""
+        if read.load is None:
+            return codec.encode_rows(self.database.query(read.query, read.params))
+        loaded: Loaded = read.load(read)
+        return loaded.payload
 
     def _rows(self, read: Read) -> list[Row]:
         transaction = self.transaction_here()

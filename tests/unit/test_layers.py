@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 # nowhere else; "pure" means neither I/O, nor waiting, nor threads, and so does a star for one module.
 HOUSE = """
     __main__
-    cli/          app | looking dropping doctor watching | redis_checks key_checks mysql_checks
+    cli/          app | looking dropping doctor watching verifying | redis_checks key_checks mysql_checks
                   | inventory settings findings | speaking inputs endings gathering* keyboard    [click rich]
     __init__
     client server
@@ -24,7 +24,7 @@ HOUSE = """
                   | threads workers    [anyio asyncio]
     calls/        blocking | decorating | reading halves statements dropping instant lasting transaction
                   | asking caching pool watched*
-    readthrough/  blocking | explaining | core | watching nearby | cache | writes | reads
+    readthrough/  blocking | explaining | core | watching nearby | cache | verifying writes | reads
                   | guard many* params*
                   | background breaker* flight functions* interruptions load_times* reports
                   | steps*
