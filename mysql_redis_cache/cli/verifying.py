@@ -15,6 +15,7 @@ import click
 
 from mysql_redis_cache.readthrough import Query, verifying
 from mysql_redis_cache.readthrough.verifying import Checked, Verdict, Verifier
+from mysql_redis_cache.store import Entries
 
 from .endings import NOTHING, STALE, give_up
 from .settings import servers
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.client import MRCClient
     from mysql_redis_cache.readthrough.reads import Read
+    from mysql_redis_cache.store import Link
 
     from .settings import Settings
 
@@ -66,7 +68,7 @@ def verify(*, settings: Settings, source: str, sample: int, is_json: bool) -> No
         chosen = random.sample(queries, min(sample, len(queries)))
         make = client._core.reads.of_query  # noqa: SLF001 - one package
         reads = [make(*each[:3], 1, tags=each.tags) for each in chosen]
-        verdicts, outdated = _look(client, reads)
+        verdicts, outdated = _look(client, settings.link(), reads)
     checked, void = verdicts[Verdict.FRESH] + verdicts[Verdict.STALE], verdicts[Verdict.VOID]
     if is_json:
         found = [{"query": each.query, "names": _names(each), "key": each.key} for each in outdated]
@@ -108,12 +110,10 @@ def _query(number: int, given: Any) -> Query:
     return Query(*given)
 
 
-def _look(client: MRCClient, reads: Sequence[Read]) -> tuple[Counter[Verdict], list[Read]]:
+def _look(client: MRCClient, link: Link, reads: Sequence[Read]) -> tuple[Counter[Verdict], list[Read]]:
     """Judge each; those in doubt all together, a moment later."""
     core = client._core  # noqa: SLF001 - the command line and the client are one package
-    if core.cache is None:
-        raise AssertionError("the command has named a Redis")
-    verifier = Verifier(core.cache.entries, core._afresh, core.watch, 1.0)  # noqa: SLF001
+    verifier = Verifier(Entries(link, 1.0), core._afresh, core.watch, 1.0)  # noqa: SLF001
     verdicts: Counter[Verdict] = Counter()
     doubts: list[Checked] = []
     with progress("verifying", len(reads)) as done:

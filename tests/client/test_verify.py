@@ -24,6 +24,12 @@ USER = "SELECT name FROM users WHERE id = ?"
 
 
 @pytest.fixture
+def patient(redis_url: str) -> str:
+    """A Redis that may take its time: what is not answered soon is not judged."""
+    return f"{redis_url}?socket_timeout=10"
+
+
+@pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds follow soon, and so does the second look."""
     monkeypatch.setattr(core, "TICK", 0.01)
@@ -40,10 +46,14 @@ async def read(client: Any, **options: Any) -> Any:
 
 
 async def test_a_forgotten_drop_is_found(
-    hasty: None, make_client: Callable[..., Any], users: Connection, caplog: pytest.LogCaptureFixture
+    hasty: None,
+    patient: str,
+    make_client: Callable[..., Any],
+    users: Connection,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It is counted, told with the names of its pairs, and logged once for a query."""
-    client = make_client(verify=1)
+    client = make_client(redis=patient, verify=1)
     heard: list[Any] = []
     client.inner.events.subscribe(heard.append, [StaleFound])
     await read(client)
@@ -61,10 +71,10 @@ async def test_a_forgotten_drop_is_found(
 
 
 async def test_what_is_right_is_left_alone(
-    hasty: None, make_client: Callable[..., Any], users: Connection
+    hasty: None, patient: str, make_client: Callable[..., Any], users: Connection
 ) -> None:
     """Folded params and functions are looked at as well, and no entry is touched."""
-    client = make_client(verify=1)
+    client = make_client(redis=patient, verify=1)
     for _ in range(2):
         await client.query_with_cache(USER, [123])
         await client.with_cache(lambda: {"a": 1}, "function", [[1, "x"]], ["List"])
@@ -76,10 +86,10 @@ async def test_what_is_right_is_left_alone(
 
 
 async def test_a_function_that_gives_something_else_is_stale(
-    hasty: None, make_client: Callable[..., Any]
+    hasty: None, patient: str, make_client: Callable[..., Any]
 ) -> None:
     """Its entry should have been dropped."""
-    client = make_client(verify=1)
+    client = make_client(redis=patient, verify=1)
     answers = iter([1, 2, 2, 2, 2])
     for _ in range(2):
         await client.with_cache(lambda: next(answers), "function")
@@ -107,8 +117,8 @@ async def test_bad_shares_are_refused(make_client: Callable[..., Any], share: An
 
 
 @pytest.fixture
-def client(mysql_url: str, redis_url: str) -> Iterator[MRCClient]:
-    with MRCClient(mysql_url, redis_url) as client:
+def client(mysql_url: str, patient: str) -> Iterator[MRCClient]:
+    with MRCClient(mysql_url, patient) as client:
         yield client
 
 
