@@ -32,14 +32,16 @@ from .reads import Batch, Reads
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from mysql_redis_cache.options import Options
+    from mysql_redis_cache.sql import Params
     from mysql_redis_cache.store import Link
     from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Between, Row
 
+    from .listed import Listed
     from .reads import Asked, Read
     from .steps import JoinLate, Load, Seal, Settle, Steps
 
@@ -181,7 +183,7 @@ class Core:
         the flight stays open until the query is sent, so that equal reads share a place in that queue.
         """
         if read.holds_lease or read.load is not None:
-            self._close_flight(read)
+            self._close_flights([read])
 
     def settle(self, read: Read, step: Settle) -> None:
         """Perform Settle."""
@@ -240,24 +242,37 @@ class Core:
         codec.encode(value, self.options.dates)
 
     def _load_query(self, read: Read) -> Loaded:
-        rows = self._rows(read)
+        rows = self._ask([read], read.query, read.params)
         payload = codec.encode_rows(rows)
         if read.decode is codec.decode:  # what that would give is here
             return self._sized(read, Loaded(rows_as_list(rows), payload))
         return self._sized(read, Loaded(read.decode(payload, None, True), payload))
 
-    def _rows(self, read: Read) -> list[Row]:
+    def load_many(self, asked: Listed, reads: Sequence[Read]) -> list[Loaded]:
+        """Perform LoadMany."""
+        began = time.monotonic()
+        payloads = asked.payloads(reads, partial(self._ask, reads))
+        if reads[0].policy.early_refresh:
+            self.note_load_time(reads[0], time.monotonic() - began)
+        return [
+            self._sized(read, Loaded(read.decode(payload, None, True), payload))
+            for read, payload in zip(reads, payloads, strict=True)
+        ]
+
+    def _ask(self, reads: Sequence[Read], query: str, params: Params) -> list[Row]:
+        """Load by *query*, for all of *reads*."""
         transaction = self.transaction_here()
         if transaction is not None:
-            return transaction.query(read.query, read.params)
-        if read.flight is None or read.holds_lease:
-            return self.database.query(read.query, read.params)
-        closing = partial(self._close_flight, read)
-        return self.database.query(read.query, read.params, before_sending=closing)
+            return transaction.query(query, params)
+        alone = [read for read in reads if read.flight is not None and not read.holds_lease]
+        if not alone:
+            return self.database.query(query, params)
+        return self.database.query(query, params, before_sending=partial(self._close_flights, alone))
 
-    def _close_flight(self, read: Read) -> None:
-        if read.flight is not None:
-            self.flights.seal(read.flight)  # one of the late ones may be joined until it lands
+    def _close_flights(self, reads: Sequence[Read]) -> None:
+        for read in reads:
+            if read.flight is not None:
+                self.flights.seal(read.flight)  # one of the late ones may be joined until it lands
 
     def transaction_here(self) -> UnitOfWork | None:
         """Return this client's open transaction in this thread or task, the innermost.

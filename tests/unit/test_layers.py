@@ -22,9 +22,10 @@ HOUSE = """
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]
-    calls/        blocking | decorating | reading halves statements dropping instant lasting transaction
+    calls/        blocking | decorating
+                  | listing reading halves statements dropping instant lasting transaction
                   | asking caching pool
-    readthrough/  blocking | core | nearby | cache | writes | reads | guard many* params*
+    readthrough/  blocking | core | nearby | cache | listed writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
     follow/       follower | checking leading session | schema | planning* progress source | effects* place*
@@ -43,7 +44,7 @@ HOUSE = """
                   | charsets compressed decimals files gtids networks payloads temporal variables
                   | chartables cursor events kinds spellings    [pure]
     keys/         namespace finding | wanted | naming | folding matching | pairs | jstext    [pure]
-    sql/          statements | binding verdicts | places | literals named scanner    [pure]
+    sql/          statements | binding lists verdicts | places | literals named scanner    [pure]
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
     policy* errors*
