@@ -119,7 +119,7 @@ def listed(
         raise TypeError(f"key must be a str, the name of a column, not {type(key).__name__}")
     single, given = sql.single_of(query), _listed_ids(ids)
     usual = ttl_seconds(ttl)
-    lifetime = usual if empty_ttl is None else partial(_lifetime, usual, ttl_seconds(empty_ttl))
+    lifetime = usual if empty_ttl is None else partial(_lifetime, usual, ttl_seconds(empty_ttl, "empty_ttl"))
     decode = reads.shape(into, one=True).decode
     batch = Listed(query=query, name=single.name, column=key, ids=given)
     for each in given:

@@ -298,34 +298,6 @@ async def test_nothing_asked(make_client: Callable[..., Any]) -> None:
     assert await make_client(mysql="mysql://127.0.0.1:1", redis=None).get_many(LIST, iter(()), **BY) == {}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "options", "error", "message"),
-    [
-        ((LIST, [[1]]), {}, TypeError, r"ids\[0\] is a list"),
-        ((LIST, "123"), {}, TypeError, "ids must be a list of values, not str"),
-        ((LIST, 7), {}, TypeError, "ids must be a list of values, not int"),
-        ((ONE, [1]), {}, ValueError, r"must stand in IN \(\?\)"),
-        ((LIST + " LIMIT 3", [1]), {}, ValueError, "LIMIT counts over the rows"),
-        ((LIST + " FOR UPDATE", [1]), {}, ValueError, "it locks rows"),
-        ((LIST, [1]), {"key": 7}, TypeError, "key must be a str"),
-        ((LIST, [1]), {"name": "a=b"}, ValueError, "="),
-        ((LIST, [1]), {"ttl": 0}, ValueError, "ttl must be positive"),
-        ((LIST, [1]), {"ttl": len}, TypeError, "ttl must be seconds"),
-        ((LIST, [1]), {"empty_ttl": -1}, ValueError, "ttl must be positive"),
-        ((LIST, [1]), {"lasting": 1}, TypeError, "lasting"),
-        ((LIST, [object()]), {}, TypeError, "object"),
-    ],
-)
-async def test_bad_arguments(
-    client: Any, loads: Any, arguments: Any, options: Any, error: type[Exception], message: str
-) -> None:
-    """Before anything is sent."""
-    asked = loads(client)
-    with pytest.raises(error, match=message):
-        await client.get_many(*arguments, **{**BY, **options})
-    assert asked == []
-
-
 async def test_rows_without_the_key(client: Any, redis_client: redis.Redis) -> None:
     """Nobody could tell whose each is; no lease is left."""
     with pytest.raises(ValueError, match=r"the rows have no column 'nr', by which .*: id, name, store_id"):
