@@ -8,6 +8,7 @@ from .pool import ConnectionPool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from mysql_redis_cache.keys import Tagged
     from mysql_redis_cache.readthrough import Core
@@ -36,6 +37,15 @@ class Instant:
         """Return the blocking connection pool for direct use: ``with pool.connection() as connection: …``."""
         self._core.check_open()
         return ConnectionPool(self._core.database.pool)
+
+    def disabled(self) -> AbstractContextManager[None]:
+        """Have the cache be off for the block: ``with client.disabled(): …``, in both clients.
+
+        Cached reads of this client in this thread or task, and in tasks that are started inside, go past the
+        cache, and ``read_from_cache`` finds nothing. ``write_to_cache`` stores nothing, and deletes what it
+        was to replace. Drops are performed as ever. Others are not concerned.
+        """
+        return self._core.disabled()
 
     def stats(self) -> dict[str, int]:
         """Return this client's counters by name: hits, misses, fills, refused_fills, and so on."""

@@ -91,6 +91,11 @@ class Cache(Writes):
         self._stats.bump("uncacheable_keys")
         return False
 
+    def ask_again(self) -> None:
+        """Ask Redis as if it had never failed, and give back what leases it was not told of."""
+        self._guard = Guard(self._probe_behind)
+        self._give_back()
+
     @property
     def is_away(self) -> bool:
         """Whether asking would be in vain, as is known without asking."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ from .reads import Batch, Reads
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from mysql_redis_cache.options import Options
@@ -68,12 +69,14 @@ class Core:
         self.late_flights = Flights()  # of those who gave one of the others up
         self.loading: Marks[str] = Marks()  # the keys that are being loaded
         self.transactions: Marks[UnitOfWork] = Marks()  # those that are open
+        self._off_here: Marks[bool] = Marks()
+        self._off_everywhere: list[bool] = []  # as many as have switched the cache off
         self.background = Background()
         self.stats = Counters()
         self.cache: Cache | None = None
         self.drops: Drops | None = None
         self.nearby: NearbyCache | None = None  # the cache, if it has a near one
-        self._links: tuple[Link, ...] = ()
+        self.links: tuple[Link, ...] = ()  # to Redis, the last for what can be had nowhere else
         if redis_config is not None:
             self._connect(redis_config)
         # By the hash of the query, whose text may be of any size; at worst two queries share an average.
@@ -83,7 +86,7 @@ class Core:
 
     def _connect(self, redis_config: object) -> None:
         options, ways = self.options, (link(redis_config), link(redis_config, timeout=PATIENT))
-        self._links = ways
+        self.links = ways
         self.drops = Drops(
             ways[1], options.namespace, indexed=options.index, wait_replicas=options.wait_replicas
         )
@@ -112,7 +115,7 @@ class Core:
         self.background.close()
         if self.nearby is not None:
             self.nearby.near.leave(self)
-        for way in self._links:
+        for way in self.links:
             way.close()
         self.database.close()
 
@@ -120,7 +123,7 @@ class Core:
         """Close the Redis connections; calls made later open new ones."""
         if self.nearby is not None:
             self.nearby.near.drain()
-        for way in self._links:
+        for way in self.links:
             way.drain()
 
     def figures(self) -> dict[str, int]:
@@ -131,7 +134,9 @@ class Core:
 
     def steps(self, read: Read, *, refresh: bool = False, cache: bool = True) -> Steps:
         """Return the steps by which *read* is answered."""
-        if not cache or self.cache is None or not (is_clear() or self._is_outside(read)):
+        if not cache or self.cache is None or self._off_everywhere:
+            return readthrough.bypass()
+        if not (is_clear() or self._is_outside(read)):
             return readthrough.bypass()
         if self.nearby is not None and not refresh and (answer := self.nearby.at_hand(read)) is not None:
             return answer
@@ -148,8 +153,26 @@ class Core:
         return self.transaction_here() is not None
 
     def _is_outside(self, read: Read) -> bool:
-        """Whether *read* is neither in a transaction of this client nor in the load of its own key."""
-        return not self.in_transaction and read.key not in self.loading.here()
+        """Whether *read* is in no transaction, in no load of its own key, and not where the cache is off."""
+        return not (self.in_transaction or self.is_off) and read.key not in self.loading.here()
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the cache is switched off, here or everywhere."""
+        return bool(self._off_everywhere) or any(self._off_here.here())
+
+    def disabled(self) -> AbstractContextManager[None]:
+        """Return a context manager: the cache is off in this thread or task, and what that starts."""
+        return self._off_here.mark(True)
+
+    @contextmanager
+    def disabled_everywhere(self) -> Iterator[None]:
+        """Have the cache be off in this process, for the block."""
+        self._off_everywhere.append(True)
+        try:
+            yield
+        finally:
+            self._off_everywhere.pop()
 
     def join(self, read: Read) -> Flight | None:
         """Join the flight of the key: return it to wait for, or ``None`` if *read* leads it."""

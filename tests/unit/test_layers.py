@@ -18,6 +18,7 @@ HOUSE = """
     __main__
     cli/          app | looking dropping doctor | redis_checks key_checks mysql_checks
                   | inventory settings findings | speaking inputs endings    [click rich]
+    testing/      plugin | recorder | clients conditions fakes watching | faces tables*    [pytest]
     __init__
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
@@ -51,7 +52,7 @@ HOUSE = """
     runtime/      context | slots | process tls waiters kept*
 """
 
-DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich"}
+DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich", "pytest"}
 IMPURE = {
     *DRIVERS,
     "concurrent",
