@@ -9,7 +9,7 @@ from mysql_redis_cache import near
 from mysql_redis_cache.drops import Budget
 from mysql_redis_cache.drops.sweep import scan
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.keys import every_pattern, is_entry
+from mysql_redis_cache.keys import Finder, Whole
 from mysql_redis_cache.policy import seconds as seconds_of
 
 from .faces import core_of, links_of, prefix_of, replaced
@@ -77,13 +77,14 @@ def elapse(face: Face, seconds: float | timedelta) -> int:
     Raises:
         CacheUnavailable: Redis could not be reached.
     """
-    milliseconds, prefix = round(seconds_of("seconds", seconds) * 1000), prefix_of(face)
+    milliseconds = round(seconds_of("seconds", seconds) * 1000)
+    finder = Finder([[Whole(prefix_of(face))]])
     links, budget = links_of(face), Budget(PATIENCE)
     over = 0
     for part in links[-1].parts(budget.left)[0] if links else ():
         with budget.bounding(), part.server.pinned(budget.left) as pinned:
-            for names in scan(pinned, every_pattern(prefix), budget, STAGE, lambda: 0):
-                over += _aged(pinned, [name for name in names if is_entry(name, prefix)], milliseconds)
+            for names in scan(pinned, finder.pattern, budget, STAGE, lambda: 0):
+                over += _aged(pinned, [name for name, _ in finder.entries(names)], milliseconds)
     return over
 
 

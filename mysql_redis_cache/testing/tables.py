@@ -35,21 +35,25 @@ def tables_written(text: str) -> list[str]:
 
 def _names(text: str, words: Iterator[tuple[int, str]], *, only_one: bool) -> list[str]:
     found: list[str] = []
-    depth, is_next = 0, True
+    depth, is_next, is_just_found = 0, True, False
     for start, word in words:
-        depth += (word == "(") - (word == ")")
-        if word in _ENDS or (only_one and found and word != "." and not is_next):
+        if word in _ENDS or (only_one and found and word != "."):
             break
-        if depth or word == ")" or word in _PASSED_BY:
-            is_next = is_next and word != ")"
-        elif word in {"FROM", "USING"}:
-            found, is_next = [], True  # before FROM there are names of what follows it
+        depth += (word == "(") - (word == ")")
+        is_schema, is_just_found = word == "." and is_just_found, False
+        if depth or word in _PASSED_BY:
+            continue
+        if word in {"FROM", "USING"}:
+            found, is_next = [], True  # before it stand names of what follows it
         elif word in {",", "JOIN"}:
             is_next = True
-        elif word == ".":
-            is_next = bool(found and found.pop())  # that was the schema
-        elif is_next:
+        elif is_schema:
+            found.pop()
+            is_next = True
+        elif is_next and word != ")":
             found.append(_name(text, start))
+            is_next, is_just_found = False, True
+        elif word == ")":
             is_next = False
     return found
 

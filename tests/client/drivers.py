@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["AT_ONCE", "BlockingDriver", "FacadeDriver", "at_once", "until"]
 
 # What needs no await in the facade either.
-AT_ONCE = frozenset({"cached", "configure", "deferred", "get_key_from_query", "get_mysql_pool", "stats"})
+AT_ONCE = frozenset(
+    {"cached", "configure", "deferred", "disabled", "get_key_from_query", "get_mysql_pool", "stats"}
+)
 DEADLINE = 15.0
 
 
