@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["fake_redis"]
 
+# It shares the interpreter with the test, and a busy machine with others.
+PATIENCE = "socket_timeout=10&socket_connect_timeout=10"
+
 
 @contextmanager
 def fake_redis() -> Iterator[str]:
@@ -27,7 +30,7 @@ def fake_redis() -> Iterator[str]:
     serving = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     serving.start()
     try:
-        yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+        yield f"redis://127.0.0.1:{server.server_address[1]}/0?{PATIENCE}"
     finally:
         server.shutdown()
         server.server_close()
