@@ -21,6 +21,7 @@ from .dropping import Dropping
 from .halves import Halves
 from .instant import Instant
 from .lasting import Lasting
+from .listing import Listing
 from .statements import Statements
 from .transaction import Transaction
 from .watched import Watched
@@ -40,7 +41,7 @@ PARTS = frozenset({"_core", "_driver", "_drops", "_namespace"})
 UNCONFIGURED = "this client is not configured yet: call its configure(mysql_config, redis_config) first"
 
 
-class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting):
+class BlockingClient(Decorating, Listing, Halves, Statements, Dropping, Instant, Lasting):
     """A client, described as ``MRCClient``."""
 
     def __init__(

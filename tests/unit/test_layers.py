@@ -18,13 +18,15 @@ HOUSE = """
     __main__
     cli/          app | looking dropping doctor watching verifying | redis_checks key_checks mysql_checks
                   | inventory settings findings | speaking inputs endings gathering* keyboard    [click rich]
+    testing/      plugin | recorder | clients conditions fakes watching | faces tables*    [pytest]
     __init__
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]
-    calls/        blocking | decorating | reading halves statements dropping instant lasting transaction
+    calls/        blocking | decorating
+                  | listing reading halves statements dropping instant lasting transaction
                   | asking caching pool watched*
-    readthrough/  blocking | explaining | core | watching nearby | cache | verifying writes | reads
+    readthrough/  blocking | explaining | core | watching nearby | cache | listed verifying writes | reads
                   | guard many* params*
                   | background breaker* flight functions* interruptions load_times* reports
                   | steps*
@@ -45,14 +47,14 @@ HOUSE = """
                   | charsets compressed decimals files gtids networks payloads temporal variables
                   | chartables cursor events kinds spellings    [pure]
     keys/         namespace finding | wanted | naming | folding matching | pairs | jstext    [pure]
-    sql/          statements | binding verdicts | places | literals named scanner    [pure]
+    sql/          statements | binding lists verdicts | places | literals named scanner    [pure]
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
     policy* errors*
     runtime/      context | slots repeating | process tls waiters kept*
 """
 
-DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich"}
+DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich", "pytest"}
 IMPURE = {
     *DRIVERS,
     "concurrent",
