@@ -36,6 +36,8 @@ class AsyncMRCServer(Facade):
         else:
             super().__init__(redis_config, owned=owned)
 
+    _blocking: BlockingServer
+
     drop_outdated_cache = dropping(BlockingServer.drop_outdated_cache)
     drop_many = dropping(BlockingServer.drop_many)
     drop_query = dropping(BlockingServer.drop_query)

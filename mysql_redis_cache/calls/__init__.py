@@ -12,6 +12,7 @@ from .dropping import Dropping
 from .halves import Halves
 from .instant import Instant
 from .lasting import Lasting
+from .pending import Pending
 from .reading import Reading
 from .statements import Statements
 from .transaction import Transaction
@@ -28,6 +29,7 @@ __all__ = [
     "Instant",
     "Lasting",
     "OneCallOptions",
+    "Pending",
     "Reading",
     "Statements",
     "Transaction",

@@ -19,11 +19,13 @@ HOUSE = """
     cli/          app | looking dropping doctor | redis_checks key_checks mysql_checks
                   | inventory settings findings | speaking inputs endings    [click rich]
     __init__
+    contrib/      fastapi | celery flask sqlalchemy starlette
+                  [celery fastapi flask sqlalchemy starlette]
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]
     calls/        blocking | decorating | reading halves statements dropping instant lasting transaction
-                  | asking caching pool
+                  | asking caching pending pool
     readthrough/  blocking | core | nearby | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
@@ -50,7 +52,10 @@ HOUSE = """
     runtime/      context | slots | process tls waiters kept*
 """
 
-DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich"}
+DRIVERS = {
+    *("pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich"),
+    *("celery", "fastapi", "flask", "sqlalchemy", "starlette"),
+}
 IMPURE = {
     *DRIVERS,
     "concurrent",
@@ -75,7 +80,7 @@ class Floor(NamedTuple):
 
 def read_house(text: str) -> dict[str, Floor]:
     """Read the tree: modules by their path without suffix, ``wing/module`` or ``module``."""
-    lines = text.replace("\n                  |", " |").strip().splitlines()
+    lines = re.sub(r"\n {18}(?=[|[])", " ", text).strip().splitlines()
     house: dict[str, Floor] = {}
     for height, line in enumerate(reversed(lines)):
         rooms, _, bracket = line.partition("[")
