@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI looks it up to give it
+
 from mysql_redis_cache.client import MRCClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
-
-    from starlette.requests import HTTPConnection
 
     from mysql_redis_cache.aio import AsyncMRCClient
     from mysql_redis_cache.options import ClientOptions
