@@ -35,7 +35,7 @@ def drop_task(app: Celery, dropper: MRCClient | MRCServer, **options: Any) -> Ta
     Args:
         app: where to register it, in workers and in whatever sends it.
         dropper: performs the drops; of the namespace of the clients whose drops may fail.
-        **options: of the task, instead of its own or beside them, such as ``queue``.
+        **options: of the task, instead of its own or beside them, such as ``max_retries``.
 
     Returns:
         the task, named ``mysql_redis_cache.drop_again``; its result is how many entries were deleted.
