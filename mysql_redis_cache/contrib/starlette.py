@@ -33,12 +33,7 @@ def lifespan(
 ) -> Callable[[object], AbstractAsyncContextManager[State]]:
     """Return the lifespan of an application: a client is made when it starts, and closed when it ends.
 
-    A lifespan of one's own enters it, and adds to the state that it gives::
-
-        @asynccontextmanager
-        async def life(app):
-            async with lifespan(mysql_config, redis_config)(app) as state:
-                yield {**state, "more": 1}
+    A lifespan of one's own enters it, and passes on the state that it gives.
 
     Args:
         mysql_config: as for ``MRCClient``.
