@@ -20,22 +20,27 @@ from tests.contrib.conftest import USER
 from tests.support.urls import mysql_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from click.testing import Result
 
 
 @pytest.fixture
-def make_app(mysql_url: str, redis_url: str, tables: None) -> Callable[..., Flask]:
-    """Make an application: ``make_app(MRC_NAMESPACE="shop")``."""
+def make_app(mysql_url: str, redis_url: str, tables: None) -> Iterator[Callable[..., Flask]]:
+    """Make an application: ``make_app(MRC_NAMESPACE="shop")``; its caches are closed at the end."""
+    made: list[Flask] = []
     servers = {"MYSQL": mysql_url, "REDIS": f"{redis_url}?socket_timeout=10"}
 
-    def make(prefix: str = "MRC", **config: Any) -> Flask:
+    def make(**config: Any) -> Flask:
         app = Flask("shop")
-        app.config.update({f"{prefix}_{name}": url for name, url in servers.items()} | config)
+        app.config.update({f"MRC_{name}": url for name, url in servers.items()} | config)
+        made.append(app)
         return app
 
-    return make
+    yield make
+    for app in made:
+        for client in app.extensions.get("mysql_redis_cache", {}).values():
+            client.close()
 
 
 def read(cache: MRCClient, user: int = 1) -> Any:
@@ -99,7 +104,7 @@ def test_functions_are_decorated_before_there_is_an_application(make_app: Callab
     assert calls == [1, 1]
 
 
-def test_several_caches_of_one_application(make_app: Callable[..., Flask], redis_url: str) -> None:
+def test_several_caches_of_one_application(make_app: Callable[..., Flask]) -> None:
     """Each has a prefix of its own; one without Redis reads MySQL."""
     cache, plain = MRC(), MRC(prefix="PLAIN")
     app = make_app(PLAIN_MYSQL=mysql_of(make_app), PLAIN_REDIS=None)
