@@ -13,6 +13,7 @@ from .halves import Halves
 from .instant import Instant
 from .lasting import Lasting
 from .listing import Listing
+from .pending import Pending
 from .reading import Reading
 from .statements import Statements
 from .transaction import Transaction
@@ -31,6 +32,7 @@ __all__ = [
     "Lasting",
     "Listing",
     "OneCallOptions",
+    "Pending",
     "Reading",
     "Statements",
     "Transaction",

@@ -20,12 +20,14 @@ HOUSE = """
                   | inventory settings findings | speaking inputs endings gathering* keyboard    [click rich]
     testing/      plugin | recorder | clients conditions fakes watching | faces tables*    [pytest]
     __init__
+    contrib/      fastapi | celery flask sqlalchemy starlette
+                  [celery fastapi flask sqlalchemy starlette]
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]
     calls/        blocking | decorating
                   | listing reading halves statements dropping instant lasting transaction
-                  | asking caching pool watched*
+                  | asking caching pending pool watched*
     readthrough/  blocking | explaining | core | watching nearby | cache | listed verifying writes | reads
                   | guard many* params*
                   | background breaker* flight functions* interruptions load_times* reports
@@ -54,7 +56,10 @@ HOUSE = """
     runtime/      context | slots repeating | process tls waiters kept*
 """
 
-DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich", "pytest"}
+DRIVERS = {
+    *("pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich", "pytest"),
+    *("celery", "fastapi", "flask", "sqlalchemy", "starlette"),
+}
 IMPURE = {
     *DRIVERS,
     "concurrent",
@@ -79,7 +84,7 @@ class Floor(NamedTuple):
 
 def read_house(text: str) -> dict[str, Floor]:
     """Read the tree: modules by their path without suffix, ``wing/module`` or ``module``."""
-    lines = text.replace("\n                  |", " |").strip().splitlines()
+    lines = re.sub(r"\n {18}(?=[|[])", " ", text).strip().splitlines()
     house: dict[str, Floor] = {}
     for height, line in enumerate(reversed(lines)):
         rooms, _, bracket = line.partition("[")
