@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from datetime import timedelta, tzinfo
 
+    from mysql_redis_cache.database import ExternalConnection
+    from mysql_redis_cache.joined import Work
     from mysql_redis_cache.options import ClientOptions, Near
-    from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Dates
 
 __all__ = ["PARTS", "UNCONFIGURED", "BlockingClient", "BlockingServer"]
@@ -43,7 +44,7 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
 
     def __init__(
         self,
-        mysql_config: Mapping[str, Any] | str,
+        mysql_config: Mapping[str, Any] | str | ExternalConnection,
         redis_config: object = None,
         *,
         namespace: str | None = None,
@@ -81,7 +82,7 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
 
     def configure(
         self,
-        mysql_config: Mapping[str, Any] | str,
+        mysql_config: Mapping[str, Any] | str | ExternalConnection,
         redis_config: object = None,
         **options: Unpack[ClientOptions],
     ) -> None:
@@ -126,7 +127,7 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
         with core.open_transaction() as work, core.transactions.mark(work):
             yield Transaction(work)
 
-    def _transaction_here(self) -> UnitOfWork | None:
+    def _transaction_here(self) -> Work | None:
         return self._core.transaction_here()
 
     def _drain_redis(self) -> None:

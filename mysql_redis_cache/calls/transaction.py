@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mysql_redis_cache.database import WriteResult
+    from mysql_redis_cache.joined import Work
     from mysql_redis_cache.keys import Combinations, Tagged
     from mysql_redis_cache.sql import Params
-    from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Row
 
 __all__ = ["Transaction"]
@@ -24,7 +24,7 @@ class Transaction:
     The drops asked for here are performed together once it is committed, and not at all if it is rolled back.
     """
 
-    def __init__(self, work: UnitOfWork) -> None:
+    def __init__(self, work: Work) -> None:
         self._work = work
 
     def query(self, query: str, params: Params = None) -> list[Row]:

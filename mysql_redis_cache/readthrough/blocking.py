@@ -115,7 +115,9 @@ class BlockingDriver:
     def refresh_behind(self, read: Read, step: Refresh) -> None:
         """Perform Refresh, in a thread that nobody waits for."""
         job = partial(self.run, refresh_behind(step.left), read.again())
-        self._core.background.submit(read.key, apart(job))
+        external = self._core.external
+        here = job if external is None else external.connection.apart(job)
+        self._core.background.submit(read.key, apart(here))
 
     def _call(self, fn: Callable[[], Any], read: Read) -> Loaded:
         """Call *fn*, marked as the load of the key, so that it may read that key itself."""
