@@ -4,6 +4,7 @@ from .literals import GREATEST_INT, is_list, is_sendable
 from .named import NamedValues, alphabetical
 from .scanner import tokens
 from .statements import Params, Statement, statement
+from .targets import written_tables
 
 __all__ = [
     "GREATEST_INT",
@@ -15,4 +16,5 @@ __all__ = [
     "is_sendable",
     "statement",
     "tokens",
+    "written_tables",
 ]

@@ -1,4 +1,4 @@
-"""The drivers that Django may use: PyMySQL, which stands in for the other, and mysqlclient where it is installed."""
+"""mysqlclient, where it is installed, beside PyMySQL, which may stand in for it."""
 
 from __future__ import annotations
 

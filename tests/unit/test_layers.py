@@ -16,6 +16,9 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 # nowhere else; "pure" means neither I/O, nor waiting, nor threads, and so does a star for one module.
 HOUSE = """
     __main__
+    contrib/      django/__init__ django/apps django/management/commands/mrc | django/checks django/drops
+                  | django/tables | django/clients | django/configuring django/connection
+                  | django/management/__init__ django/management/commands/__init__    [django asgiref]
     cli/          app | looking dropping doctor | redis_checks key_checks mysql_checks
                   | inventory settings findings | speaking inputs endings    [click rich]
     __init__
@@ -26,6 +29,7 @@ HOUSE = """
                   | asking caching pool
     readthrough/  blocking | core | nearby | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
+    joined
     transaction
     follow/       follower | checking leading session | schema | planning* progress source | effects* place*
                   | outdated* rules* stream wording*
@@ -33,8 +37,8 @@ HOUSE = """
     near/         caches | listener | feed* | shelf*
     store/        entries ledger | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
-    database/     database dump | session | pool | idle | connection | talk | driver | state*
-                  | config effects* wire* | optionfile options endings* failures functions*
+    database/     database dump external | session | pool | idle | connection | talk | driver | state*
+                  | config effects* sent wire* | optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
     options*
     observe/      counters
@@ -43,14 +47,14 @@ HOUSE = """
                   | charsets compressed decimals files gtids networks payloads temporal variables
                   | chartables cursor events kinds spellings    [pure]
     keys/         namespace finding | wanted | naming | folding matching | pairs | jstext    [pure]
-    sql/          statements | binding verdicts | places | literals named scanner    [pure]
+    sql/          statements | binding targets verdicts | places | literals named scanner    [pure]
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
     policy* errors*
     runtime/      context | slots | process tls waiters kept*
 """
 
-DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich"}
+DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich", "django", "asgiref"}
 IMPURE = {
     *DRIVERS,
     "concurrent",
