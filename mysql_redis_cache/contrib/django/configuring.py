@@ -116,9 +116,7 @@ def _database(where: str, alias: object) -> str:
 
 def _redis(where: str, given: Mapping[str, Any]) -> Any:
     if ("CACHE" in given) == ("REDIS" in given):
-        raise BadSetting(
-            4, f"{where} needs either CACHE, an alias of CACHES, or REDIS, a URL (None: no cache)"
-        )
+        raise BadSetting(4, f"{where} needs CACHE, an alias of CACHES, or else REDIS, a URL (None: no cache)")
     if "REDIS" in given:
         return given["REDIS"]
     alias = given["CACHE"]

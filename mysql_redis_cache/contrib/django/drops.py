@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from django.core.exceptions import FieldDoesNotExist
 from django.db import connections
 from django.db.models.signals import class_prepared, post_save, pre_delete, pre_save
 
@@ -52,13 +51,11 @@ def _attribute(model: type[Model], name: str) -> str:
     meta = model._meta  # noqa: SLF001 - Django's documented name
     if name == "pk":
         return str(meta.pk.attname)
-    by_attribute = {field.attname: field for field in meta.concrete_fields}
-    try:
-        field = by_attribute.get(name) or meta.get_field(name)
-        return str(field.attname)
-    except (FieldDoesNotExist, AttributeError):
-        known = ", ".join(by_attribute)
-        raise ValueError(f"{model.__name__} has no column for {name!r}; it has {known}") from None
+    for field in meta.concrete_fields:
+        if name in {field.name, field.attname}:
+            return str(field.attname)
+    known = ", ".join(field.attname for field in meta.concrete_fields)
+    raise ValueError(f"{model.__name__} has no column for {name!r}; it has {known}")
 
 
 def _family(model: type[Model]) -> Iterator[type[Model]]:
