@@ -57,7 +57,7 @@ def mrc(**fields: Any) -> Any:
 def in_redis() -> list[bytes]:
     """The names of all entries."""
     with redis.Redis.from_url(REDIS) as server:
-        return [name for name in server if b"mrc:" not in name]
+        return [name for name in server.scan_iter() if b"mrc:" not in name]
 
 
 @contextmanager

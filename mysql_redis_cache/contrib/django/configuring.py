@@ -12,6 +12,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
+from .connection import databases
+
 __all__ = ["BadSetting", "Configuration", "aliases", "configuration", "remember_databases"]
 
 EXAMPLE = "MRC = {'default': {'DATABASE': 'default', 'REDIS': 'redis://localhost:6379/0'}}"
@@ -94,7 +96,7 @@ def configuration(alias: str) -> Configuration:
 
 def remember_databases() -> None:
     """Note what the databases are called, before Django's tests call theirs otherwise."""
-    _databases.update({alias: _schema(alias) for alias in connections})
+    _databases.update({alias: _schema(alias) for alias in databases()})
 
 
 def _is_for_tests(database: str) -> bool:
@@ -102,12 +104,12 @@ def _is_for_tests(database: str) -> bool:
 
 
 def _schema(database: str) -> str:
-    return str(connections.settings[database]["NAME"])
+    return str(databases()[database]["NAME"])
 
 
 def _database(where: str, alias: object) -> str:
-    if alias not in connections.settings:
-        known = ", ".join(map(repr, connections.settings))
+    if alias not in databases():
+        known = ", ".join(map(repr, databases()))
         raise BadSetting(3, f"{where}: DATABASE is {alias!r}, and DATABASES has {known}")
     if connections[alias].vendor != "mysql":
         raise BadSetting(3, f"{where}: DATABASES[{alias!r}] is {connections[alias].display_name}, not MySQL")

@@ -12,17 +12,23 @@ from django.dispatch import Signal
 from mysql_redis_cache.database import ExternalConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from mysql_redis_cache import InvalidationFailed
 
-__all__ = ["DjangoConnection", "drops_failed"]
+__all__ = ["DjangoConnection", "databases", "drops_failed"]
 
 T = TypeVar("T")
 
 drops_failed = Signal()
 """Sent when drops failed after a COMMIT: ``failure`` is the ``InvalidationFailed``, ``sender`` an alias."""
+
+
+def databases() -> Mapping[str, Mapping[str, Any]]:
+    """Return ``DATABASES``, with Django's defaults, and in tests with the names of theirs."""
+    handler: Any = connections
+    return handler.settings  # type: ignore[no-any-return]  # Django has no types
 
 
 class DjangoConnection(ExternalConnection):
@@ -46,7 +52,7 @@ class DjangoConnection(ExternalConnection):
         """
         wrapper = getattr(connections._connections, self.alias, None)  # noqa: SLF001 - asking would make one
         if wrapper is None or wrapper.connection is None:
-            return not connections.settings[self.alias]["AUTOCOMMIT"]
+            return not databases()[self.alias]["AUTOCOMMIT"]
         return wrapper.in_atomic_block or not wrapper.autocommit
 
     def driver(self) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import connections
 from django.db.models.signals import class_prepared, post_save, pre_delete, pre_save
@@ -47,7 +47,7 @@ def drops(model: type[Model], /, *, client: str = "default", **pairs: str) -> Ca
     return lambda decorated: decorated
 
 
-def _attribute(model: type[Model], name: str) -> str:
+def _attribute(model: Any, name: str) -> str:
     meta = model._meta  # noqa: SLF001 - Django's documented name
     if name == "pk":
         return str(meta.pk.attname)
@@ -74,9 +74,7 @@ class Declared:
         attributes: of the rows, one for each.
     """
 
-    def __init__(
-        self, model: type[Model], client: str, names: Sequence[str], attributes: Sequence[str]
-    ) -> None:
+    def __init__(self, model: Any, client: str, names: Sequence[str], attributes: Sequence[str]) -> None:
         self._model = model
         self._client = client
         self._names = names
@@ -94,28 +92,28 @@ class Declared:
         if issubclass(sender, self._model) and sender is not self._model:
             self.connect(sender)
 
-    def before_save(self, instance: Model, using: str, **_: object) -> None:
+    def before_save(self, instance: Any, using: str, **_: object) -> None:
         """Note the values that the row has so far, which the instance need not know."""
         is_new = instance._state.adding and (instance.pk is None or instance._meta.pk.has_default())  # noqa: SLF001
         instance.__dict__[self._slot] = None if is_new else self._stored(instance, using)
 
-    def after_save(self, instance: Model, using: str, **_: object) -> None:
+    def after_save(self, instance: Any, using: str, **_: object) -> None:
         """Drop what these values and the new ones make outdated."""
         before = instance.__dict__.pop(self._slot, None)
         self._drop([before, self._held(instance) or self._stored(instance, using)], using)
 
-    def before_delete(self, instance: Model, using: str, origin: object = None, **_: object) -> None:
+    def before_delete(self, instance: Any, using: str, origin: object = None, **_: object) -> None:
         """Drop what its values make outdated; what a cascade or a query deletes has just been read."""
         is_fresh = origin is not None and origin is not instance
         self._drop([(self._held(instance) if is_fresh else None) or self._stored(instance, using)], using)
 
-    def _held(self, instance: Model) -> tuple[object, ...] | None:
+    def _held(self, instance: Any) -> tuple[object, ...] | None:
         """Return the values of an instance; none if they are deferred, or for the database to work out."""
         values = [instance.__dict__.get(name, instance) for name in self._attributes]
         is_known = not any(value is instance or hasattr(value, "resolve_expression") for value in values)
         return tuple(values) if is_known else None
 
-    def _stored(self, instance: Model, using: str) -> tuple[object, ...] | None:
+    def _stored(self, instance: Any, using: str) -> tuple[object, ...] | None:
         """Return the values in the database, locked in a transaction, so that they stay the old ones."""
         rows = self._model._base_manager.using(using).filter(pk=instance.pk)  # noqa: SLF001 - documented
         if connections[using].in_atomic_block:

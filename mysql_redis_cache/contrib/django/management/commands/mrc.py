@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections
 
 from mysql_redis_cache.contrib.django.configuring import configuration
+from mysql_redis_cache.contrib.django.connection import databases
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -53,7 +53,7 @@ def _servers(alias: str) -> Mapping[str, str]:
     if not isinstance(said.redis, str):
         raise CommandError(f"MRC[{alias!r}] names Redis by no URL, which the command line needs")
     options = {
-        "mysql": f"--mysql={_url(connections.settings[said.database])}",
+        "mysql": f"--mysql={_url(databases()[said.database])}",
         "redis": f"--redis={said.redis}",
         "index": "--index" if said.options["index"] else "--no-index",
     }
