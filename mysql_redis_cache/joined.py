@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from mysql_redis_cache import sql
 from mysql_redis_cache.drops import Following
 from mysql_redis_cache.errors import InvalidationFailed
+from mysql_redis_cache.keys import Matcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,7 @@ def drop_after_commit(
     after = next((each for each in _waiting(connection) if each.suits(drops)), None)
     if after is None:
         after = _AfterCommit(connection, drops, namespace)
-    after.following.want(*wanted)
+    after.want(*wanted)
     connection.on_commit(after.run)  # again, since a savepoint that is undone takes along what it was told
 
 
@@ -99,11 +100,20 @@ class _AfterCommit:
         self._connection = connection
         self._drops = drops
         self._is_spent = False
-        self.following = Following(drops, namespace)
+        self._following = Following(drops, namespace)
+        self._known: set[object] = set()
 
     def suits(self, drops: Drops) -> bool:
         """Whether more may be added for a client's *drops*."""
         return self._drops is drops and not self._is_spent
+
+    def want(self, *wanted: Wanted) -> None:
+        """Add some; those of a table that is written a thousand times once."""
+        for each in wanted:
+            about = (type(each), tuple(each.pairs), each.require_all) if isinstance(each, Matcher) else each
+            if about not in self._known:
+                self._known.add(about)
+                self._following.want(each)
 
     def run(self) -> None:
         """Perform them, once."""
@@ -111,12 +121,12 @@ class _AfterCommit:
             return
         self._is_spent = True
         try:
-            self.following.run(committed=True)
+            self._following.run(committed=True)
         except InvalidationFailed as failure:
             logger.exception("outdated entries may remain")
             self._tell(failure)
         except BaseException as error:
-            self.following.run_behind(error, committed=True)
+            self._following.run_behind(error, committed=True)
             raise
 
     def _tell(self, failure: InvalidationFailed) -> None:

@@ -6,11 +6,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from mysql_redis_cache.aio import AsyncMRCClient
+from mysql_redis_cache.calls import PARTS
 from mysql_redis_cache.client import MRCClient
 from mysql_redis_cache.joined import drop_after_commit
 from mysql_redis_cache.runtime import process
 
-from .configuring import aliases, configuration
+from .configuring import aliases, configuration, with_table_tags
 from .connection import DjangoConnection
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class DjangoClient(MRCClient):
 
         def __getattr__(self, name: str) -> Any:
             """Return a part of the client that the settings describe now."""
-            if name.startswith("__"):
-                raise AttributeError(name)
+            if name not in PARTS:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             return getattr(self._clients.made(self._alias)[0], name)
 
     def drop_on_commit(
@@ -86,8 +87,8 @@ class AsyncDjangoClient(AsyncMRCClient):
 
         def __getattr__(self, name: str) -> Any:
             """Return a part of the client that the settings describe now."""
-            if name.startswith("__"):
-                raise AttributeError(name)
+            if name not in PARTS:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             return getattr(self._clients.made(self._blocking._alias)[1], name)  # noqa: SLF001 - its twin
 
 
@@ -146,8 +147,8 @@ class Clients:
             return self._tagged[database]
         except KeyError:
             pass
-        said = [configuration(alias) for alias in self]
-        found = [self.standing(each.alias) for each in said if each.table_tags and each.database == database]
+        said = [configuration(alias) for alias in with_table_tags()]
+        found = [self.standing(each.alias) for each in said if each.database == database]
         return self._tagged.setdefault(database, found)
 
     def forget(self, alias: str | None = None) -> None:

@@ -14,7 +14,7 @@ from django.db import connections
 
 from .connection import databases
 
-__all__ = ["BadSetting", "Configuration", "aliases", "configuration", "remember_databases"]
+__all__ = ["BadSetting", "Configuration", "aliases", "configuration", "remember_databases", "with_table_tags"]
 
 EXAMPLE = "MRC = {'default': {'DATABASE': 'default', 'REDIS': 'redis://localhost:6379/0'}}"
 FIELDS = ("DATABASE", "CACHE", "REDIS", "NAMESPACE", "INDEX", "TABLE_TAGS", "OPTIONS")
@@ -65,6 +65,12 @@ def aliases() -> list[str]:
     if not isinstance(given, Mapping):
         raise BadSetting(1, f"the setting MRC must be a dict of clients, such as {EXAMPLE}")
     return list(given)
+
+
+def with_table_tags() -> list[str]:
+    """Return the names of the clients that ask for ``TABLE_TAGS``; none without a setting."""
+    given = getattr(settings, "MRC", None) or {}
+    return [alias for alias, said in given.items() if isinstance(said, Mapping) and said.get("TABLE_TAGS")]
 
 
 def configuration(alias: str) -> Configuration:

@@ -88,7 +88,7 @@ class DjangoConnection(ExternalConnection):
 
     def waiting(self) -> Iterable[Callable[[], object]]:
         """Return what ``transaction.on_commit`` was given, the newest first."""
-        return [call for _, call, *_ in reversed(connections[self.alias].run_on_commit)]
+        return (call for _, call, *_ in reversed(connections[self.alias].run_on_commit))
 
     async def in_thread(self, call: Callable[[], T]) -> T:
         """Run *call* where Django's ORM runs: in the one thread of the request, or of the test."""
