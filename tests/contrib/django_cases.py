@@ -462,6 +462,23 @@ class TableTagsTest(Case, TransactionTestCase):
             connection.cursor().execute("UPDATE shop_label SET nothing = 1")
         assert self.dropped() == {"shop_label"}
 
+    def test_a_connection_that_is_opened_amid_other_wrappers(self) -> None:
+        self.dropped()
+        seen: list[str] = []
+
+        def see(execute: Any, sql: str, *rest: Any) -> Any:
+            seen.extend([sql] * sql.startswith("UPDATE"))
+            return execute(sql, *rest)
+
+        for _ in range(2):
+            connection.close()
+            connection.execute_wrappers.clear()
+            with connection.execute_wrapper(see):
+                Label.objects.update(text="y")
+            assert self.dropped() == {"shop_label"}
+        Label.objects.update(text="z")
+        assert (len(seen), self.dropped()) == (2, {"shop_label"})
+
     def test_only_if_asked_for(self) -> None:
         with mrc():
             self.dropped()

@@ -95,13 +95,13 @@ class DjangoConnection(ExternalConnection):
         return await sync_to_async(call, thread_sensitive=True)()
 
     def apart(self, job: Callable[[], object]) -> Callable[[], object]:
-        """Return *job* with the connection closed after it, since no request ends in that thread."""
+        """Return *job* with what it opens closed after it, since no request ends in that thread."""
 
         def run() -> object:
             try:
                 return job()
             finally:
-                connections[self.alias].close()
+                connections.close_all()  # of this thread
 
         return run
 

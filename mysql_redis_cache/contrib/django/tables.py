@@ -20,7 +20,7 @@ TABLE_TAG = "Table"
 def watch(connection: Any, **_: object) -> None:
     """Have the statements of a connection looked at; a receiver of ``connection_created``."""
     if connection.vendor == "mysql" and drop_written not in connection.execute_wrappers:
-        connection.execute_wrappers.append(drop_written)
+        connection.execute_wrappers.insert(0, drop_written)  # execute_wrapper() takes the last one away
 
 
 def drop_written(
