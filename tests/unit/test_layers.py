@@ -16,12 +16,12 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 # nowhere else; "pure" means neither I/O, nor waiting, nor threads, and so does a star for one module.
 HOUSE = """
     __main__
-    contrib/      django/__init__ django/apps django/management/commands/mrc | django/checks django/drops
-                  | django/tables | django/clients | django/configuring | django/connection
-                  | django/management/__init__ django/management/commands/__init__    [django asgiref]
     cli/          app | looking dropping doctor | redis_checks key_checks mysql_checks
                   | inventory settings findings | speaking inputs endings    [click rich]
     __init__
+    contrib/      django/__init__ django/apps django/management/commands/mrc | django/checks django/drops
+                  | django/tables | django/clients | django/configuring | django/connection
+                  | django/management/__init__ django/management/commands/__init__    [django asgiref]
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]

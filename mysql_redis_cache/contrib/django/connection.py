@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from mysql_redis_cache import InvalidationFailed
+    from mysql_redis_cache.errors import InvalidationFailed
 
 __all__ = ["DjangoConnection", "databases", "drops_failed"]
 
