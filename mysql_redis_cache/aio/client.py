@@ -73,7 +73,7 @@ class AsyncMRCClient(Instant, AsyncDecorating, Facade):
 
     def configure(
         self,
-        mysql_config: Mapping[str, Any] | str,
+        mysql_config: Mapping[str, Any] | str | ExternalConnection,
         redis_config: object = None,
         **options: Unpack[ClientOptions],
     ) -> None:
