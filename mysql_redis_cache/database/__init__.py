@@ -5,8 +5,20 @@ The only wing that imports PyMySQL and DBUtils.
 
 from .connection import Connection
 from .database import Database
+from .external import ExternalConnection, ExternalDatabase
 from .failures import is_answer, is_failure
 from .pool import Lease, Pool
 from .session import Session, WriteResult
 
-__all__ = ["Connection", "Database", "Lease", "Pool", "Session", "WriteResult", "is_answer", "is_failure"]
+__all__ = [
+    "Connection",
+    "Database",
+    "ExternalConnection",
+    "ExternalDatabase",
+    "Lease",
+    "Pool",
+    "Session",
+    "WriteResult",
+    "is_answer",
+    "is_failure",
+]

@@ -5,6 +5,7 @@ from .literals import GREATEST_INT, is_list, is_sendable
 from .named import NamedValues, alphabetical
 from .scanner import tokens
 from .statements import Params, Statement, statement
+from .targets import written_tables
 
 __all__ = [
     "GREATEST_INT",
@@ -18,4 +19,5 @@ __all__ = [
     "single_of",
     "statement",
     "tokens",
+    "written_tables",
 ]

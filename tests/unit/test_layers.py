@@ -21,7 +21,10 @@ HOUSE = """
     testing/      plugin | recorder | clients conditions fakes watching | faces tables*    [pytest]
     __init__
     contrib/      fastapi | celery flask sqlalchemy starlette
-                  [celery fastapi flask sqlalchemy starlette]
+                  | django/__init__ django/apps django/management/commands/mrc | django/checks django/drops
+                  | django/tables | django/clients | django/configuring | django/connection
+                  | django/management/__init__ django/management/commands/__init__
+                  [asgiref celery django fastapi flask sqlalchemy starlette]
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]
@@ -32,6 +35,7 @@ HOUSE = """
                   | guard many* params*
                   | background breaker* flight functions* interruptions load_times* reports
                   | steps*
+    joined
     transaction
     follow/       follower | checking leading session | schema | planning* progress source | effects* place*
                   | outdated* rules* stream wording*
@@ -39,8 +43,8 @@ HOUSE = """
     near/         caches | listener | feed* | shelf*
     store/        entries ledger noticeboard | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
-    database/     database dump | session | pool | idle | connection | talk | driver | state*
-                  | config effects* wire* | optionfile options endings* failures functions*
+    database/     database dump external | session | pool | idle | connection | talk | driver | state*
+                  | config effects* sent wire* | optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
     options*
     observe/      watch | events* queries reporting traces* explanation* | stats* counters*
@@ -49,7 +53,7 @@ HOUSE = """
                   | charsets compressed decimals files gtids networks payloads temporal variables
                   | chartables cursor events kinds spellings    [pure]
     keys/         namespace finding | wanted | naming | folding matching | pairs | jstext    [pure]
-    sql/          statements | binding lists verdicts | places | literals named scanner    [pure]
+    sql/          statements | binding lists targets verdicts | places | literals named scanner    [pure]
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
     policy* errors*
@@ -58,7 +62,7 @@ HOUSE = """
 
 DRIVERS = {
     *("pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich", "pytest"),
-    *("celery", "fastapi", "flask", "sqlalchemy", "starlette"),
+    *("asgiref", "celery", "django", "fastapi", "flask", "sqlalchemy", "starlette"),
 }
 IMPURE = {
     *DRIVERS,
