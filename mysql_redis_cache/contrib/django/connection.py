@@ -28,7 +28,7 @@ drops_failed = Signal()
 def databases() -> Mapping[str, Mapping[str, Any]]:
     """Return ``DATABASES``, with Django's defaults, and in tests with the names of theirs."""
     handler: Any = connections
-    return handler.settings  # type: ignore[no-any-return]  # Django has no types
+    return handler.settings  # type: ignore[no-any-return]  # the stubs leave it out
 
 
 class DjangoConnection(ExternalConnection):
@@ -50,7 +50,8 @@ class DjangoConnection(ExternalConnection):
 
         A thread that has not used Django's connection is in none, and neither is an event loop.
         """
-        wrapper = getattr(connections._connections, self.alias, None)  # noqa: SLF001 - asking would make one
+        handler: Any = connections
+        wrapper = getattr(handler._connections, self.alias, None)  # noqa: SLF001 - asking would make one
         if wrapper is None or wrapper.connection is None:
             return not databases()[self.alias]["AUTOCOMMIT"]
         return wrapper.in_atomic_block or not wrapper.autocommit
@@ -77,7 +78,7 @@ class DjangoConnection(ExternalConnection):
 
     def transaction(self) -> AbstractContextManager[object]:
         """Return ``transaction.atomic()``."""
-        return transaction.atomic(using=self.alias)  # type: ignore[no-any-return]  # Django has no types
+        return transaction.atomic(using=self.alias)
 
     def on_commit(self, call: Callable[[], None]) -> None:
         """Have *call* called after COMMIT; at once if no transaction is open."""
