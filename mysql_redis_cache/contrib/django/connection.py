@@ -56,22 +56,16 @@ class DjangoConnection(ExternalConnection):
             return not databases()[self.alias]["AUTOCOMMIT"]
         return wrapper.in_atomic_block or not wrapper.autocommit
 
-    def driver(self) -> Any:
-        """Return what PyMySQL or mysqlclient has given Django, opened if need be."""
-        wrapper = connections[self.alias]
-        wrapper.ensure_connection()
-        return wrapper.connection
-
     @contextmanager
-    def execute(self, statement: str, inmost: AbstractContextManager[None]) -> Iterator[Any]:
+    def execute(self, statement: str, inmost: Callable[[Any], AbstractContextManager[None]]) -> Iterator[Any]:
         """Execute by a cursor of Django's, so that its log, its wrappers and ``assertNumQueries`` see it."""
         wrapper = connections[self.alias]
-
-        def execute(go_on: Callable[..., Any], *arguments: Any) -> Any:
-            with inmost:
-                return go_on(*arguments)
-
         with wrapper.cursor() as cursor:
+
+            def execute(go_on: Callable[..., Any], *arguments: Any) -> Any:
+                with inmost(cursor):
+                    return go_on(*arguments)
+
             with wrapper.execute_wrapper(execute):  # the last to come is the innermost
                 cursor.execute(statement)
             yield cursor
