@@ -522,6 +522,16 @@ class SettingsTest(SimpleTestCase):
             with mrc(NAMESPACE=given):
                 assert client.get_key_from_query("v1").startswith(used)
 
+    def test_a_forked_test_process_has_the_namespace_of_its_own_database(self) -> None:
+        key = client.get_key_from_query("v1")
+        try:
+            with patch.dict(connection.settings_dict, NAME="clone_1"):
+                clients.after_fork_in_child()
+                assert client.get_key_from_query("v1").startswith("clone_1:")
+        finally:
+            client.close()
+        assert client.get_key_from_query("v1") == key
+
     def test_clients_by_alias(self) -> None:
         two = {"default": {"REDIS": REDIS}, "other": {"REDIS": None, "NAMESPACE": "other"}}
         with override_settings(MRC=two):
