@@ -38,11 +38,8 @@ class Joined:
         namespace: whose entries they are for.
 
     Attributes:
-        is_over: never, as far as is known here.
         namespace: as given.
     """
-
-    is_over = False
 
     def __init__(self, database: ExternalDatabase, drops: Drops | None, namespace: Namespace) -> None:
         self._database = database

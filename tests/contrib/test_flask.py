@@ -115,7 +115,7 @@ def test_several_caches_of_one_application(make_app: Callable[..., Flask]) -> No
 
     with app.app_context():
         assert (read(cache), read(plain), read(plain)) == ("Ada",) * 3
-        assert (cache.stats().misses, plain.stats()) == (1, Stats())
+        assert (cache.stats().misses, plain.stats().misses) == (1, 0)
     assert app.extensions["mysql_redis_cache"].keys() == {"MRC", "PLAIN"}
 
 
