@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, TypedDict, assert_type
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ import msgspec
 import pydantic
 
 from mysql_redis_cache import AsyncMRCClient, AsyncMRCServer, MRCClient, MRCServer, WriteResult
+from mysql_redis_cache.testing import Recorder, disabled, elapse, fresh_client, recording, unavailable
 
 MYSQL, REDIS = "mysql://app@localhost/shop", "redis://localhost"
 USER = "SELECT id, name FROM users WHERE id = ?"
@@ -215,6 +216,19 @@ later = MRCClient.deferred()
 assert_type(later, MRCClient)
 later.configure(MYSQL, REDIS, namespace="shop")
 later.configur(MYSQL)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+def aids_for_tests(mysql: str, redis: str, later: AsyncMRCClient) -> None:
+    """Of either client."""
+    with (
+        fresh_client(mysql, redis, index=True) as client,
+        recording(client, later, names={"users": "Id"}) as seen,
+    ):
+        assert_type(client, MRCClient)
+        assert_type(seen, Recorder)
+        assert_type(seen.loads, list[str])
+        with client.disabled(), later.disabled(), disabled(client, later), unavailable(client):
+            assert_type(elapse(later, timedelta(hours=1)), int)
 
 
 async def reads_later(client: AsyncMRCClient) -> None:
