@@ -32,7 +32,7 @@ def check_reads_and_drops(browser: Browser) -> None:
     assert browser.ask("GET", "/users/9")[0] == 404
 
 
-def test_flask_under_gunicorn(serve: Callable[..., Browser], tables: None) -> None:
+def test_flask_under_gunicorn(serve: Callable[..., Browser]) -> None:
     """Two workers, Flask-SQLAlchemy beside the cache, and the command line of the application."""
     flask = ("-m", "flask", "--app", str(EXAMPLES / "flask" / "shop"))
     browser = serve(
@@ -49,7 +49,7 @@ def test_flask_under_gunicorn(serve: Callable[..., Browser], tables: None) -> No
     assert (dropped.returncode, dropped.stdout) == (0, "1\n"), dropped.stderr
 
 
-def test_fastapi_under_uvicorn(serve: Callable[..., Browser], tables: None) -> None:
+def test_fastapi_under_uvicorn(serve: Callable[..., Browser]) -> None:
     """Asynchronous and blocking endpoints over one client, and a transaction around an endpoint."""
     browser = serve(
         *("-m", "uvicorn", "--port", "PORT", "--app-dir", str(EXAMPLES / "fastapi"), "shop:app"),
