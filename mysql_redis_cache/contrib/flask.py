@@ -33,7 +33,7 @@ class MRC(MRCClient):
         prefix: how the names of its config begin. Several caches of one application have different ones.
     """
 
-    _prefix = "MRC"
+    _prefix = "MRC"  # of a deferred one too
 
     def __init__(self, app: Flask | None = None, *, prefix: str = "MRC") -> None:
         self._prefix = prefix

@@ -95,17 +95,21 @@ class Browser:
 def serve(
     mysql_url: str, redis_url: str, tables: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Browser]]:
-    """Start an application: ``browser = serve("-m", "gunicorn", …)``; ``PORT`` becomes a free port."""
+    """Start an application: ``browser = serve("-m", "gunicorn", …)``; ``PORT`` becomes a free port.
+
+    Those that listen to none say so by ``listens=False``.
+    """
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("MYSQL_URL", mysql_url)
     monkeypatch.setenv("REDIS_URL", redis_url)
     running: list[ServingProcess] = []
 
-    def start(*arguments: str) -> Browser:
+    def start(*arguments: str, listens: bool = True) -> Browser:
         process = ServingProcess(tmp_path, arguments).__enter__()
         running.append(process)
         browser = Browser(process.port)
-        eventually(browser.is_answered, f"an answer; the log: {process.log.read_text()[-3000:]}")
+        if listens:
+            eventually(browser.is_answered, f"an answer; the log: {process.log.read_text()[-3000:]}")
         return browser
 
     yield start
