@@ -60,7 +60,7 @@ class AsyncMRCClient(Instant, AsyncDecorating, Facade):
         elif redis_config is not None or options:
             raise TypeError("a ready MRCClient brings its own redis_config and options")
         else:
-            client = mysql_config
+            client = mysql_config._single  # noqa: SLF001 - one client, two faces
         super().__init__(client, owned=owned)
         self._limiter = limiter
         if "_core" in vars(client):

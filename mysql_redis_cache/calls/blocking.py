@@ -119,6 +119,11 @@ class BlockingClient(Decorating, Listing, Halves, Statements, Dropping, Instant,
             raise RuntimeError("this client is configured already; make another one")
         BlockingClient.__init__(self, mysql_config, redis_config, **options)
 
+    @property
+    def _single(self) -> BlockingClient:
+        """The client itself; of one that stands for several, the one that is meant here."""
+        return self
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:

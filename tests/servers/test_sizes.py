@@ -131,7 +131,6 @@ def test_a_value_too_large_to_write_takes_the_place_of_the_old_one(mysql_url: st
 PEAKS = """
 import sys
 from mysql_redis_cache import MRCClient
-from tests.support.counted import counted
 
 mysql_url, redis_url, query, size, hits = sys.argv[1:]
 

@@ -18,8 +18,14 @@ from zoneinfo import ZoneInfo
 import attrs
 import msgspec
 import pydantic
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from mysql_redis_cache import AsyncMRCClient, AsyncMRCServer, MRCClient, MRCServer, WriteResult
+from mysql_redis_cache.contrib.fastapi import BlockingCache, Cache
+from mysql_redis_cache.contrib.flask import MRC
+from mysql_redis_cache.contrib.sqlalchemy import after_commit, statement
 from mysql_redis_cache.testing import Recorder, disabled, elapse, fresh_client, recording, unavailable
 
 MYSQL, REDIS = "mysql://app@localhost/shop", "redis://localhost"
@@ -283,3 +289,25 @@ async def blocks() -> None:
         assert_type(plain, MRCClient)
     with blocking.transaction() as inside:
         assert_type(inside.query(USER, [1]), list[Row])
+
+
+def frameworks(cache: MRC, session: Session, async_session: AsyncSession, client: AsyncMRCClient) -> None:
+    """What belongs to an application is a client; what a session is followed by takes drops."""
+
+    @cache.cached("greeting", ["UserId"])
+    def greeting(user: int) -> str:
+        return str(user)
+
+    assert_type(greeting(1), str)
+    assert_type(cache.query_with_cache(USER, [1], into=User, one=True), User | None)
+    assert_type(cache.query_with_cache(*statement(text(USER)), ttl=60, into=User), list[User])
+    assert_type(cache.client, MRCClient)
+    after_commit(session, cache).drop_outdated_cache(["UserId"], [1])
+    after_commit(async_session, client).drop_many("UserId", [1])
+    after_commit(session, cache).query(USER)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+async def dependencies(cache: Cache, blocking: BlockingCache) -> None:
+    """They are the two clients."""
+    assert_type(await cache.query_with_cache(USER, [1]), list[Row])
+    assert_type(blocking.query_with_cache(USER, [1]), list[Row])
