@@ -11,6 +11,7 @@ import mysql_redis_cache
 from .doctor import doctor
 from .dropping import drop
 from .endings import ending
+from .following import follow
 from .looking import get, key, ls
 
 __all__ = ["mrc"]
@@ -24,7 +25,7 @@ Exit codes:
     4  a server is unavailable
     5  out of time
     6  doctor: a warning
-    7  doctor: an error
+    7  doctor, follow: an error was found
   130  interrupted
 
 \b
@@ -59,5 +60,5 @@ def mrc() -> None:
     """
 
 
-for _command in (ls, get, key, drop, doctor):
+for _command in (ls, get, key, drop, follow, doctor):
     mrc.add_command(_command)

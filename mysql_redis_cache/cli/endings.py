@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 from click.exceptions import Exit
 
+from mysql_redis_cache.database.failures import err
 from mysql_redis_cache.errors import CacheUnavailable, DatabaseUnavailable, MRCError
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def ending() -> Iterator[None]:
         give_up("interrupted", INTERRUPTED)
     except MRCError as error:
         give_up(str(error), code_of(error))
+    except err.Error as error:
+        give_up(f"MySQL: {error.args[-1] if error.args else error}", FAILED)
     except (TypeError, ValueError) as error:
         give_up(str(error), USAGE)
 

@@ -32,6 +32,7 @@ FIELDS = {
     "index": bool,
     "mysql-password-file": str,
     "redis-password-file": str,
+    "follow": dict,
 }
 
 
@@ -44,12 +45,14 @@ class Settings:
         redis: a URL, or ``None``.
         namespace: of the clients whose entries are meant.
         index: whether these clients keep an index.
+        follow: the rules of the file, or ``None``.
     """
 
     mysql: str | None
     redis: str | None
     namespace: str | None
     index: bool
+    follow: dict[str, Any] | None = None
 
     @property
     def names(self) -> Namespace:
@@ -86,6 +89,16 @@ class Settings:
         return _given(self.mysql, "mysql", "mysql://user@localhost:3306/shop")
 
     @property
+    def rules(self) -> dict[str, Any]:
+        """What a change of each table makes outdated; a usage error without them."""
+        if self.follow is None:
+            raise click.UsageError(
+                f'no rules: give each table a [tool.{TABLE}.follow."schema.table"] in pyproject.toml, '
+                "or name a file that has them by --config"
+            )
+        return self.follow
+
+    @property
     def place(self) -> str:
         """Whose entries these are and where, for a question: no password."""
         whose = f"namespace {self.namespace}" if self.namespace else "no namespace"
@@ -118,7 +131,8 @@ def servers(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         mysql = _with_password(mysql, mysql_password_file, "MySQL", ask=ask_passwords)
         redis = _with_password(redis, redis_password_file, "Redis", ask=ask_passwords)
-        return command(settings=Settings(mysql, redis, namespace, index), **arguments)
+        rules = (click.get_current_context().default_map or {}).get("follow")
+        return command(settings=Settings(mysql, redis, namespace, index, rules), **arguments)
 
     with_options: Callable[..., Any] = called
     for option in reversed(_OPTIONS):
@@ -196,7 +210,8 @@ def _check(file: Path, field: str, said: object) -> None:
         nearest = get_close_matches(field, FIELDS, 1, 0.0)[0]
         raise click.UsageError(f"{file}: unknown field {field!r}; did you mean {nearest!r}?")
     if not isinstance(said, FIELDS[field]):
-        raise click.UsageError(f"{file}: {field} must be a {FIELDS[field].__name__}")
+        kind = "table" if FIELDS[field] is dict else FIELDS[field].__name__
+        raise click.UsageError(f"{file}: {field} must be a {kind}")
 
 
 _OPTIONS: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = [

@@ -29,6 +29,10 @@ class Progress:
         self._level_at = self._heard_at = time.monotonic()
         self._is_level = False
 
+    def stand_by(self) -> None:
+        """Note that another follower leads, so that there is nothing to do here."""
+        self.is_leader, self.problem = False, ""
+
     def hear(self) -> None:
         """Note that the server has said something that is not dropped yet."""
         self._heard_at = time.monotonic()

@@ -16,8 +16,8 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 # nowhere else; "pure" means neither I/O, nor waiting, nor threads, and so does a star for one module.
 HOUSE = """
     __main__
-    cli/          app | looking dropping doctor | redis_checks key_checks mysql_checks
-                  | inventory settings findings | speaking inputs endings    [click rich]
+    cli/          app | looking dropping following doctor | redis_checks key_checks mysql_checks
+                  | inventory settings findings health | speaking inputs endings    [click rich]
     __init__
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
