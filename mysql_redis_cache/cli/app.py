@@ -13,6 +13,7 @@ from .dropping import drop
 from .endings import ending
 from .following import follow
 from .looking import get, key, ls
+from .warming import warm
 
 __all__ = ["mrc"]
 
@@ -60,5 +61,5 @@ def mrc() -> None:
     """
 
 
-for _command in (ls, get, key, drop, follow, doctor):
+for _command in (ls, get, key, drop, warm, follow, doctor):
     mrc.add_command(_command)

@@ -26,6 +26,7 @@ __all__ = [
     "code_of",
     "ending",
     "give_up",
+    "text_of",
 ]
 
 FAILED = 1
@@ -54,7 +55,7 @@ def ending() -> Iterator[None]:
     except MRCError as error:
         give_up(str(error), code_of(error))
     except err.Error as error:
-        give_up(f"MySQL: {error.args[-1] if error.args else error}", FAILED)
+        give_up(text_of(error), FAILED)
     except (TypeError, ValueError) as error:
         give_up(str(error), USAGE)
 
@@ -64,3 +65,8 @@ def code_of(error: BaseException) -> int:
     if isinstance(error, (CacheUnavailable, DatabaseUnavailable)):
         return UNAVAILABLE
     return TIMEOUT if isinstance(error, TimeoutError) else FAILED
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an error says, without MySQL's number."""
+    return f"MySQL: {error.args[-1]}" if isinstance(error, err.Error) and error.args else str(error)

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 # nowhere else; "pure" means neither I/O, nor waiting, nor threads, and so does a star for one module.
 HOUSE = """
     __main__
-    cli/          app | looking dropping following doctor | redis_checks key_checks mysql_checks
+    cli/          app | looking dropping warming following doctor | redis_checks key_checks mysql_checks
                   | inventory settings findings health | speaking inputs endings    [click rich]
     __init__
     client server
