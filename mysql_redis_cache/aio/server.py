@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from mysql_redis_cache.calls import BlockingServer
 
-from .borrowing import dropping
+from .borrowing import dropping, watching
 from .facade import Facade
 
 if TYPE_CHECKING:
@@ -41,3 +41,5 @@ class AsyncMRCServer(Facade):
     drop_query = dropping(BlockingServer.drop_query)
     drop_all = dropping(BlockingServer.drop_all)
     drop_again = dropping(BlockingServer.drop_again)
+
+    wait_for = watching(BlockingServer.wait_for)

@@ -15,6 +15,7 @@ from .lasting import Lasting
 from .reading import Reading
 from .statements import Statements
 from .transaction import Transaction
+from .waiting import Waiting
 
 __all__ = [
     "PARTS",
@@ -31,6 +32,7 @@ __all__ = [
     "Reading",
     "Statements",
     "Transaction",
+    "Waiting",
     "Windows",
     "decorator",
 ]

@@ -22,6 +22,7 @@ from .instant import Instant
 from .lasting import Lasting
 from .statements import Statements
 from .transaction import Transaction
+from .waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -38,7 +39,7 @@ PARTS = frozenset({"_core", "_driver", "_drops", "_namespace"})
 UNCONFIGURED = "this client is not configured yet: call its configure(mysql_config, redis_config) first"
 
 
-class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting):
+class BlockingClient(Decorating, Halves, Statements, Dropping, Waiting, Instant, Lasting):
     """A client, described as ``MRCClient``."""
 
     def __init__(
@@ -140,7 +141,7 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
         self._core.check_open()
 
 
-class BlockingServer(Dropping, Lasting):
+class BlockingServer(Dropping, Waiting, Lasting):
     """A server, described as ``MRCServer``."""
 
     def __init__(
@@ -154,7 +155,9 @@ class BlockingServer(Dropping, Lasting):
     ) -> None:
         self._namespace = Namespace(namespace, names)
         self._link = link(redis_config, timeout=PATIENT)
-        self._drops = Drops(self._link, self._namespace, indexed=index, wait_replicas=wait_replicas)
+        self._drops: Drops | None = Drops(
+            self._link, self._namespace, indexed=index, wait_replicas=wait_replicas
+        )
         self._closed = False
 
     def _drain_redis(self) -> None:

@@ -27,6 +27,11 @@ class Transaction:
     def __init__(self, work: UnitOfWork) -> None:
         self._work = work
 
+    @property
+    def gtid(self) -> str | None:
+        """What ``wait_for`` takes, after the block: as ``WriteResult.gtid``, of all that it has done."""
+        return self._work.gtid
+
     def query(self, query: str, params: Params = None) -> list[Row]:
         """Run a statement that reads, in the transaction, and return its rows.
 

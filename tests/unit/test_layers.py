@@ -23,7 +23,7 @@ HOUSE = """
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]
     calls/        blocking | decorating | reading halves statements dropping instant lasting transaction
-                  | asking caching pool
+                  | asking caching pool waiting
     readthrough/  blocking | core | nearby | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
@@ -46,7 +46,7 @@ HOUSE = """
     sql/          statements | binding verdicts | places | literals named scanner    [pure]
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
-    policy* errors*
+    policy* errors* gtids*
     runtime/      context | slots | process tls waiters kept*
 """
 
