@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mysql_redis_cache.follow import CannotFollow, Follower
+from mysql_redis_cache.follow import CannotFollow, Follower, StreamFollower
 
 from .endings import ERRORS
 from .findings import Finding, Level, show
@@ -44,6 +44,7 @@ def _address_of(_context: click.Context, _param: click.Parameter, given: str | N
 Examples:
     mrc follow --check
     mrc follow --config follow.toml --health 127.0.0.1:9477
+    mrc follow --config follow.toml --from redis-stream://cdc.internal:6379/0/shopdb
 
 \b
 Rules, in pyproject.toml or the file that --config names:
@@ -53,6 +54,12 @@ Rules, in pyproject.toml or the file that --config names:
 )
 @servers
 @click.option("--name", default="default", show_default=True, help="One for each server that is followed.")
+@click.option(
+    "--from",
+    "changes",
+    metavar="URL",
+    help="Follow what Debezium Server writes to Redis streams, not the log: redis-stream://HOST:PORT/DB/PREFIX.",
+)
 @click.option("--check", "is_check", is_flag=True, help="Hold the rules against the servers, and end.")
 @click.option(
     "--health",
@@ -68,7 +75,14 @@ Rules, in pyproject.toml or the file that --config names:
 )
 @click.option("--json", "is_json", is_flag=True, help="With --check: one JSON object.")
 def follow(
-    *, settings: Settings, name: str, is_check: bool, health: Address | None, max_lag: float, is_json: bool
+    *,
+    settings: Settings,
+    name: str,
+    changes: str | None,
+    is_check: bool,
+    health: Address | None,
+    max_lag: float,
+    is_json: bool,
 ) -> None:
     """Follow MySQL's binary log, and drop what changes make outdated, whoever makes them.
 
@@ -78,7 +92,8 @@ def follow(
     if is_json and not is_check:
         raise click.UsageError("--json is for --check")
     options: dict[str, Any] = {"name": name, "namespace": settings.namespace, "index": settings.index}
-    follower = Follower(settings.mysql_url, settings.redis_url, settings.rules, **options)
+    given = (settings.mysql_url, settings.redis_url, settings.rules)
+    follower = Follower(*given, **options) if changes is None else StreamFollower(changes, *given, **options)
     try:
         if is_check:
             _check(follower, is_json=is_json)

@@ -25,6 +25,7 @@ from mysql_redis_cache.store.ledger import Deposed, Ledger, WentBack
 from .checking import CannotFollow, Report, examine, zone_of
 from .leading import Leading, Stopped
 from .outdated import Outdated
+from .performing import Performing
 from .place import Position
 from .planning import Planner
 from .progress import Progress
@@ -103,6 +104,7 @@ class Follower:
         self._progress = Progress(3 * _HEARTBEAT)
         self._stopping = Flag()
         self._leading = Leading(self._ledger, lease, self._progress, self._stopping)
+        self._performing = Performing(self._drop, self._progress, self._leading.look, self._stopping.wait)
         self._server_id = 1 << 28 | secrets.randbits(28)
         self._was_checked = False
 
@@ -256,18 +258,21 @@ class Follower:
     def _afresh(self, source: Source, reason: str) -> Position:
         """Follow from now on, after dropping whatever may be outdated already."""
         position = source.here()
+        self._drop_everything(reason)
+        self._ledger.save(position.as_json())
+        self._progress.position = position
+        return position
+
+    def _drop_everything(self, reason: str) -> None:
         self._progress.counters.bump("afresh")
         everything = Outdated()
         everything.widen(self._rules.names, reason)
         logger.warning(
-            "%s: all entries of %s are dropped, and the log is followed from here on",
+            "%s: all entries of %s are dropped, and what is changed is followed from here on",
             reason,
             ", ".join(sorted(self._rules.names)),
         )
         self._drop(everything)
-        self._ledger.save(position.as_json())
-        self._progress.position = position
-        return position
 
     def _follow_from(self, source: Source, position: Position) -> None:
         is_here = position.server == source.identity and position.file
@@ -282,11 +287,10 @@ class Follower:
                 reader,
                 planner,
                 position,
-                drop=self._drop,
+                performing=self._performing,
                 ledger=self._ledger,
                 progress=self._progress,
                 look=self._leading.look,
-                pause=self._stopping.wait,
             )
             session.reload()
             here = FilePosition(position.file, position.offset)

@@ -140,6 +140,23 @@ class Source:
         elif gtids:
             self._await_gtids(show_gtid_set(parse_gtid_set(",".join(gtids))), look)
 
+    def await_gtids(self, gtids: Sequence[str], look: Callable[[], object]) -> None:
+        """Wait until transactions can be read from the tables, whichever server's log had them.
+
+        Args:
+            gtids: the transactions.
+            look: called now and then; what it raises ends the wait.
+
+        Raises:
+            DatabaseUnavailable: the connection was lost.
+        """
+        if not self.is_mariadb:
+            self.await_visible(gtids, "", 0, look)
+            return
+        while not covers(self.here().gtids, ",".join(gtids)):
+            look()
+            time.sleep(_PAUSE)
+
     def _await_gtids(self, gtids: str, look: Callable[[], object]) -> None:
         while self.ask(f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', {_LOOK}) AS late")[0]["late"]:
             look()

@@ -12,11 +12,13 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+import redis
 from click.testing import CliRunner
 
 from mysql_redis_cache import MRCClient
 from mysql_redis_cache.cli.app import mrc
 from tests.support.binlogs import LoggedServer
+from tests.support.debezium import Sink, envelope
 from tests.support.following import Cached
 from tests.support.terminals import COMMAND, in_pipe, in_terminal
 from tests.support.waiting import wait_until
@@ -151,6 +153,24 @@ def test_check_needs_both_servers(env: Env) -> None:
         assert (away.returncode, away.stdout) == (4, "")
 
 
+def test_change_events_are_followed_from_streams(cached: Cached, env: Env, redis_url: str) -> None:
+    """``--from`` names them; the check tells of those that are not there yet."""
+    changes = redis_url.replace("redis://", "redis-stream://") + "/shopdb"
+    checked = in_pipe("follow", "--check", "--json", "--from", changes, env=env)
+    assert checked.returncode == 0
+    assert "there is no stream shopdb" in json.loads(checked.stdout)["notes"][-1]
+
+    table = (cached.server.schema, "t")
+    with running("--from", changes, env=env) as process, redis.Redis.from_url(redis_url) as client:
+        assert wait_until(lambda: b"streams" in (client.hget("{mrc:follow:default}", "state") or b""), 20)
+        cached.read("t", k=1)
+        gtid = cached.client.execute("DELETE FROM t WHERE id = 1").gtid
+        Sink(client).add(table, envelope(table, "d", {"id": 1, "k": 1, "v": 0}, None, gtid))
+        cached.wait_gone("t", k=1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "rules", "said"),
     [
@@ -158,6 +178,7 @@ def test_check_needs_both_servers(env: Env) -> None:
         ([], "follow = 1", "follow must be a table"),
         ([], "[follow.t]\nk = 1", "write it with its schema"),
         (["--json"], "[follow]\ntable_tags = true", "--json is for --check"),
+        (["--from", "redis://:s3cret@h:1/0/p"], "[follow.a.b]\nK = 'k'", "changes must be redis-stream://"),
         (["--health", "9477"], "[follow]\ntable_tags = true", "no HOST:PORT"),
     ],
 )
@@ -173,3 +194,4 @@ def test_bad_usage_is_said_before_anything_is_sent(
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in result.stderr
+    assert "s3cret" not in result.stderr

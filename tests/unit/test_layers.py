@@ -27,11 +27,12 @@ HOUSE = """
     readthrough/  blocking | core | nearby | cache | writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions steps*
     transaction
-    follow/       follower | checking leading session | schema | planning* progress source | effects* place*
+    follow/       streaming | follower | checking leading session | performing schema
+                  | envelopes* planning* progress source | connect_values* effects* place*
                   | outdated* rules* stream wording*
     drops/        following | dropping | lookup sharing | settling | sweep | budget
     near/         caches | listener | feed* | shelf*
-    store/        entries ledger | config | cluster | single sentinel bounds
+    store/        entries ledger streams | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database dump | session | pool | idle | connection | talk | driver | state*
                   | config effects* wire* | optionfile options endings* failures functions*
