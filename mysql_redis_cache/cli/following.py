@@ -14,7 +14,7 @@ from mysql_redis_cache.follow import CannotFollow, Follower, StreamFollower
 from .endings import ERRORS
 from .findings import Finding, Level, show
 from .health import serving
-from .settings import servers
+from .settings import servers, with_account
 from .speaking import as_json, say, write
 
 if TYPE_CHECKING:
@@ -68,10 +68,16 @@ Rules, in pyproject.toml or the file that --config names:
     help="Answer HTTP there: 200 and its state in JSON while all is well, else 503.",
 )
 @click.option(
+    "--failover",
+    metavar="URL",
+    multiple=True,
+    help="A server to follow if --mysql takes no writes; may be repeated. By default with the same account.",
+)
+@click.option(
     "--max-lag",
     default=MAX_LAG,
     show_default=True,
-    help="Seconds of lag up to which all is well, for --health.",
+    help="Seconds of lag up to which all is well.",
 )
 @click.option("--json", "is_json", is_flag=True, help="With --check: one JSON object.")
 def follow(
@@ -79,6 +85,7 @@ def follow(
     settings: Settings,
     name: str,
     changes: str | None,
+    failover: tuple[str, ...],
     is_check: bool,
     health: Address | None,
     max_lag: float,
@@ -92,7 +99,9 @@ def follow(
     if is_json and not is_check:
         raise click.UsageError("--json is for --check")
     options: dict[str, Any] = {"name": name, "namespace": settings.namespace, "index": settings.index}
-    given = (settings.mysql_url, settings.redis_url, settings.rules)
+    options["max_lag"] = max_lag
+    sources = [settings.mysql_url, *[with_account(url, settings.mysql_url) for url in failover]]
+    given = (sources, settings.redis_url, settings.rules)
     follower = Follower(*given, **options) if changes is None else StreamFollower(changes, *given, **options)
     try:
         if is_check:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.store import Link
 
-__all__ = ["Settings", "servers", "with_password", "without_password"]
+__all__ = ["Settings", "servers", "with_account", "with_password", "without_password"]
 
 TABLE = "mysql-redis-cache"
 FIELDS = {
@@ -33,6 +33,7 @@ FIELDS = {
     "mysql-password-file": str,
     "redis-password-file": str,
     "follow": dict,
+    "failover": list,
 }
 
 
@@ -165,6 +166,12 @@ def with_password(url: str, password: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}"))
 
 
+def with_account(url: str, like: str) -> str:
+    """Put the account of another URL into one that has none."""
+    parts, (account, at, _) = urlsplit(url), urlsplit(like).netloc.rpartition("@")
+    return url if "@" in parts.netloc else urlunsplit(parts._replace(netloc=f"{account}{at}{parts.netloc}"))
+
+
 def without_password(url: str) -> str:
     """Return where a URL leads: no account, and no options, which may hold passwords too."""
     try:
@@ -205,12 +212,15 @@ def _table(file: Path, *, named: bool) -> dict[str, Any]:
     return {field.replace("-", "_"): said for field, said in found.items()}
 
 
+_KINDS: dict[type, str] = {dict: "table"}
+
+
 def _check(file: Path, field: str, said: object) -> None:
     if field not in FIELDS:
         nearest = get_close_matches(field, FIELDS, 1, 0.0)[0]
         raise click.UsageError(f"{file}: unknown field {field!r}; did you mean {nearest!r}?")
     if not isinstance(said, FIELDS[field]):
-        kind = "table" if FIELDS[field] is dict else FIELDS[field].__name__
+        kind = _KINDS.get(FIELDS[field], FIELDS[field].__name__)
         raise click.UsageError(f"{file}: {field} must be a {kind}")
 
 

@@ -71,6 +71,7 @@ class Follower:
         index: as of the clients.
         wait_replicas: as of ``MRCServer``.
         lease: seconds after which another takes over from a leader that gives no sign of life.
+        max_lag: seconds of lag from which on the log has a warning.
 
     Raises:
         TypeError, ValueError: a bad argument.
@@ -87,6 +88,7 @@ class Follower:
         index: bool = False,
         wait_replicas: int = 0,
         lease: float = 5.0,
+        max_lag: float = 30.0,
     ) -> None:
         several: Any = mysql_config if isinstance(mysql_config, (list, tuple)) else [mysql_config]
         self._configs = [parse_mysql_config(each) for each in several]
@@ -101,7 +103,7 @@ class Follower:
         self._link = link(redis_config, timeout=PATIENT)
         self._drops = Drops(self._link, entries, indexed=index, wait_replicas=wait_replicas)
         self._ledger = Ledger(self._link, self._prefix + name, lease)
-        self._progress = Progress(3 * _HEARTBEAT)
+        self._progress = Progress(3 * _HEARTBEAT, seconds("max_lag", max_lag))
         self._stopping = Flag()
         self._leading = Leading(self._ledger, lease, self._progress, self._stopping)
         self._performing = Performing(self._drop, self._progress, self._leading.look, self._stopping.wait)

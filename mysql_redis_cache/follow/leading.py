@@ -84,6 +84,7 @@ class Leading:
 
     def _renew(self) -> None:
         while not self._stopping.wait(self._lease / 4):
+            self._progress.warn()
             if not self._progress.is_leader:
                 continue
             try:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -26,7 +27,6 @@ from tools.private_servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 pytestmark = pytest.mark.real
 
@@ -141,6 +141,16 @@ def test_check_tells_whether_it_would_start(cached: Cached, env: Env) -> None:
     refused = in_pipe("follow", env=env)
     assert (refused.returncode, refused.stdout) == (7, "")
     assert refused.stderr.endswith(f"Error: {problem}\n")
+
+
+def test_a_server_that_is_away_has_another_take_its_place(cached: Cached, env: Env) -> None:
+    """With the account of the first, from the command line or the file."""
+    account, _, place = cached.server.url.removeprefix("mysql://").rpartition("@")
+    away = {**env, "MRC_MYSQL_URL": f"mysql://{account}@127.0.0.1:1/"}
+    assert in_pipe("follow", "--check", "--failover", f"mysql://{place}", env=away).returncode == 0
+    file = Path(env["MRC_CONFIG"])
+    file.write_text(f'failover = ["mysql://127.0.0.1:2/", "mysql://{place}"]\n{file.read_text()}')
+    assert in_pipe("follow", "--check", env=away).returncode == 0
 
 
 def test_check_needs_both_servers(env: Env) -> None:
