@@ -22,7 +22,7 @@ from .settings import servers
 from .speaking import as_json, progress, say, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from mysql_redis_cache import MRCClient
 
@@ -141,14 +141,22 @@ def _key(reads: Reads, arguments: dict[str, Any]) -> str:
 
 def _load_all(client: MRCClient, calls: list[_Call], jobs: int) -> int:
     """Load all of them; say which failed, and return how many."""
-    failed = 0
     with progress("loading", len(calls)) as tell, ThreadPoolExecutor(jobs) as threads:
         errors = threads.map(partial(_load, client), calls)
-        for done, (call, error) in enumerate(zip(calls, errors, strict=True), 1):
-            tell(done)
-            if error is not None:
-                failed += 1
-                say(f"line {call.line}: {text_of(error)}")
+        try:
+            return _watch(calls, errors, tell)
+        except BaseException:  # Ctrl-C, too: what has not begun does not begin
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _watch(calls: list[_Call], errors: Iterable[Exception | None], tell: Callable[[int], Any]) -> int:
+    failed = 0
+    for done, (call, error) in enumerate(zip(calls, errors, strict=True), 1):
+        tell(done)
+        if error is not None:
+            failed += 1
+            say(f"line {call.line}: {text_of(error)}")
     return failed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -108,6 +109,18 @@ def test_a_server_that_is_away_ends_it(run: Callable[..., Result]) -> None:
         ended = run("warm", "-", option, url, given=line(1) * 100)
         assert (ended.exit_code, ended.stdout) == (4, "")
         assert "s3cret" not in ended.output
+
+
+def test_ctrl_c_ends_it_without_the_rest(env: dict[str, str], tmp_path: Path) -> None:
+    """What has not begun does not begin: a thousand seconds of loads end at once."""
+    file = tmp_path / "queries.jsonl"
+    slow = {"query": "SELECT COUNT(SLEEP(1)) FROM (SELECT ? AS n) AS one"}
+    file.write_text("".join([json.dumps({**slow, "params": [number]}) + "\n" for number in range(2000)]))
+
+    began = time.monotonic()
+    code, seen = in_terminal("warm", str(file), "--jobs", "2", env=env, answers=[("loading", "\x03")])
+    assert (code, "interrupted" in seen) == (130, True)
+    assert time.monotonic() - began < 15
 
 
 def test_a_terminal_sees_how_far_it_is(env: dict[str, str], tmp_path: Path) -> None:
