@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Joined", "Work", "drop_after_commit", "joined_transaction"]
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.drops")
 
 Work: TypeAlias = "UnitOfWork | Joined"
 """An open transaction, our own or a framework's."""

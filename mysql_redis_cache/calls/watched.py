@@ -13,15 +13,15 @@ __all__ = ["Watched"]
 class Watched:
     """Counts and events, the same from an event loop."""
 
-    def _watch(self) -> Watch:
+    def _observed(self) -> Watch:
         """Return who watches it."""
         raise NotImplementedError
 
     @property
     def events(self) -> Events:
         """What happens, for those who ``subscribe``."""
-        return self._watch().events
+        return self._observed().events
 
     def stats(self) -> Stats:
         """Return what was counted since it was made, or since the process was forked."""
-        return self._watch().stats()
+        return self._observed().stats()

@@ -87,6 +87,7 @@ def reads(client: MRCClient) -> None:
     assert_type(client.get_many(USERS, {"a"}, key="id", name="UserId", into=User), dict[str, User])
     assert_type(client.execute("DELETE FROM users"), WriteResult)
     assert_type(client.drop_outdated_cache(["UserId"], [1]), int)
+    client.wait_for(client.execute("DELETE FROM users").gtid, 5)
     name: str = client.query_with_cache(USER, [1])[0]["name"]
     print(name)
 
@@ -285,6 +286,7 @@ async def blocks() -> None:
     async with MRCServer(REDIS) as server:
         assert_type(server, AsyncMRCServer)
         server.drop_outdated_cache(["UserId"], [1])  # type: ignore[unused-coroutine] # pyright: ignore[reportUnusedCoroutine]
+        server.wait_for("0-1-7", 5)  # type: ignore[unused-coroutine] # pyright: ignore[reportUnusedCoroutine]
     with MRCClient(MYSQL, REDIS) as plain:
         assert_type(plain, MRCClient)
     with blocking.transaction() as inside:
