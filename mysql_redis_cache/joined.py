@@ -39,7 +39,10 @@ class Joined:
 
     Attributes:
         namespace: as given.
+        gtid: never known: a framework's connection does not tell.
     """
+
+    gtid: str | None = None
 
     def __init__(self, database: ExternalDatabase, drops: Drops | None, namespace: Namespace) -> None:
         self._database = database
