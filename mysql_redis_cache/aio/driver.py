@@ -276,14 +276,16 @@ class LoopDriver:
         load = read.load
         if not isinstance(load, _Awaited):
             return await self.in_mysql_thread(partial(self._core.load, read))
-        began, loaded = time.monotonic(), None
+        began = self._core.begin_load(read)
         try:
             value = await self._await_function(read, load)
             encode = partial(self._core.loaded, read, value)
             loaded = await self._soon(partial(encode, breathe), encode)
-            return loaded
-        finally:
-            self._core.note_load(read, began, loaded)
+        except BaseException as error:
+            self._core.note_load(read, began, error)
+            raise
+        self._core.note_load(read, began, loaded)
+        return loaded
 
     async def _await_function(self, read: Read, load: _Awaited) -> Any:
         """Call the user's function, marked as the load of the key, so that it may read that key itself."""

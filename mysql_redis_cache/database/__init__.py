@@ -5,8 +5,18 @@ The only wing that imports PyMySQL and DBUtils.
 
 from .connection import Connection
 from .database import Database
-from .failures import is_answer, is_failure
+from .failures import errno_of, is_answer, is_failure
 from .pool import Lease, Pool
 from .session import Session, WriteResult
 
-__all__ = ["Connection", "Database", "Lease", "Pool", "Session", "WriteResult", "is_answer", "is_failure"]
+__all__ = [
+    "Connection",
+    "Database",
+    "Lease",
+    "Pool",
+    "Session",
+    "WriteResult",
+    "errno_of",
+    "is_answer",
+    "is_failure",
+]

@@ -7,10 +7,10 @@ from .events import (
     Corrupt,
     Drop,
     Event,
-    Events,
     Fill,
     Hit,
     Load,
+    Loading,
     Miss,
     NearHit,
     PoolTimeout,
@@ -20,15 +20,17 @@ from .events import (
     RedisUp,
     Refresh,
     RefusedFill,
+    Server,
     Stale,
     Wait,
     Write,
 )
 from .explanation import Explanation, Room
+from .listening import Events
 from .queries import check_label
 from .stats import QueryStats, Stats
 from .traces import Outcome, Trace, TracedRead
-from .watch import Watch
+from .watch import Watch, on_each
 
 __all__ = [
     "Answer",
@@ -42,6 +44,7 @@ __all__ = [
     "Fill",
     "Hit",
     "Load",
+    "Loading",
     "Miss",
     "NearHit",
     "Outcome",
@@ -54,6 +57,7 @@ __all__ = [
     "Refresh",
     "RefusedFill",
     "Room",
+    "Server",
     "Stale",
     "Stats",
     "Trace",
@@ -62,4 +66,5 @@ __all__ = [
     "Watch",
     "Write",
     "check_label",
+    "on_each",
 ]

@@ -77,6 +77,7 @@ class Core:
             self._connect(redis_config)
         self._load_times = LoadTimes()
         self._closed = False
+        self.watch.read_off(self.gauges)
         process.register(self)
 
     def _connect(self, redis_config: object) -> None:
@@ -125,8 +126,19 @@ class Core:
             way.drain()
 
     def stats(self) -> Stats:
-        """Return the counts so far, with those of the near cache."""
-        return self.watch.stats(**({} if self.nearby is None else self.nearby.near.figures()))
+        """Return the counts so far, and what there is now."""
+        return self.watch.stats()
+
+    def gauges(self) -> dict[str, int]:
+        """Return what there is now, and what the near cache counts."""
+        pool = self.database.pool
+        return {
+            "redis_down": int(self.cache is not None and self.cache.is_down),
+            "pool_size": pool.size,
+            "pool_in_use": pool.in_use,
+            "pool_idle": pool.idle,
+            **({} if self.nearby is None else self.nearby.near.figures()),
+        }
 
     # A read
 
@@ -198,6 +210,7 @@ class Core:
             Exception: a fresh copy of what the leader's load raised.
         """
         landing = flight.landing
+        read.led_by = flight.leader
         if landing is None:
             flight.home.seal(flight)  # it hangs: whoever comes next need not wait for it too
             return Seat.LATE
@@ -249,26 +262,32 @@ class Core:
 
     def load(self, read: Read, step: Load = LOAD) -> Any:  # noqa: ARG002 - a step's performer
         """Perform Load."""
-        began = time.monotonic()
+        began = self.begin_load(read)
         try:
             loaded = (read.load or self._load_query)(read)
-        except BaseException:
-            self.note_load(read, began, None)
+        except BaseException as error:
+            self.note_load(read, began, error)
             raise
         self.note_load(read, began, loaded)
         return loaded
 
-    def note_load(self, read: Read, began: float, loaded: Loaded | None) -> None:
-        """Count a load that began at a moment; and remember how long it took, if early refreshes ask that.
+    def begin_load(self, read: Read) -> float:
+        """Tell that a load begins; return when, as of ``time.monotonic``."""
+        self.observer.tell_loading(read, self.database.server if read.load is None else None)
+        return time.monotonic()
+
+    def note_load(self, read: Read, began: float, outcome: Loaded | BaseException) -> None:
+        """Count a load, and remember how long it took, if early refreshes ask that.
 
         Args:
             read: whose.
-            began: when, as of ``time.monotonic``.
-            loaded: what came of it; ``None`` if it failed.
+            began: what ``begin_load`` gave.
+            outcome: what came of it, or was raised.
         """
         took = time.monotonic() - began
-        self.watch.loaded(read.query, took, None if loaded is None else len(loaded.payload))
-        if loaded is None:
+        self.watch.loaded(read.query, took, len(outcome.payload) if isinstance(outcome, Loaded) else None)
+        self.observer.tell_load(read, took, outcome)
+        if not isinstance(outcome, Loaded):
             read.has_failed = True
         elif read.policy.early_refresh:
             self._load_times.blend(read.query, took)
@@ -327,5 +346,5 @@ def _boarded(read: Read, flight: Flight, leads: bool) -> Flight | None:
     """Note that *read* leads *flight*; return the flight of somebody else, to wait for."""
     if not leads:
         return flight
-    read.flight = flight
+    read.flight, flight.leader = flight, read.number
     return None

@@ -38,7 +38,7 @@ HOUSE = """
                   | config effects* wire* | optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
     options*
-    observe/      watch | events* queries traces* explanation* | stats* counters*
+    observe/      watch | listening | events* queries traces* explanation* | stats* counters*
     binlog/       reader | rows | layouts | tables | declared mariadb_gtids readers
                   | columns json_binary statements transactions
                   | charsets compressed decimals files gtids networks payloads temporal variables
