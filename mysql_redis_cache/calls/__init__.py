@@ -15,7 +15,7 @@ from .lasting import Lasting
 from .reading import Reading
 from .statements import Statements
 from .transaction import Transaction
-from .watched import Watched
+from .watched import Watched, watch_of
 
 __all__ = [
     "PARTS",
@@ -35,4 +35,5 @@ __all__ = [
     "Watched",
     "Windows",
     "decorator",
+    "watch_of",
 ]

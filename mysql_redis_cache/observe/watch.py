@@ -35,7 +35,8 @@ class Watch:
 
     def __init__(self, name: str = "default") -> None:
         self.name = name
-        self.counters = Counters()
+        self._used: tuple[Callable[[], object], ...] = ()
+        self.counters = Counters(self._is_used)
         self.queries = Queries()
         self.events = Events()
         self._gauges: WeakMethod[Callable[[], Mapping[str, int]]] | None = None
@@ -56,6 +57,23 @@ class Watch:
     def bump(self, name: str, by: int = 1) -> None:
         """Add one, or *by*, to a counter, one of ``Stats``."""
         self.counters.bump(name, by)
+
+    def on_use(self, hook: Callable[[], object]) -> Callable[[], None]:
+        """Have *hook* called when it counts for the first time, also in a forked child, and now and then.
+
+        Returns:
+            a function that ends that.
+        """
+        self._used = (*self._used, hook)
+
+        def end() -> None:
+            self._used = tuple(each for each in self._used if each is not hook)
+
+        return end
+
+    def _is_used(self) -> None:
+        for hook in self._used:
+            hook()
 
     def read_off(self, gauges: Callable[[], Mapping[str, int]]) -> None:
         """Have figures read off by a method whenever they are asked for; its owner is not kept alive."""

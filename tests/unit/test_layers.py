@@ -18,6 +18,7 @@ HOUSE = """
     __main__
     cli/          app | looking dropping doctor | redis_checks key_checks mysql_checks
                   | inventory settings findings | speaking inputs endings    [click rich]
+    contrib/      instrumentor | opentelemetry prometheus sentry  [opentelemetry prometheus_client sentry_sdk]
     __init__
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
@@ -38,7 +39,7 @@ HOUSE = """
                   | config effects* wire* | optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
     options*
-    observe/      watch | listening | events* queries traces* explanation* | stats* counters*
+    observe/      watch | listening metrics* | events* queries traces* explanation* | stats* counters*
     binlog/       reader | rows | layouts | tables | declared mariadb_gtids readers
                   | columns json_binary statements transactions
                   | charsets compressed decimals files gtids networks payloads temporal variables
@@ -52,6 +53,7 @@ HOUSE = """
 """
 
 DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich"}
+DRIVERS |= {"opentelemetry", "prometheus_client", "sentry_sdk"}
 IMPURE = {
     *DRIVERS,
     "concurrent",
