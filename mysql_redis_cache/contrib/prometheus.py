@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from mysql_redis_cache.calls import watch_of
-from mysql_redis_cache.observe.metrics import DURATIONS, METRICS, SECONDS
+from mysql_redis_cache.observe.metrics import DURATIONS, METRICS, SECONDS, together
 from mysql_redis_cache.runtime import process
 
 if TYPE_CHECKING:
@@ -110,20 +110,16 @@ class Exporter:
 
     def hand_over(self) -> None:
         """Bring the metrics up to date."""
-        gauges: dict[tuple[Metric, tuple[str, ...]], list[float]] = {}
         with _handing_over:
-            for source in self._sources:
-                for series, value in source.series():
-                    if series[0].is_gauge:
-                        gauges.setdefault(series, []).append(value)
-                    else:
-                        self._of(series).inc(source.since(series, value))
-            for series, values in gauges.items():
-                self._of(series).set(series[0].combine(values))
-
-    def _of(self, series: _Series) -> Any:
-        metric, labels = series
-        return self._metrics[metric].labels(*labels)
+            now = [(source.watch.name, source.watch.stats()) for source in self._sources]
+            for metric, shown in self._metrics.items():
+                if metric.is_gauge:
+                    for labels, value in together(metric, now).items():
+                        shown.labels(*labels).set(value)
+                    continue
+                for source, (name, stats) in zip(self._sources, now, strict=True):
+                    for labels, value in metric.read(stats).items():
+                        shown.labels(name, *labels).inc(source.since((metric, labels), value))
 
     @property
     def _watches(self) -> list[Watch]:
@@ -148,13 +144,6 @@ class _Source:
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self.handed_over: dict[_Series, float] = {}
-
-    def series(self) -> Iterable[tuple[_Series, float]]:
-        """Return all values as they are now."""
-        stats = self.watch.stats()
-        for metric in METRICS:
-            for labels, value in metric.read(stats).items():
-                yield (metric, (self.watch.name, *labels)), value
 
     def since(self, series: _Series, value: float) -> float:
         """Return what came to a count since the last time; one that has become less began anew."""

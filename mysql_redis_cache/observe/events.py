@@ -167,12 +167,14 @@ class Load(ReadEvent):
 
     Attributes:
         seconds: how long that took.
+        server: as of ``Loading``.
         bytes: the JSON of what came.
         error: the class of what it raised, if it did.
         code: the number of MySQL's error, if it is one.
     """
 
     seconds: float
+    server: Server | None = None
     bytes: int = 0
     error: str | None = None
     code: int | None = None

@@ -16,7 +16,7 @@ from .events import Drop, Load, PoolTimeout, PoolWait
 if TYPE_CHECKING:
     from .stats import QueryStats, Stats
 
-__all__ = ["DURATIONS", "METRICS", "SECONDS", "Duration", "Metric"]
+__all__ = ["DURATIONS", "METRICS", "SECONDS", "Duration", "Metric", "together"]
 
 Samples: TypeAlias = Mapping[tuple[str, ...], float]
 
@@ -72,6 +72,20 @@ class Duration(NamedTuple):
         if event.error is None:
             return (self.results[0],)
         return ("timeout" if event.error == "DropTimeout" else self.results[-1],)
+
+
+def together(metric: Metric, named: Iterable[tuple[str, Stats]]) -> dict[tuple[str, ...], float]:
+    """Return what clients have together of a metric, by name and labels.
+
+    Args:
+        metric: which.
+        named: their names and snapshots; several may have one name.
+    """
+    values: dict[tuple[str, ...], list[float]] = {}
+    for name, stats in named:
+        for labels, value in metric.read(stats).items():
+            values.setdefault((name, *labels), []).append(value)
+    return {labels: metric.combine(each) for labels, each in values.items()}
 
 
 def _one(name: str) -> Callable[[Stats], Samples]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-    from mysql_redis_cache.observe import Stats
+    from mysql_redis_cache.observe import Server, Stats
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.store import Link
     from mysql_redis_cache.transaction import UnitOfWork
@@ -273,7 +273,7 @@ class Core:
 
     def begin_load(self, read: Read) -> float:
         """Tell that a load begins; return when, as of ``time.monotonic``."""
-        self.observer.tell_loading(read, self.database.server if read.load is None else None)
+        self.observer.tell_loading(read, self._asked(read))
         return time.monotonic()
 
     def note_load(self, read: Read, began: float, outcome: Loaded | BaseException) -> None:
@@ -286,11 +286,15 @@ class Core:
         """
         took = time.monotonic() - began
         self.watch.loaded(read.query, took, len(outcome.payload) if isinstance(outcome, Loaded) else None)
-        self.observer.tell_load(read, took, outcome)
+        self.observer.tell_load(read, self._asked(read), took, outcome)
         if not isinstance(outcome, Loaded):
             read.has_failed = True
         elif read.policy.early_refresh:
             self._load_times.blend(read.query, took)
+
+    def _asked(self, read: Read) -> Server | None:
+        """Return the server that a load asks, if it calls no function."""
+        return self.database.server if read.load is None else None
 
     def loaded(self, read: Read, value: object, between: Between = None) -> Loaded:
         """Return what a function gave in the form that a later hit has; *between* as for ``codec.decode``."""

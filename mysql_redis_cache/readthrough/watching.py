@@ -109,15 +109,18 @@ class Observer:
             since = monotonic() - read.began if read.number else 0.0
             _tell(self._watch, read, events.Loading, server=server, is_behind=read.is_behind, since=since)
 
-    def tell_load(self, read: Read, took: float, outcome: Loaded | BaseException) -> None:
+    def tell_load(
+        self, read: Read, server: events.Server | None, took: float, outcome: Loaded | BaseException
+    ) -> None:
         """Tell how a load ended that took so many seconds."""
         if not self._watch.events.heard:
             return
+        about: dict[str, Any] = {"seconds": took, "server": server}
         if isinstance(outcome, Loaded):
-            _tell(self._watch, read, events.Load, seconds=took, bytes=len(outcome.payload))
+            about["bytes"] = len(outcome.payload)
         else:
-            error, code = type(outcome).__name__, errno_of(outcome)
-            _tell(self._watch, read, events.Load, seconds=took, error=error, code=code)
+            about |= {"error": type(outcome).__name__, "code": errno_of(outcome)}
+        _tell(self._watch, read, events.Load, **about)
 
     def note_refresh(self, read: Read, left: float) -> None:
         """Count a refresh behind a reader's back, and what was given meanwhile if it is past its ttl."""

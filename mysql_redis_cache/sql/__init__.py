@@ -4,6 +4,7 @@ from .literals import GREATEST_INT, is_list, is_sendable
 from .named import NamedValues, alphabetical
 from .scanner import tokens
 from .statements import Params, Statement, statement
+from .summaries import masked, summary
 
 __all__ = [
     "GREATEST_INT",
@@ -13,6 +14,8 @@ __all__ = [
     "alphabetical",
     "is_list",
     "is_sendable",
+    "masked",
     "statement",
+    "summary",
     "tokens",
 ]

@@ -45,7 +45,7 @@ HOUSE = """
                   | charsets compressed decimals files gtids networks payloads temporal variables
                   | chartables cursor events kinds spellings    [pure]
     keys/         namespace finding | wanted | naming | folding matching | pairs | jstext    [pure]
-    sql/          statements | binding verdicts | places | literals named scanner    [pure]
+    sql/          statements | binding summaries verdicts | places | literals named scanner    [pure]
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
     policy* errors*
