@@ -7,7 +7,7 @@ so Sentry is told the names of their pairs and the digest, unless it may have wh
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sentry_sdk
 from sentry_sdk.consts import OP, SPANDATA, SPANSTATUS
@@ -99,7 +99,7 @@ def _filled(event: Fill) -> None:
 
 
 def _dropped(event: Drop) -> None:
-    span = _span(OP.CACHE_REMOVE, event, ", ".join(event.names) or "entries", event.seconds)
+    span = _span("cache.remove", event, ", ".join(event.names) or "entries", event.seconds)
     if span is None:
         return
     span.set_data(SPANDATA.CACHE_KEY, list(event.names))
