@@ -6,7 +6,8 @@
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache.aio import AsyncMRCClient, AsyncMRCServer
+from mysql_redis_cache.aio import AsyncMRCClient, AsyncMRCServer, AsyncTransaction
+from mysql_redis_cache.calls import Transaction
 from mysql_redis_cache.client import MRCClient
 from mysql_redis_cache.database import WriteResult
 from mysql_redis_cache.errors import (
@@ -30,6 +31,7 @@ from mysql_redis_cache.server import MRCServer
 __all__ = [
     "AsyncMRCClient",
     "AsyncMRCServer",
+    "AsyncTransaction",
     "CacheUnavailable",
     "ClosedError",
     "DatabaseUnavailable",
@@ -45,6 +47,7 @@ __all__ = [
     "QueryTimeout",
     "RowMismatch",
     "TooManyRows",
+    "Transaction",
     "TransactionEnded",
     "WriteResult",
 ]

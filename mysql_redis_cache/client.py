@@ -38,6 +38,13 @@ class MRCClient(BlockingClient):
         near: keep what is read often in this process too: ``True``, or a ``Near`` with bounds. Other
             processes' drops then reach this one a push later, at most ``Near.ttl`` or ``Near.heartbeat``.
 
+        log_stats: seconds (or timedelta) between two lines in the log that sum up what happened; ``None`` for
+            none. They are of the logger ``mysql_redis_cache.stats``, at INFO.
+        share_stats: post the counts in Redis every few seconds, where ``mrc stats`` and ``mrc top`` see those
+            of all processes.
+        verify: the share of hits, from 0 to 1, whose entries are compared with MySQL behind the reader's
+            back; outdated ones, whose drop was forgotten, are logged, counted and told.
+
     Raises:
         TypeError: a configuration of the wrong type.
         ValueError: an unknown option, named, or a bad value.

@@ -44,6 +44,9 @@ class ClientOptions(ServerOptions, total=False):
     wait_timeout: float
     max_entry_bytes: int | None
     near: bool | Near
+    log_stats: float | timedelta | None
+    share_stats: bool
+    verify: float
 
 
 SHORTEST_NEAR = 0.05
@@ -119,6 +122,9 @@ class Options:
     policy: Policy = field(default_factory=Policy)
     near: Near | None = None
     name: str = "default"
+    log_stats: float | None = None  # seconds between two lines
+    share_stats: bool = False
+    verify: float = 0.0  # the share of hits
 
     def __post_init__(self) -> None:
         if self.dates not in {"iso", "npm"}:
@@ -126,6 +132,14 @@ class Options:
         if self.dates == "npm" and self.zone is not None and self.zone is not UTC:
             raise ValueError("dates='npm' writes what a Node process at UTC does, so timezone must be UTC")
         check_count("wait_replicas", self.wait_replicas)
+        if self.log_stats is not None and self.log_stats < 1:
+            raise ValueError(f"log_stats must be at least 1 second, not {self.log_stats:g}")
+        if isinstance(self.verify, bool) or not isinstance(self.verify, (int, float)):
+            raise TypeError(f"verify must be a number, not {type(self.verify).__name__}")
+        if not 0 <= self.verify <= 1:
+            raise ValueError(f"verify must be a share, from 0 to 1, not {self.verify:g}")
+        if not isinstance(self.share_stats, bool):
+            raise TypeError(f"share_stats must be a bool, not {type(self.share_stats).__name__}")
         limit = self.max_entry_bytes
         if limit is None:
             return

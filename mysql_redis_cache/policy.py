@@ -160,11 +160,12 @@ def wait_seconds(name: str, value: object, *, smallest: float = 0.0) -> float:
     return _check_number(name, value, smallest=smallest, largest=LONGEST_WAIT)
 
 
-def ttl_seconds(ttl: object) -> float:
+def ttl_seconds(ttl: object, name: str = "ttl") -> float:
     """Return *ttl* in seconds.
 
     Args:
         ttl: a positive int, float or timedelta.
+        name: of the argument, for messages.
 
     Raises:
         TypeError: it is none of these.
@@ -175,9 +176,9 @@ def ttl_seconds(ttl: object) -> float:
     if isinstance(ttl, timedelta):
         ttl = ttl.total_seconds()
     if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
-        raise TypeError(f"ttl must be seconds (int or float) or a timedelta, not {type(ttl).__name__}")
+        raise TypeError(f"{name} must be seconds (int or float) or a timedelta, not {type(ttl).__name__}")
     if not 0 < ttl <= LONGEST:
-        raise ValueError(f"ttl must be positive seconds, at most {LONGEST:g}, not {shown(ttl)}")
+        raise ValueError(f"{name} must be positive seconds, at most {LONGEST:g}, not {shown(ttl)}")
     return ttl
 
 

@@ -38,6 +38,7 @@ THREADS = 5
 TASKS = 10
 WRITERS = 3
 TTL = 600
+BY_ID: dict[str, Any] = {"key": "id", "name": "Id", "ttl": TTL}
 # Until every process is ready, and between two cold keys.
 START_SECONDS = 60.0
 ROUND_SECONDS = 0.4
@@ -71,6 +72,11 @@ class Orders:
     def query(self) -> str:
         """The query that all read with."""
         return f"SELECT id, version FROM {self.table} WHERE id = ?"
+
+    @property
+    def list_query(self) -> str:
+        """The same for lists."""
+        return self.query.replace("= ?", "IN (?)")
 
     def client(self) -> MRCClient:
         """Make a client."""
@@ -193,6 +199,8 @@ class Reading:
             with self._checked(key) as rows:
                 if chance.random() < 0.05:
                     rows += client.query_many_with_cache([self._query(key)], TTL)[0]
+                elif chance.random() < 0.1:
+                    rows.append(client.get_many(*self._list_with(key, chance), **BY_ID)[key])
                 elif chance.random() < 0.2:
                     rows += client.query_with_cache(*self._query(key), TTL, tags=tags_of(key))
                 else:
@@ -209,6 +217,9 @@ class Reading:
                 key = chance.randrange(self._orders.keys)
                 refresh = chance.random() < 0.01
                 with self._checked(key) as rows, anyio.move_on_after(chance.choice([0.002, 60, 60, 60])):
+                    if chance.random() < 0.1:
+                        rows.append((await facade.get_many(*self._list_with(key, chance), **BY_ID))[key])
+                        continue
                     rows += await facade.query_with_cache(*self._query(key), TTL, refresh=refresh)
 
         async with anyio.create_task_group() as tasks:
@@ -231,12 +242,17 @@ class Reading:
     def _query(self, key: int) -> tuple[str, list[int], list[str]]:
         return self._orders.query, [key], ["Id"]
 
+    def _list_with(self, key: int, chance: random.Random) -> tuple[str, list[int]]:
+        return self._orders.list_query, [key, *chance.sample(range(self._orders.keys), 4)]
+
     def _load(self, query: Callable[..., Any], text: str, params: Any = None, **options: Any) -> Any:
         """Load, and hold the rows for a while: drops that come meanwhile must not be undone."""
         rows = query(text, params, **options)
+        keys = params[0] if isinstance(params[0], list) else params
         with self._lock:
-            self._board.count_load(self._number, params[0])
-        is_cold = params[0] >= self._orders.keys
+            for key in keys:
+                self._board.count_load(self._number, key)
+        is_cold = keys[0] >= self._orders.keys
         time.sleep(0.1 if is_cold else random.choice([0, 0.001, 0.01, 0.03]))
         return rows
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from mysql_redis_cache.calls import PARTS, BlockingClient, Halves, Instant, Reading
+from mysql_redis_cache.calls import PARTS, BlockingClient, Halves, Instant, Listing, Reading
 
 from .borrowing import driven, dropping, in_mysql_thread, in_short_thread
 from .decorating import AsyncDecorating
@@ -99,6 +99,7 @@ class AsyncMRCClient(Instant, AsyncDecorating, Facade):
     query_with_cache = driven(Reading.query_with_cache)
     with_cache = driven(Reading.with_cache)
     query_many_with_cache = driven(Reading.query_many_with_cache)
+    get_many = driven(Listing.get_many)
     read_from_cache = driven(Halves.read_from_cache)
     write_to_cache = driven(Halves.write_to_cache)
 

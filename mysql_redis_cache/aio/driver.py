@@ -21,7 +21,14 @@ import anyio
 from mysql_redis_cache.errors import ClosedError, PoolTimeout
 from mysql_redis_cache.readthrough import BlockingDriver
 from mysql_redis_cache.readthrough.functions import check_function
-from mysql_redis_cache.readthrough.many import AcquireMany, GetMany, JoinNow, Perform
+from mysql_redis_cache.readthrough.many import (
+    AcquireMany,
+    FillMany,
+    GetMany,
+    JoinNow,
+    LoadMany,
+    Perform,
+)
 from mysql_redis_cache.readthrough.reads import Write
 from mysql_redis_cache.readthrough.steps import (
     GET,
@@ -55,6 +62,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.readthrough import Core
     from mysql_redis_cache.readthrough.cache import Cache
     from mysql_redis_cache.readthrough.flight import Flight
+    from mysql_redis_cache.readthrough.listed import Listed
     from mysql_redis_cache.readthrough.many import Task, Tasks
     from mysql_redis_cache.readthrough.reads import Asked, Batch, Read
     from mysql_redis_cache.readthrough.steps import Entry, Loaded, Shared, Step, Steps
@@ -130,6 +138,7 @@ class LoopDriver:
             Wait: self._wait,
             Refresh: self._refresh_behind,
             JoinNow: self._join_now,
+            LoadMany: self._load_many,
             Perform: self._perform,
             Get: self._get_nothing,
             Put: self._check,
@@ -143,6 +152,7 @@ class LoopDriver:
                 Put: self._put,
                 GetMany: self._get_many,
                 AcquireMany: self._acquire_many,
+                FillMany: self._fill_many,
             }
 
     async def run(self, steps: Steps | Tasks, read: Asked) -> Any:
@@ -169,7 +179,7 @@ class LoopDriver:
 
     def load_of(self, fn: Callable[[], Any]) -> _Awaited:
         """Return a call of *fn*, a coroutine function or a plain one, as the load of a read."""
-        return _Awaited(fn)
+        return _Awaited(fn, self._behind.load_of(fn))
 
     def close(self) -> None:
         """Need no threads any more."""
@@ -358,6 +368,17 @@ class LoopDriver:
         unavailable = partial(self._unavailable, len(task.reads))
         return await self._soon(partial(self._cache.acquire_many, task.reads, task.steps), unavailable)
 
+    async def _load_many(self, batch: Listed, task: LoadMany) -> list[Loaded]:
+        return await self.in_mysql_thread(partial(self._core.load_many, batch, task.reads))
+
+    async def _fill_many(self, batch: Batch, task: FillMany) -> list[bool]:  # noqa: ARG002 - a task's performer
+        def let_go() -> list[bool]:
+            for read in task.reads:
+                self._cache.release_behind(read)
+            return [False] * len(task.reads)
+
+        return await self._soon(partial(self._cache.fill_many, task.reads, task.steps), let_go)
+
     @staticmethod
     def _unavailable(count: int) -> list[Claim]:
         return [Claim.UNAVAILABLE] * count
@@ -370,11 +391,21 @@ class LoopDriver:
 
 
 class _Awaited:
-    """A user's function as the load of a read, to be called where it can be awaited."""
+    """A user's function as the load of a read, to be called where it can be awaited.
 
-    def __init__(self, fn: Callable[[], Any]) -> None:
+    Args:
+        fn: the function.
+        blocking: the same for who is in a thread; a coroutine function is refused there.
+    """
+
+    def __init__(self, fn: Callable[[], Any], blocking: Callable[[Read], Loaded]) -> None:
         self.fn = fn
         self.is_async = inspect.iscoroutinefunction(fn)
+        self._blocking = blocking
+
+    def __call__(self, read: Read) -> Loaded:
+        """Call it in this thread."""
+        return self._blocking(read)
 
 
 def _outcome(fn: Callable[[], Any]) -> tuple[Any, BaseException | None]:

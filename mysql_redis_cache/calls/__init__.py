@@ -12,6 +12,8 @@ from .dropping import Dropping
 from .halves import Halves
 from .instant import Instant
 from .lasting import Lasting
+from .listing import Listing
+from .pending import Pending
 from .reading import Reading
 from .statements import Statements
 from .transaction import Transaction
@@ -28,7 +30,9 @@ __all__ = [
     "Halves",
     "Instant",
     "Lasting",
+    "Listing",
     "OneCallOptions",
+    "Pending",
     "Reading",
     "Statements",
     "Transaction",

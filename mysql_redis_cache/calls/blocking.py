@@ -10,7 +10,7 @@ from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.keys import Namespace
 from mysql_redis_cache.observe import Watch
 from mysql_redis_cache.options import Options, name_of, near_bounds
-from mysql_redis_cache.policy import Policy, seconds
+from mysql_redis_cache.policy import Policy, seconds, wait_seconds
 from mysql_redis_cache.readthrough import BlockingDriver, Core
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import PATIENT, link
@@ -21,6 +21,7 @@ from .dropping import Dropping
 from .halves import Halves
 from .instant import Instant
 from .lasting import Lasting
+from .listing import Listing
 from .statements import Statements
 from .transaction import Transaction
 from .watched import Watched
@@ -40,7 +41,7 @@ PARTS = frozenset({"_core", "_driver", "_drops", "_namespace"})
 UNCONFIGURED = "this client is not configured yet: call its configure(mysql_config, redis_config) first"
 
 
-class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting):
+class BlockingClient(Decorating, Listing, Halves, Statements, Dropping, Instant, Lasting):
     """A client, described as ``MRCClient``."""
 
     def __init__(
@@ -61,6 +62,9 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
         max_entry_bytes: int | None = None,
         wait_replicas: int = 0,
         near: bool | Near = False,
+        log_stats: float | timedelta | None = None,
+        share_stats: bool = False,
+        verify: float = 0,
     ) -> None:
         policy = Policy(
             stale_while_revalidate=seconds("stale_while_revalidate", stale_while_revalidate),
@@ -80,6 +84,9 @@ class BlockingClient(Decorating, Halves, Statements, Dropping, Instant, Lasting)
             policy,
             near_bounds(near),
             name_of(name, self._namespace.prefix[:-1]),
+            None if log_stats is None else wait_seconds("log_stats", log_stats),
+            share_stats,
+            verify,
         )
         self._core = Core(mysql_config, redis_config, options)
         self._drops = self._core.drops

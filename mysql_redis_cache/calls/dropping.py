@@ -6,7 +6,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mysql_redis_cache.drops import DROP_TIMEOUT, Budget
+from mysql_redis_cache.drops import DROP_TIMEOUT, Budget, Following
 from mysql_redis_cache.keys import from_json
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ class Dropping:
     def _transaction_here(self) -> UnitOfWork | None:
         """Return the transaction that drops asked for here have to wait for."""
         return None
+
+    def _following(self) -> Following:
+        """Return what performs the drops that follow a COMMIT of somebody else's."""
+        self._check_open()
+        return Following(self._drops, self._namespace)
 
     def drop_outdated_cache(
         self,

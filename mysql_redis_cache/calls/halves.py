@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mysql_redis_cache.policy import DEFAULT_TTL
 from mysql_redis_cache.readthrough.explaining import explain
 from mysql_redis_cache.readthrough.reads import NO_WINDOWS
-from mysql_redis_cache.readthrough.steps import look, put
+from mysql_redis_cache.readthrough.steps import known, look, put
 
 from .asking import Driven
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Halves"]
 
 FAR: Mapping[str, Any] = {"near": False}
+
+
+def _not_at_all(value: object) -> None:
+    """Say for how long to keep *value*."""
 
 
 class Halves(Driven):
@@ -53,7 +57,8 @@ class Halves(Driven):
         read = core.reads.of_function(
             query, params, param_names, DEFAULT_TTL, NO_WINDOWS if near else FAR, tags=tags
         )
-        return self._driver.run(core.observer.watched(look(default), read), read)
+        steps = known(default) if core.is_off else look(default)
+        return self._driver.run(core.observer.watched(steps, read), read)
 
     def explain(
         self,
@@ -101,4 +106,6 @@ class Halves(Driven):
         core = self._core
         core.check_open()
         read = core.reads.of_function(query, params, param_names, ttl, tags=tags)
+        if core.is_off:
+            read.lifespan = _not_at_all
         return self._driver.run(put(value), read)  # type: ignore[no-any-return]

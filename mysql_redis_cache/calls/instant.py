@@ -40,6 +40,15 @@ class Instant(Watched):
         self._core.check_open()
         return ConnectionPool(self._core.database.pool)
 
+    def disabled(self) -> AbstractContextManager[None]:
+        """Have the cache be off for the block: ``with client.disabled(): …``, in both clients.
+
+        Cached reads of this client in this thread or task, and in tasks that are started inside, go past the
+        cache, and ``read_from_cache`` finds nothing. ``write_to_cache`` stores nothing, and deletes what it
+        was to replace. Drops are performed as ever. Others are not concerned.
+        """
+        return self._core.disabled()
+
     def stats(self) -> Stats:
         """Return what was counted since the client was made, or since the process was forked."""
         return self._core.stats()

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from mysql_redis_cache.values import rows_as_list
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from .pending import Pending
 
+if TYPE_CHECKING:
     from mysql_redis_cache.database import WriteResult
-    from mysql_redis_cache.keys import Combinations, Tagged
+    from mysql_redis_cache.keys import Combinations
     from mysql_redis_cache.sql import Params
     from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Row
@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["Transaction"]
 
 
-class Transaction:
+class Transaction(Pending):
     """An open transaction. Made by ``MRCClient.transaction()``; runs one statement at a time.
 
     The drops asked for here are performed together once it is committed, and not at all if it is rolled back.
     """
 
-    def __init__(self, work: UnitOfWork) -> None:
-        self._work = work
+    _work: UnitOfWork
 
     def query(self, query: str, params: Params = None) -> list[Row]:
         """Run a statement that reads, in the transaction, and return its rows.
@@ -50,35 +49,3 @@ class Transaction:
         result = self._work.execute(query, params)
         self._work.want(*wanted)
         return result
-
-    def drop_outdated_cache(
-        self, key_names: Sequence[str], key_values: Sequence[object], require_all_match: bool = True
-    ) -> None:
-        """Have the entries that carry the pairs dropped.
-
-        Raises:
-            TypeError, ValueError: bad pairs, at once.
-            RuntimeError: the transaction is over, so that nothing would run the drop.
-        """
-        self._work.want(self._work.namespace.matcher(key_names, key_values, require_all_match))
-
-    def drop_many(self, key_name: str, key_values: Iterable[object]) -> None:
-        """Have the entries that carry any of many values of one name dropped."""
-        wanted = self._work.namespace.of_many(key_name, key_values)
-        self._work.want(*([] if wanted is None else [wanted]))
-
-    def drop_query(
-        self,
-        query: str,
-        params: Params = None,
-        param_names: Sequence[str] | None = (),
-        *,
-        tags: Tagged = None,
-        any_params: bool = False,
-    ) -> None:
-        """Have the one entry of a call dropped, or all of its query; as ``MRCClient.drop_query``."""
-        self._work.want(self._work.namespace.of_call(query, params, param_names, tags, any_params=any_params))
-
-    def drop_all(self) -> None:
-        """Have all entries of the namespace dropped."""
-        self._work.want(self._work.namespace.everything())

@@ -11,7 +11,9 @@ import mysql_redis_cache
 from .doctor import doctor
 from .dropping import drop
 from .endings import ending
-from .looking import get, key, ls
+from .looking import explain, get, key, ls
+from .verifying import verify
+from .watching import stats, top
 
 __all__ = ["mrc"]
 
@@ -25,6 +27,7 @@ Exit codes:
     5  out of time
     6  doctor: a warning
     7  doctor: an error
+    8  verify: something is outdated
   130  interrupted
 
 \b
@@ -59,5 +62,5 @@ def mrc() -> None:
     """
 
 
-for _command in (ls, get, key, drop, doctor):
+for _command in (ls, get, key, explain, drop, stats, top, verify, doctor):
     mrc.add_command(_command)

@@ -57,7 +57,7 @@ def doctor(*, settings: Settings, timeout: float, is_json: bool) -> None:
     index, and at what a drop costs. It writes one entry of its own and drops it again.
     """
     if not (settings.redis or settings.mysql):
-        _ = settings.redis_url  # says how to name one
+        _ = settings.redis_config  # says how to name one
     findings = [*_redis(settings, timeout), *_mysql(settings)]
     worst = max(finding.level for finding in findings)
     if is_json:
@@ -93,9 +93,9 @@ def _mysql(settings: Settings) -> Iterator[Finding]:
     if not settings.mysql:
         yield Finding(Level.NOTE, "MySQL", "no --mysql: not looked at")
         return
-    database = Database(settings.mysql)
+    database = Database(settings.mysql_config)
     try:
-        yield from look_at_mysql(settings.mysql, database)
+        yield from look_at_mysql(settings.mysql_url, database)
     except (DatabaseUnavailable, PoolTimeout) as error:
         yield Finding(Level.ERROR, "MySQL", f"{_AWAY}{error}", "start it, or mend the URL")
     finally:

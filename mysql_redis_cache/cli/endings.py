@@ -18,6 +18,7 @@ __all__ = [
     "FAILED",
     "INTERRUPTED",
     "NOTHING",
+    "STALE",
     "TIMEOUT",
     "UNAVAILABLE",
     "USAGE",
@@ -34,6 +35,7 @@ UNAVAILABLE = 4
 TIMEOUT = 5
 WARNINGS = 6
 ERRORS = 7
+STALE = 8
 INTERRUPTED = 130
 
 

@@ -1,4 +1,4 @@
-"""``ls``, ``get`` and ``key``: what is in the cache, and under which name."""
+"""``ls``, ``get``, ``key`` and ``explain``: what is in the cache, and under which name."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mysql_redis_cache.client import MRCClient
 from mysql_redis_cache.drops import Budget
 from mysql_redis_cache.values import codec
 
-from .endings import FAILED, NOTHING, give_up
+from .endings import FAILED, NOTHING, UNAVAILABLE, give_up
 from .inputs import ITEM, Pair, head_of, named_pairs, pairs_of, params_of, sql_of
 from .inventory import ORDERS, Entry, Filter, chosen, entries, look_up
 from .settings import servers
-from .speaking import LONGEST_TABLE, as_json, printable, say, show_rows, write
+from .speaking import LONGEST_TABLE, as_json, printable, printable_lines, say, show_rows, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .settings import Settings
 
-__all__ = ["get", "key", "ls"]
+__all__ = ["explain", "get", "key", "ls"]
 
 PATIENCE = 600.0
 """Seconds for a walk over all keys: ten million take less than two minutes."""
@@ -134,6 +135,20 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, list) else value
 
 
+def _params(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the query of a call, and the options with its params and tags."""
+    query = click.argument("query", metavar="SQL")
+    params = click.option(
+        "--param",
+        "params",
+        multiple=True,
+        callback=pairs_of,
+        help="In the order of the placeholders; NAME:=JSON for null, true, lists; =VALUE without a name.",
+    )
+    tags = click.option("--tag", "tags", multiple=True, callback=pairs_of, help="A pair that is no param.")
+    return query(params(tags(command)))
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -143,15 +158,7 @@ Examples:
 """
 )
 @servers
-@click.argument("query", metavar="SQL")
-@click.option(
-    "--param",
-    "params",
-    multiple=True,
-    callback=pairs_of,
-    help="In the order of the placeholders; NAME:=JSON for null, true, lists; =VALUE without a name.",
-)
-@click.option("--tag", "tags", multiple=True, callback=pairs_of, help="A pair that is no param.")
+@_params
 @click.option("--json", "is_json", is_flag=True, help="The key as a JSON object.")
 def key(
     *,
@@ -170,3 +177,35 @@ def key(
     values, names = params_of(text, params)
     found = settings.names.key(text, values, names, list(tags) or None)
     write(as_json({"key": found}) if is_json else found)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+    mrc explain 'SELECT * FROM users WHERE id = ?' --param UserId=123
+    mrc explain @report.sql --param Year=2026 --tag Table=orders --json
+"""
+)
+@servers
+@_params
+@click.option("--json", "is_json", is_flag=True, help="All of it as one JSON object.")
+def explain(
+    *,
+    settings: Settings,
+    query: str,
+    params: tuple[Pair, ...],
+    tags: tuple[Pair, ...],
+    is_json: bool,
+) -> None:
+    """Explain how a query is cached, and what is there now.
+
+    Its key and what is in it, what forbids to cache it, the drops that reach it, its bytes and time left, and
+    whether somebody loads it. Asks Redis alone, and reads no value. SQL and params are as for key.
+    """
+    text = sql_of(query)
+    values, names = params_of(text, params)
+    with MRCClient({}, settings.redis_url, namespace=settings.namespace, index=settings.index) as client:
+        found = client.explain(text, values, names, tags=list(tags) or None)
+    write(as_json(found.as_dict()) if is_json else printable_lines(str(found)))
+    if found.redis_problem:
+        give_up(found.redis_problem, UNAVAILABLE)

@@ -1,9 +1,13 @@
-"""Which servers a command is for: options, else the environment, else a TOML file."""
+"""Which servers a command is for: options, else the environment, else a TOML file.
+
+Mounted in the command line of an application, the commands take what options do not say from its config.
+"""
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
@@ -11,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import click
+from click.core import ParameterSource
 
 from mysql_redis_cache.client import MRCClient
 from mysql_redis_cache.drops import Drops
@@ -40,14 +45,14 @@ class Settings:
     """The servers that a command is for, and whose entries.
 
     Attributes:
-        mysql: a URL, or ``None``.
-        redis: a URL, or ``None``.
+        mysql: what ``MRCClient`` takes as its ``mysql_config``, or ``None``.
+        redis: what it takes as its ``redis_config``, but no ready client, or ``None``.
         namespace: of the clients whose entries are meant.
         index: whether these clients keep an index.
     """
 
-    mysql: str | None
-    redis: str | None
+    mysql: str | Mapping[str, Any] | None
+    redis: str | Mapping[str, Any] | None
     namespace: str | None
     index: bool
 
@@ -63,7 +68,7 @@ class Settings:
 
     def link(self) -> Link:
         """Return the way to Redis."""
-        return link(self.redis_url, timeout=PATIENT)
+        return link(self.redis_config, timeout=PATIENT)
 
     def drops(self) -> Drops:
         """Return what drops entries."""
@@ -72,18 +77,28 @@ class Settings:
     def client(self, **options: Any) -> MRCClient:
         """Return a client of both servers."""
         return MRCClient(
-            self.mysql_url, self.redis_url, namespace=self.namespace, index=self.index, **options
+            self.mysql_config, self.redis_config, namespace=self.namespace, index=self.index, **options
         )
 
     @property
-    def redis_url(self) -> str:
-        """The URL of Redis; a usage error without one."""
+    def redis_config(self) -> str | Mapping[str, Any]:
+        """The config of Redis; a usage error without one."""
         return _given(self.redis, "redis", "redis://localhost:6379/0")
 
     @property
-    def mysql_url(self) -> str:
-        """The URL of MySQL; a usage error without one."""
+    def mysql_config(self) -> str | Mapping[str, Any]:
+        """The config of MySQL; a usage error without one."""
         return _given(self.mysql, "mysql", "mysql://user@localhost:3306/shop")
+
+    @property
+    def redis_url(self) -> str:
+        """Where Redis is, to be looked at: a URL, maybe without account."""
+        return _as_url(self.redis_config, "redis")
+
+    @property
+    def mysql_url(self) -> str:
+        """Where MySQL is, in the same way."""
+        return _as_url(self.mysql_config, "mysql")
 
     @property
     def place(self) -> str:
@@ -92,13 +107,27 @@ class Settings:
         return f"{whose} in {without_password(self.redis_url)}"
 
 
-def _given(url: str | None, name: str, example: str) -> str:
-    if url is None:
+def _given(config: Any, name: str, example: str) -> str | Mapping[str, Any]:
+    if config is None:
         raise click.UsageError(
             f"no --{name}: name the server by --{name} {example}, by MRC_{name.upper()}_URL, or as {name!r} "
             f"in [tool.{TABLE}] of pyproject.toml"
         )
-    return url
+    if not isinstance(config, (str, Mapping)):
+        raise click.UsageError(
+            f"the application has a ready {type(config).__name__}; name its server by --{name} {example}"
+        )
+    return config
+
+
+def _as_url(config: str | Mapping[str, Any], scheme: str) -> str:
+    if isinstance(config, str):
+        return config
+    if any(config.get(name) for name in ("unix_socket", "unix_socket_path", "path")):
+        return "unix://"
+    place = f"{config.get('host') or 'localhost'}:{config.get('port') or ''}/{config.get('db', '')}"
+    tls = "&".join(name for name in config if name.startswith("ssl_"))
+    return f"{scheme}{'s' if config.get('ssl') else ''}://{place}?{tls}"
 
 
 def servers(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,12 +147,23 @@ def servers(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         mysql = _with_password(mysql, mysql_password_file, "MySQL", ask=ask_passwords)
         redis = _with_password(redis, redis_password_file, "Redis", ask=ask_passwords)
-        return command(settings=Settings(mysql, redis, namespace, index), **arguments)
+        said = Settings(mysql, redis, namespace, index)
+        return command(settings=_of_application(said, click.get_current_context()), **arguments)
 
     with_options: Callable[..., Any] = called
     for option in reversed(_OPTIONS):
         with_options = option(with_options)
     return with_options
+
+
+def _of_application(said: Settings, context: click.Context) -> Settings:
+    """Return what the application says that the command is mounted in, and only what was typed beside it."""
+    application = context.find_object(Settings)
+    if application is None:
+        return said
+    names = [field.name for field in fields(Settings)]
+    typed = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    return replace(application, **{name: getattr(said, name) for name in typed})
 
 
 def _with_password(url: str | None, file: str | None, server: str, *, ask: bool) -> str | None:

@@ -16,7 +16,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["as_json", "is_asking", "printable", "progress", "say", "show_rows", "write"]
+__all__ = ["as_json", "is_asking", "printable", "printable_lines", "progress", "say", "show_rows", "write"]
 
 LONGEST_TABLE = 1000
 """Rows up to which a terminal gets a table, which has to be held; more are lines, as in a pipe."""
@@ -46,6 +46,11 @@ def printable(text: str) -> str:
             [char if char.isprintable() else char.encode("unicode_escape").decode() for char in text]
         )
     )
+
+
+def printable_lines(text: str) -> str:
+    """Return *text* with what is not printable escaped, but for the ends of its lines."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def is_asking() -> bool:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from mysql_redis_cache.calls import watch_of
 from mysql_redis_cache.observe.metrics import DURATIONS, METRICS, SECONDS, together
-from mysql_redis_cache.runtime import process
+from mysql_redis_cache.runtime import Repeater, process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -164,44 +163,35 @@ class _Feeder:
 
     def __init__(self, exporter: Exporter, watches: Iterable[Watch]) -> None:
         self._exporter = exporter
+        self._repeater = Repeater("mysql_redis_cache-prometheus", EVERY, self._go_on)
+        self._ends = [watch.on_use(self._begin) for watch in watches]
         self.after_fork_in_child()
         process.register(self)
-        self._ends = [watch.on_use(self.begin) for watch in watches]
         atexit.register(self._finish)
 
     def after_fork_in_child(self) -> None:
-        """Have no thread: the parent's does not exist here."""
+        """Have nothing to tell: what was counted is the parent's."""
         self._exporter.start_anew()
-        self._lock = threading.RLock()
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def begin(self) -> None:
-        """Start the thread, unless that was done."""
-        with self._lock:
-            if self._thread is not None:
-                return
-            self._thread = threading.Thread(
-                target=self._run, name="mysql_redis_cache-prometheus", daemon=True
-            )
-        with suppress(RuntimeError):  # no more threads, or the interpreter is ending
-            self._thread.start()
+        self._has_begun = False
 
     def end(self) -> None:
         """Hand over what there is, and nothing more."""
         for end in self._ends:
             end()
-        self._ended.set()
+        self._repeater.end()
         atexit.unregister(self._finish)
         self._finish()
 
-    def _run(self) -> None:
-        ended = self._ended
-        while not ended.wait(EVERY):
-            self._exporter.hand_over()
+    def _begin(self) -> None:
+        self._has_begun = True
+        self._repeater.begin()
+
+    def _go_on(self) -> bool:
+        self._exporter.hand_over()
+        return True
 
     def _finish(self) -> None:
-        if self._thread is not None:
+        if self._has_begun:
             self._exporter.hand_over()
 
 

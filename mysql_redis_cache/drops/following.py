@@ -32,11 +32,14 @@ class Following:
     Args:
         drops: performs them; ``None`` without a cache.
         namespace: whose entries they are for.
+
+    Attributes:
+        namespace: as given.
     """
 
     def __init__(self, drops: Drops | None, namespace: Namespace) -> None:
         self._drops = drops
-        self._namespace = namespace
+        self.namespace = namespace
         self._wanted: list[Wanted] = []
 
     def want(self, *wanted: Wanted) -> None:
@@ -66,7 +69,7 @@ class Following:
                 committed,
                 [as_json(one) for one in wanted],
                 lambda: self.run(committed),
-                namespace=self._namespace.prefix[:-1] or None,
+                namespace=self.namespace.prefix[:-1] or None,
                 timeout=DROP_TIMEOUT,
             ) from error
         del self._wanted[: len(wanted)]

@@ -22,12 +22,14 @@ from .events import (
     RefusedFill,
     Server,
     Stale,
+    StaleFound,
     Wait,
     Write,
 )
 from .explanation import Explanation, Room
 from .listening import Events
 from .queries import check_label
+from .reporting import Notices, Summaries
 from .stats import QueryStats, Stats
 from .traces import Outcome, Trace, TracedRead
 from .watch import Watch, on_each
@@ -47,6 +49,7 @@ __all__ = [
     "Loading",
     "Miss",
     "NearHit",
+    "Notices",
     "Outcome",
     "PoolTimeout",
     "PoolWait",
@@ -59,7 +62,9 @@ __all__ = [
     "Room",
     "Server",
     "Stale",
+    "StaleFound",
     "Stats",
+    "Summaries",
     "Trace",
     "TracedRead",
     "Wait",

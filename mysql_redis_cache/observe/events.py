@@ -29,6 +29,7 @@ __all__ = [
     "RefusedFill",
     "Server",
     "Stale",
+    "StaleFound",
     "Wait",
     "Write",
 ]
@@ -233,6 +234,11 @@ class Refresh(ReadEvent):
 @dataclass(slots=True, kw_only=True)
 class Corrupt(ReadEvent):
     """An entry was no JSON; it is overwritten."""
+
+
+@dataclass(slots=True, kw_only=True)
+class StaleFound(ReadEvent):
+    """``verify`` has found an entry that is not what MySQL has: no drop came after a change."""
 
 
 # What happened otherwise.

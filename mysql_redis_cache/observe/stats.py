@@ -56,12 +56,12 @@ class QueryStats:
         return _less(self, earlier, _QUERY_COUNTS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Stats(Mapping[str, float]):
     """Counts since the client was made, or its process was forked: all of them are there from the start.
 
     They can be read as attributes and as items, ``stats.hits`` and ``stats["hits"]``; what happened between
-    two snapshots is their difference, ``later - earlier``.
+    two snapshots is their difference, ``later - earlier``. The repr shows what is not 0.
 
     Attributes:
         hits: reads answered from Redis.
@@ -82,6 +82,8 @@ class Stats(Mapping[str, float]):
         corrupt_entries: entries that were no JSON.
         cache_failures: commands that Redis did not answer, or refused.
         redis_down: 1 while Redis fails and reads go past it, else 0.
+        verified: entries that ``verify`` compared with MySQL.
+        stale_found: those of them that were outdated.
         drops: drops performed.
         dropped_entries: entries deleted by them.
         drop_failures: drops that failed.
@@ -120,6 +122,8 @@ class Stats(Mapping[str, float]):
     corrupt_entries: int = 0
     cache_failures: int = 0
     redis_down: int = 0
+    verified: int = 0
+    stale_found: int = 0
     drops: int = 0
     dropped_entries: int = 0
     drop_failures: int = 0
@@ -154,6 +158,10 @@ class Stats(Mapping[str, float]):
         before = {each.sha1: each for each in earlier.queries}
         queries = [each - before[each.sha1] if each.sha1 in before else each for each in self.queries]
         return replace(_less(self, earlier, _COUNTS), queries=tuple(queries))
+
+    def __repr__(self) -> str:
+        shown = [f"{name}={number:.6g}" for name, number in self.items() if number]
+        return f"Stats({', '.join(shown)})"
 
     def __getitem__(self, name: str) -> float:
         if name not in _NAMES:

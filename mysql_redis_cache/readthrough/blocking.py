@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from mysql_redis_cache.runtime import apart
 
 from .functions import NEEDS_FACADE, Stopped, check_blocking_function, passable
-from .many import AcquireMany, GetMany, JoinNow, Perform
+from .many import AcquireMany, FillMany, GetMany, JoinNow, LoadMany, Perform
 from .reads import Batch
 from .steps import (
     Acquire,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from .core import Core
     from .flight import Flight
+    from .listed import Listed
     from .many import Task, Tasks
     from .reads import Asked, Read
     from .steps import Loaded, Shared, Step, Steps
@@ -68,6 +69,7 @@ class BlockingDriver:
             Wait: self._wait,
             Refresh: self.refresh_behind,
             JoinNow: self._join_now,
+            LoadMany: self._load_many,
             Perform: self._perform,
             Get: self._get_nothing,
             Put: self._check,
@@ -81,6 +83,7 @@ class BlockingDriver:
                 Put: cache.put,
                 GetMany: self._get_many,
                 AcquireMany: self._acquire_many,
+                FillMany: self._fill_many,
             }
 
     def run(self, steps: Steps | Tasks, read: Asked) -> Any:
@@ -171,6 +174,15 @@ class BlockingDriver:
     def _acquire_many(self, batch: Batch, task: AcquireMany) -> Any:  # noqa: ARG002 - a task's performer
         claims = self._core.cache.acquire_many(task.reads, task.steps)  # type: ignore[union-attr]  # as above
         return [self._leases.note(read, claim) for read, claim in zip(task.reads, claims, strict=True)]
+
+    def _load_many(self, batch: Listed, task: LoadMany) -> list[Loaded]:
+        return self._core.load_many(batch, task.reads)
+
+    def _fill_many(self, batch: Batch, task: FillMany) -> list[bool]:
+        try:
+            return self._core.cache.fill_many(task.reads, task.steps)  # type: ignore[union-attr]  # as above
+        finally:
+            self._leases.let_go_all(batch)
 
     def _join_now(self, batch: Batch, task: JoinNow) -> bool:  # noqa: ARG002 - a task's performer
         return self._core.join(task.read) is None

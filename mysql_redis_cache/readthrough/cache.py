@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .background import Background
     from .reads import Read
     from .steps import Fill, Get, Release
+    from .verifying import Verifier
 
 __all__ = ["Cache"]
 
@@ -59,6 +60,10 @@ class Cache(Writes):
         options: the client's.
         watch: counts.
         background: runs what nobody waits for.
+
+    Attributes:
+        entries: they.
+        verifier: checks some of the hits, if that is asked for.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class Cache(Writes):
         self._is_clustered = link.clustered
         self._background = background
         self._keeper = Keeper(options.policy.lease_seconds)
+        self.verifier: Verifier | None = None
         self.after_fork_in_child()
         process.register(self)
 
@@ -91,6 +97,11 @@ class Cache(Writes):
             return True
         self._watch.bump("uncacheable_keys")
         return False
+
+    def ask_again(self) -> None:
+        """Ask Redis as if it had never failed, and give back what leases it was not told of."""
+        self._guard = Guard(self._probe_behind, self._watch)
+        self._give_back()
 
     @property
     def is_away(self) -> bool:
@@ -129,6 +140,8 @@ class Cache(Writes):
             self._watch.miss(read.query)
         else:
             self._watch.hit(read.query)
+            if self.verifier is not None:
+                self.verifier.sample(read)
         return entry
 
     def get_many(self, reads: Sequence[Read]) -> Sequence[Entry | Claim | None]:
@@ -231,11 +244,45 @@ class Cache(Writes):
         except CacheUnavailable as error:
             self._lost_write([read], error, began)
             return False
+        self._count_fill(read, accepted)
+        return accepted
+
+    def _count_fill(self, read: Read, accepted: bool) -> None:
         if accepted:
             self._watch.bump("fills")
         else:
             self._watch.refused("refused_fills", read.query, "a drop came while it was loaded")
+
+    def fill_many(self, reads: Sequence[Read], steps: Sequence[Fill]) -> list[bool]:
+        """Perform Fill for several reads in one round trip."""
+        plain = len(reads) > 1 and self._guard.breaker.is_closed
+        if not plain or any(read.is_prolonged for read in reads):
+            return [self.fill(read, step) for read, step in zip(reads, steps, strict=True)]
+        for read in reads:
+            self._keeper.forget(read.token)
+        accepted = self._fill_many(reads, steps)
+        near.forget([read.raw for read in reads])
+        for read in reads:
+            read.holds_lease = False
         return accepted
+
+    def _fill_many(self, reads: Sequence[Read], steps: Sequence[Fill]) -> list[bool]:
+        began = time.monotonic()
+        fills = [
+            (self._named(read), read.token, step.payload, read.policy.lifetime(read.ttl, random.random))
+            for read, step in zip(reads, steps, strict=True)
+        ]
+        try:
+            replies = self.entries.fill_many(fills)
+        except CacheUnavailable as error:
+            self._lost_write(reads, error, began)
+            return [False] * len(reads)
+        for read, reply in zip(reads, replies, strict=True):
+            if isinstance(reply, Refused):
+                self._lost_write([read], reply, began)
+            else:
+                self._count_fill(read, reply)
+        return [reply is True for reply in replies]
 
     def release(self, read: Read, step: Release = RELEASE) -> bool:
         """Perform Release; where Redis does not answer that is done later, or the lease runs out."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
 from mysql_redis_cache.near import join
 from mysql_redis_cache.observe import Watch
-from mysql_redis_cache.runtime import Marks, is_clear, process
+from mysql_redis_cache.runtime import Marks, Repeater, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
 from mysql_redis_cache.transaction import savepoint, transaction
 from mysql_redis_cache.values import codec, rows_as_list
@@ -30,19 +31,23 @@ from .interruptions import is_interruption
 from .load_times import LoadTimes
 from .nearby import NearbyCache
 from .reads import Batch, Reads
+from .reports import reports
 from .steps import LOAD, SEAL, Loaded, Seat, Shared
+from .verifying import TICK, Verifier
 from .watching import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from mysql_redis_cache.observe import Server, Stats
     from mysql_redis_cache.options import Options
+    from mysql_redis_cache.sql import Params
     from mysql_redis_cache.store import Link
     from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Between, Row
 
+    from .listed import Listed
     from .reads import Asked, Read
     from .steps import JoinLate, Load, Seal, Settle, Steps
 
@@ -68,21 +73,28 @@ class Core:
         self.late_flights = Flights()  # of those who gave one of the others up
         self.loading: Marks[str] = Marks()  # the keys that are being loaded
         self.transactions: Marks[UnitOfWork] = Marks()  # those that are open
+        self._off_here: Marks[bool] = Marks()
+        self._off_everywhere: list[bool] = []  # as many as have switched the cache off
         self.background = Background()
         self.cache: Cache | None = None
         self.drops: Drops | None = None
         self.nearby: NearbyCache | None = None  # the cache, if it has a near one
-        self._links: tuple[Link, ...] = ()
+        self.links: tuple[Link, ...] = ()  # to Redis, the last for what can be had nowhere else
         if redis_config is not None:
             self._connect(redis_config)
         self._load_times = LoadTimes()
+        self._reports = reports(options, self.stats, self.links)
+        if self.cache is not None and options.verify:
+            verifier = Verifier(self.cache.entries, self._afresh, self.watch, options.verify)
+            self.cache.verifier = verifier
+            self._reports.append(Repeater("mysql_redis_cache-verify", TICK, verifier))
         self._closed = False
         self.watch.read_off(self.gauges)
         process.register(self)
 
     def _connect(self, redis_config: object) -> None:
         options, ways = self.options, (link(redis_config), link(redis_config, timeout=PATIENT))
-        self._links = ways
+        self.links = ways
         self.drops = Drops(
             ways[1],
             options.namespace,
@@ -107,14 +119,18 @@ class Core:
         process.check()
         if self._closed:
             raise ClosedError("this client is closed; make a new one")
+        for report in self._reports:
+            report.begin()
 
     def close(self) -> None:
         """Close Redis and MySQL connections; final."""
         self._closed = True
         self.background.close()
+        for report in self._reports:
+            report.end()
         if self.nearby is not None:
             self.nearby.near.leave(self)
-        for way in self._links:
+        for way in self.links:
             way.close()
         self.database.close()
 
@@ -122,7 +138,7 @@ class Core:
         """Close the Redis connections; calls made later open new ones."""
         if self.nearby is not None:
             self.nearby.near.drain()
-        for way in self._links:
+        for way in self.links:
             way.drain()
 
     def stats(self) -> Stats:
@@ -152,7 +168,7 @@ class Core:
         return self.observer.watched(steps, read, traces)
 
     def _steps(self, read: Read, *, refresh: bool, cache: bool, clear: bool) -> Steps:
-        if not cache or self.cache is None or (not clear and self._inside(read)):
+        if not cache or self.cache is None or self._off_everywhere or (not clear and self._inside(read)):
             return self._past(read, cache=cache)
         if self.nearby is not None and not refresh and (answer := self.nearby.at_hand(read)) is not None:
             return answer
@@ -193,7 +209,27 @@ class Core:
         """Return what *read* is in the middle of and must not be cached in, if there is such a thing."""
         if self.in_transaction:
             return "it is part of a transaction"
+        if self.is_off:
+            return "the cache is switched off"
         return "it is part of the load of its own key" if read.key in self.loading.here() else ""
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the cache is switched off, here or everywhere."""
+        return bool(self._off_everywhere) or any(self._off_here.here())
+
+    def disabled(self) -> AbstractContextManager[None]:
+        """Return a context manager: the cache is off in this thread or task, and what that starts."""
+        return self._off_here.mark(True)
+
+    @contextmanager
+    def disabled_everywhere(self) -> Iterator[None]:
+        """Have the cache be off in this process, for the block."""
+        self._off_everywhere.append(True)
+        try:
+            yield
+        finally:
+            self._off_everywhere.pop()
 
     def join(self, read: Read) -> Flight | None:
         """Join the flight of the key: return it to wait for, or ``None`` if *read* leads it."""
@@ -229,7 +265,7 @@ class Core:
         the flight stays open until the query is sent, so that equal reads share a place in that queue.
         """
         if read.holds_lease or read.load is not None:
-            self._close_flight(read)
+            self._close_flights([read])
 
     def settle(self, read: Read, step: Settle) -> None:
         """Perform Settle."""
@@ -306,24 +342,48 @@ class Core:
         codec.encode(value, self.options.dates)
 
     def _load_query(self, read: Read) -> Loaded:
-        rows = self._rows(read)
+        rows = self._ask([read], read.query, read.params)
         payload = codec.encode_rows(rows)
         if read.decode is codec.decode:  # what that would give is here
             return self._sized(read, Loaded(rows_as_list(rows), payload))
         return self._sized(read, Loaded(read.decode(payload, None, True), payload))
 
-    def _rows(self, read: Read) -> list[Row]:
+    def _afresh(self, read: Read) -> bytes:
+        """Return the JSON of what a read would be answered with if it were loaded now; nothing is cached."""
+        if read.load is None:
+            return codec.encode_rows(self.database.query(read.query, read.params))
+        loaded: Loaded = read.load(read)
+        return loaded.payload
+
+    def load_many(self, asked: Listed, reads: Sequence[Read]) -> list[Loaded]:
+        """Perform LoadMany."""
+        began = self.begin_load(reads[0])
+        try:
+            payloads = asked.payloads(reads, partial(self._ask, reads))
+            loaded = [
+                self._sized(read, Loaded(read.decode(payload, None, True), payload))
+                for read, payload in zip(reads, payloads, strict=True)
+            ]
+        except BaseException as error:
+            self.note_load(reads[0], began, error)
+            raise
+        self.note_load(reads[0], began, loaded[0])
+        return loaded
+
+    def _ask(self, reads: Sequence[Read], query: str, params: Params) -> list[Row]:
+        """Load by *query*, for all of *reads*."""
         transaction = self.transaction_here()
         if transaction is not None:
-            return transaction.query(read.query, read.params)
-        if read.flight is None or read.holds_lease:
-            return self.database.query(read.query, read.params)
-        closing = partial(self._close_flight, read)
-        return self.database.query(read.query, read.params, before_sending=closing)
+            return transaction.query(query, params)
+        alone = [read for read in reads if read.flight is not None and not read.holds_lease]
+        if not alone:
+            return self.database.query(query, params)
+        return self.database.query(query, params, before_sending=partial(self._close_flights, alone))
 
-    def _close_flight(self, read: Read) -> None:
-        if read.flight is not None:
-            self.flights.seal(read.flight)  # one of the late ones may be joined until it lands
+    def _close_flights(self, reads: Sequence[Read]) -> None:
+        for read in reads:
+            if read.flight is not None:
+                self.flights.seal(read.flight)  # one of the late ones may be joined until it lands
 
     def transaction_here(self) -> UnitOfWork | None:
         """Return this client's open transaction in this thread or task, the innermost.

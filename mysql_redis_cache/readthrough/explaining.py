@@ -78,7 +78,7 @@ def _near(core: Core, read: Read) -> Room | None:
         return None
     now = monotonic()
     kept = core.nearby.near.get(read.raw, now)
-    return None if kept is None else Room(len(kept.payload), kept.ends - now)
+    return None if kept is None else Room(len(kept.payload), min(kept.until, kept.ends) - now)
 
 
 def _in_redis(core: Core, read: Read) -> dict[str, Any]:

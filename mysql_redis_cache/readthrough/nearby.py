@@ -64,7 +64,7 @@ class NearbyCache(Cache):
         except ValueError:  # Get meets it again
             return None
         read.size = len(kept.payload)
-        self._watch.near_hit(read.query)
+        self._note_near(read)
         return known(value)
 
     def served(self, read: Read, kept: Kept, between: Between = None) -> Entry | None:
@@ -76,8 +76,13 @@ class NearbyCache(Cache):
             self._note_corrupt(read)
             return None
         read.is_near, read.size = True, len(kept.payload)
-        self._watch.near_hit(read.query)
+        self._note_near(read)
         return entry
+
+    def _note_near(self, read: Read) -> None:
+        self._watch.near_hit(read.query)
+        if self.verifier is not None:
+            self.verifier.sample(read)
 
     def get(self, read: Read, step: Get = GET) -> Entry | Claim | None:
         """Perform Get."""

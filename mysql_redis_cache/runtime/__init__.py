@@ -1,12 +1,14 @@
 """The process: forks, waiting that survives signals, TLS contexts. Knows no server and no cache."""
 
 from .context import Marks, Reservation, apart, is_clear, reserved_slot, with_reservation
+from .repeating import Repeater
 from .slots import Slot, Slots, SlotsClosed
 from .tls import SharedContext, advice
 from .waiters import Ticket, Waiters, WaitQueue
 
 __all__ = [
     "Marks",
+    "Repeater",
     "Reservation",
     "SharedContext",
     "Slot",

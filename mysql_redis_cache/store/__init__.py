@@ -9,6 +9,7 @@ from .config import Link, link
 from .connections import Exhausted
 from .entries import Entries, Found, Name
 from .failures import Moved, NotNow, Refused, Silent
+from .noticeboard import Noticeboard
 from .pinned import Pinned
 from .single import Part, Server
 
@@ -22,6 +23,7 @@ __all__ = [
     "Moved",
     "Name",
     "NotNow",
+    "Noticeboard",
     "Part",
     "Pinned",
     "Refused",

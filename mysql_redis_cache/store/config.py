@@ -123,6 +123,11 @@ def _limit(options: Mapping[str, Any]) -> int:
 
 def _from_client(client: redis.Redis, timeout: float) -> Link:
     pool = client.connection_pool
+    if pool.connection_class.__module__.startswith("fakeredis."):
+        raise TypeError(
+            "redis_config is a client of fakeredis, whose connections are no sockets; pass the URL of its "
+            "TcpFakeServer, which mysql_redis_cache.testing.fake_redis() starts"
+        )
     taken = bounded(_said(pool.connection_kwargs), timeout)
     limit = MAX_CONNECTIONS if pool.max_connections in _UNLIMITED else pool.max_connections
     if not isinstance(pool, SentinelConnectionPool):

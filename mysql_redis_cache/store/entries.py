@@ -116,6 +116,11 @@ class Entries:
         """Store the entry for *lifetime* seconds if *token* still holds the lease, which ends with it."""
         return bool(self._link.script(FILL, (name.key, name.lease), token, payload, lifetime))
 
+    def fill_many(self, fills: Sequence[tuple[Name, bytes, bytes, int]]) -> list[bool | Refused]:
+        """Do what ``fill`` does for several entries in one round trip; a refusal stands in its place."""
+        runs = [(FILL, (name.key, name.lease), arguments) for name, *arguments in fills]
+        return [reply if isinstance(reply, Refused) else bool(reply) for reply in self._link.scripts(runs)]
+
     def release(self, name: Name, token: bytes) -> bool:
         """Give the lease back if *token* still holds it; return whether it did."""
         return bool(self._link.script(RELEASE, (name.key, name.lease), token))

@@ -1,7 +1,7 @@
 """Values: from a server's cells to rows, from values to their JSON bytes and back. Pure."""
 
 from .codec import Between, Dates, encode_rows
-from .decimals import rows_as_list
+from .decimals import rows_as_list, rows_at
 from .rows import Row
 from .shapes import Misfit, Shape, fitting, shape_of
 from .zones import in_zone, session_zone, zone_of
@@ -16,6 +16,7 @@ __all__ = [
     "fitting",
     "in_zone",
     "rows_as_list",
+    "rows_at",
     "session_zone",
     "shape_of",
     "zone_of",

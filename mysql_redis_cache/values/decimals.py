@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["ExactRows", "decimal_json", "rows_as_list"]
+__all__ = ["ExactRows", "decimal_json", "rows_as_list", "rows_at"]
 
 _Row = dict[str, Any]
 _Cell = bytes | None
@@ -73,6 +73,15 @@ class ExactRows(list[_Row]):
             for name, column in floats.items():
                 for row, number in zip(self, column, strict=True):
                     row[name] = number
+
+
+def rows_at(rows: list[_Row], places: Sequence[int]) -> list[_Row]:
+    """Return those of the *rows* that stand at *places*, with what is kept beside them."""
+    picked = [rows[place] for place in places]
+    if not isinstance(rows, ExactRows):
+        return picked
+    digits = {name: [cells[place] for place in places] for name, cells in rows.digits.items()}
+    return ExactRows.of(picked, digits)
 
 
 def rows_as_list(rows: list[Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""``mrc ls``, ``get`` and ``key``."""
+"""``mrc ls``, ``get``, ``key`` and ``explain``."""
 
 from __future__ import annotations
 
@@ -161,3 +161,33 @@ def test_key_of_named_params_tags_and_namespaces(
 def test_key_needs_no_server(run: Callable[..., Result]) -> None:
     """It is computed."""
     assert run("key", "f", "--redis", "redis://127.0.0.1:1/0").exit_code == 0
+
+
+def test_a_query_is_explained(run: Callable[..., Result], filled: Callable[..., str]) -> None:
+    """As the client's own method does; with --json all of it."""
+    key = filled(1, 6)
+    asked = ("explain", QUERY, "--param", "UserId=1", "--param", "StoreId=6")
+
+    shown, found = run(*asked), json.loads(run(*asked, "--json").stdout)
+
+    assert shown.exit_code == 0
+    assert shown.stdout.splitlines()[0] == f"key         {key}"
+    assert found["key"] == key
+    assert found["redis"]["bytes"] == 20
+
+
+def test_an_explanation_needs_redis_for_half_of_it(run: Callable[..., Result]) -> None:
+    """The other half is told all the same; the code says that it was not there."""
+    result = run("explain", "sig", "--redis", "redis://127.0.0.1:1")
+
+    assert result.exit_code == 4
+    assert "pairs       none" in result.stdout
+    assert "127.0.0.1:1" in result.stdout
+
+
+def test_an_explanation_cannot_steer_a_terminal(run: Callable[..., Result]) -> None:
+    """Names and values may hold anything."""
+    result = run("explain", "sig", "--param", "Name=\x1b[2J")
+
+    assert "\x1b" not in result.stdout
+    assert "Name=\\x1b[2J" in result.stdout

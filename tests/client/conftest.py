@@ -84,9 +84,9 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], list[str]]:
         asked: list[str] = []
         query = client._core.database.query
 
-        def noting(text: str, params: Any = None) -> Any:
+        def noting(text: str, params: Any = None, **options: Any) -> Any:
             asked.append(text)
-            return query(text, params)
+            return query(text, params, **options)
 
         monkeypatch.setattr(client._core.database, "query", noting)
         return asked

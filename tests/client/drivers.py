@@ -17,7 +17,10 @@ __all__ = ["AT_ONCE", "BlockingDriver", "FacadeDriver", "at_once", "until"]
 
 # What needs no await in the facade either.
 AT_ONCE = frozenset(
-    {"cached", "configure", "deferred", "get_key_from_query", "get_mysql_pool", "stats", "trace"}
+    {
+        *("cached", "configure", "deferred", "disabled"),
+        *("get_key_from_query", "get_mysql_pool", "stats", "trace"),
+    }
 )
 DEADLINE = 15.0
 

@@ -508,3 +508,34 @@ async def test_nobody_listens_any_more(client: Any, users: Connection) -> None:
     assert count
     assert len(heard) == count
     assert client._core.watch.events.heard == ()
+
+
+async def test_a_line_sums_up_now_and_then(
+    make_client: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a thread of its own, which ends with the client; a quiet time has none."""
+    caplog.set_level(logging.INFO, "mysql_redis_cache.stats")
+    client = make_client(name="web", log_stats=1)
+    await client.with_cache(lambda: 1, "v1")
+    await client.with_cache(lambda: 1, "v1")
+
+    def lines() -> list[str]:
+        return [each.getMessage() for each in caplog.records if each.name == "mysql_redis_cache.stats"]
+
+    def threads() -> list[threading.Thread]:
+        return [each for each in threading.enumerate() if each.name == "mysql_redis_cache-stats"]
+
+    await until(lines, "the line")
+    assert lines()[0].startswith("web: 2 reads, 50.0 % hits, 1 loads of ")
+    assert lines()[0].endswith(" in 1 s")
+    await client.aclose()
+    await until(lambda: not threads(), "the end of the thread")
+
+
+@pytest.mark.parametrize(("value", "error"), [(0.5, ValueError), ("60", TypeError), (True, TypeError)])
+async def test_bad_intervals_are_refused(
+    make_client: Callable[..., Any], value: Any, error: type[Exception]
+) -> None:
+    """When the client is made."""
+    with pytest.raises(error, match="log_stats"):
+        make_client(log_stats=value)

@@ -92,7 +92,7 @@ def _before(step: str, call: Callable[..., Any]) -> Callable[..., Any]:
 def gate_client(client: MRCClient, *, in_loop: bool) -> None:
     """Put gates before the steps of a client's reads; *in_loop*: those a facade's loop does as well."""
     core: Any = client._core
-    for name in ("get", "acquire", "fill", "release"):
+    for name in ("get", "acquire", "fill", "release", "get_many", "acquire_many", "fill_many"):
         setattr(core.cache.entries, name, _before(name, getattr(core.cache.entries, name)))
     query = core.database.query
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -47,6 +48,16 @@ def methods() -> Iterator[tuple[str, object]]:
 def test_public_names_are_in_the_reference(name: str) -> None:
     """Every name of the package is."""
     assert name in WORDS
+
+
+@pytest.mark.parametrize("module", ["celery", "fastapi", "flask", "sqlalchemy", "starlette"])
+def test_what_frameworks_are_given_is_in_the_reference(module: str) -> None:
+    """Every name of ``contrib`` for users, with every argument."""
+    found = importlib.import_module(f"mysql_redis_cache.contrib.{module}")
+    functions = [getattr(found, name) for name in found.__all__ if inspect.isroutine(getattr(found, name))]
+    arguments = {each for function in functions for each in inspect.signature(function).parameters}
+
+    assert {*found.__all__, *arguments} - WORDS == set()
 
 
 @pytest.mark.parametrize(("name", "member"), [pytest.param(*each, id=each[0]) for each in methods()])

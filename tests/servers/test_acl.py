@@ -104,6 +104,19 @@ def test_a_client_name_is_told_to_the_server(redis_url: str) -> None:
         assert made.call(b"CLIENT", b"GETNAME") == b"web"
 
 
+def test_an_account_that_may_not_ask_for_info(limited: Callable[..., str], mysql_url: str) -> None:
+    """The index is used as on a server that may have evicted something; what is dropped is the same."""
+    url = limited([*READS, *OTHERS, *[each for each in INDEX if each != "info"]], ["*"])
+    with redis.Redis.from_url(url.replace("cache:x@", "")) as admin:
+        admin.set(f"A=1_{'0' * 40}", "[]")  # from before the index
+    with MRCClient(mysql_url, url, index=True) as client:
+        for user in (1, "x" * 200):
+            client.with_cache(lambda: 1, "q", [user], ["A"])
+        assert client.drop_many("A", [1, "x" * 200]) == 3
+        client.with_cache(lambda: 1, "q", [1], ["A"])
+        assert client.drop_outdated_cache(["A"], [1]) == 1
+
+
 def test_an_account_that_may_not_look_things_up_has_drops_walk(
     limited: Callable[..., str], mysql_url: str
 ) -> None:

@@ -309,6 +309,26 @@ def test_a_refused_lease_does_not_spoil_the_others(entries: Entries, redis_clien
     assert isinstance(claims[1], Refused)
 
 
+def test_many_fills_are_one_round_trip(
+    redis_url: str, redis_client: redis.Redis, proxy_to: Callable[..., Proxy]
+) -> None:
+    """Each is accepted or refused by itself."""
+    proxy = proxy_to(redis_url)
+    with closing(link(patient(proxy.url))) as made:
+        entries = Entries(made, 10)
+        mine, lost = (named(entries, user) for user in (1, 2))
+        for name in (mine, lost):
+            entries.acquire(name, ME, NEVER)
+        redis_client.delete(lost.lease)
+        entries.fill(named(entries, 4), ME, b"[]", 60)  # so that the server knows the script
+        trips = proxy.round_trips
+        accepted = entries.fill_many([(name, ME, b"[1]", 60) for name in (mine, lost)])
+
+        assert proxy.round_trips == trips + 1
+    assert accepted == [True, False]
+    assert redis_client.mget(mine.key, lost.key) == [b"[1]", None]
+
+
 def test_many_leases_are_given_back_in_one_round_trip(
     redis_url: str, redis_client: redis.Redis, proxy_to: Callable[..., Proxy]
 ) -> None:

@@ -190,7 +190,7 @@ def test_a_context_is_made_once_a_minute(
         ssl, "create_default_context", lambda *args, **kw: made.append(1) or make(*args, **kw)
     )
     with MRCClient(mysql_config(mysql_place, papers), redis_config(redis_place, papers)) as client:
-        link, pool = client._core._links[0], client._core.database.pool
+        link, pool = client._core.links[0], client._core.database.pool
         assert link is not None
         with link.pinned(), link.pinned(), pool.connection(), pool.connection():  # type: ignore[union-attr]
             assert made == [1, 1]

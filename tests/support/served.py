@@ -43,7 +43,7 @@ def answer(number: int) -> dict[str, Any]:
         "direct": client.query(OWN, [me, number]),
         "own": own,
         "many": many,
-        "redis": client._core._links[0].call(b"CLIENT", b"ID"),
+        "redis": client._core.links[0].call(b"CLIENT", b"ID"),
         "parent": parent,
     }
 

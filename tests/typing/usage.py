@@ -23,6 +23,7 @@ from mysql_redis_cache import AsyncMRCClient, AsyncMRCServer, MRCClient, MRCServ
 
 MYSQL, REDIS = "mysql://app@localhost/shop", "redis://localhost"
 USER = "SELECT id, name FROM users WHERE id = ?"
+USERS = "SELECT id, name FROM users WHERE id IN (?)"
 Row = dict[str, Any]
 
 
@@ -75,6 +76,8 @@ def reads(client: MRCClient) -> None:
     assert_type(client.query_many_with_cache([(USER, [1])], into=User), list[list[User]])
     assert_type(client.query_many_with_cache([(USER, [1])], into=User, one=True), list[User | None])
     assert_type(client.query_many_with_cache([(USER, [1]), ("x",)], into=[User, int]), list[Any])
+    assert_type(client.get_many(USERS, [1], key="id", name="UserId"), dict[int, Row])
+    assert_type(client.get_many(USERS, {"a"}, key="id", name="UserId", into=User), dict[str, User])
     assert_type(client.execute("DELETE FROM users"), WriteResult)
     assert_type(client.drop_outdated_cache(["UserId"], [1]), int)
     name: str = client.query_with_cache(USER, [1])[0]["name"]
@@ -223,6 +226,7 @@ async def reads_later(client: AsyncMRCClient) -> None:
     assert_type(await client.query(USER, [1]), list[Row])
     assert_type(await client.query(USER, [1], into=User, one=True), User | None)
     assert_type(await client.query_many_with_cache([(USER, [1])], into=int), list[list[int]])
+    assert_type(await client.get_many(USERS, [1], key="id", name="UserId", into=User), dict[int, User])
     assert_type(await client.with_cache(load_later, "user_v1"), User)
     assert_type(await client.with_cache(load, "user_v1"), User)
     assert_type(await client.with_cache(load_later, "user_v1", into=User), User)

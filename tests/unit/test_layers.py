@@ -16,44 +16,52 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 # nowhere else; "pure" means neither I/O, nor waiting, nor threads, and so does a star for one module.
 HOUSE = """
     __main__
-    cli/          app | looking dropping doctor | redis_checks key_checks mysql_checks
-                  | inventory settings findings | speaking inputs endings    [click rich]
-    contrib/      instrumentor | opentelemetry prometheus sentry  [opentelemetry prometheus_client sentry_sdk]
+    cli/          app | looking dropping doctor watching verifying | redis_checks key_checks mysql_checks
+                  | inventory settings findings | speaking inputs endings gathering* keyboard    [click rich]
+    testing/      plugin | recorder | clients conditions fakes watching | faces tables*    [pytest]
     __init__
+    contrib/      fastapi instrumentor | celery flask opentelemetry prometheus sentry sqlalchemy starlette
+                  [celery fastapi flask opentelemetry prometheus_client sentry_sdk sqlalchemy starlette]
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]
-    calls/        blocking | decorating | reading halves statements dropping instant lasting transaction
-                  | asking caching pool watched*
-    readthrough/  blocking | explaining | core | watching nearby | cache | writes | reads
+    calls/        blocking | decorating
+                  | listing reading halves statements dropping instant lasting transaction
+                  | asking caching pending pool watched*
+    readthrough/  blocking | explaining | core | watching nearby | cache | listed verifying writes | reads
                   | guard many* params*
-                  | background breaker* flight functions* interruptions load_times* steps*
+                  | background breaker* flight functions* interruptions load_times* reports
+                  | steps*
     transaction
     follow/       follower | checking leading session | schema | planning* progress source | effects* place*
                   | outdated* rules* stream wording*
     drops/        following | dropping | lookup sharing | settling | sweep | budget
     near/         caches | listener | feed* | shelf*
-    store/        entries ledger | config | cluster | single sentinel bounds
+    store/        entries ledger noticeboard | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database dump | session | pool | idle | connection | talk | driver | state*
                   | config effects* wire* | optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
     options*
-    observe/      watch | listening metrics* | events* queries traces* explanation* | stats* counters*
+    observe/      watch | listening metrics* | events* queries reporting traces* explanation*
+                  | stats* counters*
     binlog/       reader | rows | layouts | tables | declared mariadb_gtids readers
                   | columns json_binary statements transactions
                   | charsets compressed decimals files gtids networks payloads temporal variables
                   | chartables cursor events kinds spellings    [pure]
     keys/         namespace finding | wanted | naming | folding matching | pairs | jstext    [pure]
-    sql/          statements | binding summaries verdicts | places | literals named scanner    [pure]
+    sql/          statements | binding lists summaries verdicts | places | literals named scanner    [pure]
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
     policy* errors*
-    runtime/      context | slots | process tls waiters kept*
+    runtime/      context | slots repeating | process tls waiters kept*
 """
 
-DRIVERS = {"pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich"}
-DRIVERS |= {"opentelemetry", "prometheus_client", "sentry_sdk"}
+DRIVERS = {
+    *("pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich", "pytest"),
+    *("celery", "fastapi", "flask", "opentelemetry", "prometheus_client"),
+    *("sentry_sdk", "sqlalchemy", "starlette"),
+}
 IMPURE = {
     *DRIVERS,
     "concurrent",
@@ -78,7 +86,7 @@ class Floor(NamedTuple):
 
 def read_house(text: str) -> dict[str, Floor]:
     """Read the tree: modules by their path without suffix, ``wing/module`` or ``module``."""
-    lines = text.replace("\n                  |", " |").strip().splitlines()
+    lines = re.sub(r"\n {18}(?=[|[])", " ", text).strip().splitlines()
     house: dict[str, Floor] = {}
     for height, line in enumerate(reversed(lines)):
         rooms, _, bracket = line.partition("[")

@@ -95,6 +95,7 @@ def test_completion_shows_what_is_documented() -> None:
     twins = [mysql_redis_cache.AsyncMRCClient(client), mysql_redis_cache.AsyncMRCServer(server)]
     offered = {name for face in (client, server, *twins) for name in dir(face) if not name.startswith("_")}
     documented = set(re.findall(r"[`.](\w+)\(", reference))
+    documented |= set(re.findall(r"^#### `(\w+)`$", reference, re.MULTILINE))  # properties
 
     assert offered - documented == set()
 

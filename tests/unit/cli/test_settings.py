@@ -104,10 +104,19 @@ def test_where_a_url_leads_is_shown_without_its_account() -> None:
     assert without_password("redis://me:s3cret@host:1/2?password=s3cret") == "redis://host:1/2"
 
 
+GIVEN = {
+    "get": ["k"],
+    "explain": ["q"],
+    "verify": ["--module", "json"],
+    "drop": ["--all", "--yes"],
+    "warm": ["-"],
+}
+
+
 @pytest.mark.parametrize("command", [name for name in mrc.commands if name != "key"])
 def test_a_command_without_its_server_says_how_to_name_one(command: str) -> None:
     """Nothing is guessed: no command falls on localhost by itself."""
-    given = {"get": ["k"], "drop": ["--all", "--yes"], "warm": ["-"]}.get(command, [])
+    given = GIVEN.get(command, [])
     result = CliRunner().invoke(mrc, [command, *given])
 
     assert (result.exit_code, "MRC_REDIS_URL" in result.output or "MRC_MYSQL_URL" in result.output) == (

@@ -1,0 +1,131 @@
+"""The notices of all processes put together: sums, rates and queries. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["ORDERS", "Gathered", "Line", "gathered", "rates"]
+
+ORDERS = ("reads", "ratio", "loads", "mean", "worst")
+"""What queries may be sorted by."""
+
+RATES = ("hits", "near_hits", "misses", "unavailable", "loads", "drops", "cache_failures", "refused_fills")
+"""What is told as so much a second."""
+
+
+@dataclass
+class Line:
+    """One query, over all processes.
+
+    Attributes:
+        query: its text, or what it is labelled with.
+        hits: reads that were hits.
+        misses: reads that were not.
+        loads: how often it was loaded.
+        seconds: how long that took, all together.
+        worst: how long the longest took.
+    """
+
+    query: str
+    hits: int = 0
+    misses: int = 0
+    loads: int = 0
+    seconds: float = 0.0
+    worst: float = 0.0
+
+    @property
+    def reads(self) -> int:
+        """How often it was read."""
+        return self.hits + self.misses
+
+    @property
+    def ratio(self) -> float:
+        """Hits of all reads; 1.0 if there were none."""
+        return self.hits / self.reads if self.reads else 1.0
+
+    @property
+    def mean(self) -> float:
+        """Seconds that a load took on average."""
+        return self.seconds / self.loads if self.loads else 0.0
+
+    def add(self, told: dict[str, Any]) -> None:
+        """Add what one process tells of it."""
+        self.hits += told["hits"]
+        self.misses += told["misses"]
+        self.loads += told["loads"]
+        self.seconds += told["load_seconds"]
+        self.worst = max(self.worst, told["worst_load_seconds"])
+
+
+@dataclass
+class Gathered:
+    """What all processes have told.
+
+    Attributes:
+        clients: how many they are, one or more in each process.
+        counts: the sums of their counts.
+        at: when the latest of them told, seconds since 1970.
+        queries: their queries, by SHA-1.
+    """
+
+    clients: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    at: float = 0.0
+    queries: dict[str, Line] = field(default_factory=dict)
+
+    @property
+    def hit_ratio(self) -> float:
+        """Reads answered by the cache, of all that asked it; 1.0 if there were none."""
+        hits = self.counts["hits"] + self.counts["near_hits"]
+        asked = hits + self.counts["misses"] + self.counts["unavailable"]
+        return hits / asked if asked else 1.0
+
+    @property
+    def reads(self) -> int:
+        """How many reads asked the cache."""
+        counts = self.counts
+        return int(counts["hits"] + counts["near_hits"] + counts["misses"] + counts["unavailable"])
+
+    def lines(self, order: str, words: str = "") -> list[Line]:
+        """Return the queries that have *words* in them, the largest of *order* first."""
+        found = [line for line in self.queries.values() if words.lower() in line.query.lower()]
+        return sorted(found, key=lambda line: float(getattr(line, order)), reverse=order != "ratio")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "clients": self.clients,
+            "hit_ratio": self.hit_ratio,
+            "counts": dict(self.counts),
+            "queries": {sha1: vars(line) for sha1, line in self.queries.items()},
+        }
+
+
+def gathered(notices: list[bytes]) -> Gathered:
+    """Put the notices of all processes together; what is no notice is passed over."""
+    found = Gathered()
+    for text in notices:
+        try:
+            _add(found, json.loads(text))
+        except (AttributeError, KeyError, TypeError, ValueError):  # of another version, or somebody else's
+            continue
+    return found
+
+
+def _add(found: Gathered, notice: dict[str, Any]) -> None:
+    counts = {name: number for name, number in notice["counts"].items() if isinstance(number, (int, float))}
+    found.at = max(found.at, float(notice["at"]))
+    found.clients += 1
+    found.counts.update(counts)
+    for told in notice["queries"]:
+        line = found.queries.setdefault(told["sha1"], Line(told["label"] or " ".join(told["query"].split())))
+        line.add(told)
+
+
+def rates(before: Gathered, now: Gathered, seconds: float) -> dict[str, float]:
+    """Return what happened each second between two moments; processes that have ended count for nothing."""
+    grown = {name: now.counts[name] - before.counts[name] for name in RATES}
+    return {name: max(0.0, more) / max(seconds, 0.001) for name, more in grown.items()}

@@ -1,0 +1,93 @@
+"""The notices of all processes, put together."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mysql_redis_cache.cli.gathering import Gathered, gathered, rates
+from mysql_redis_cache.cli.keyboard import Keyboard
+from mysql_redis_cache.observe import QueryStats, Stats
+from mysql_redis_cache.observe.reporting import QUERIES_SHARED, notice
+
+
+def posted(*queries: QueryStats, **counts: Any) -> bytes:
+    return json.dumps(notice("web", Stats(queries=queries, **counts))).encode()
+
+
+def test_sums_are_of_all_processes() -> None:
+    """Counts are added, the worst time is the worst of all, a label stands for its text."""
+    one = posted(
+        QueryStats("1" * 40, "SELECT\n 1", None, 5, 1, 1, 0, 0.5, 0.5), hits=5, misses=1, near_hits=2
+    )
+    two = posted(QueryStats("1" * 40, "SELECT\n 1", "one", 3, 1, 1, 0, 1.5, 1.5), hits=3, misses=1)
+
+    found = gathered([one, two])
+
+    assert found.clients == 2
+    assert (found.counts["hits"], found.reads) == (8, 12)
+    assert found.hit_ratio == pytest.approx(10 / 12)
+    (line,) = found.lines("reads")
+    assert (line.query, line.reads, line.mean, line.worst) == ("SELECT 1", 10, 1.0, 1.5)
+    assert line.ratio == 0.8
+    assert json.loads(json.dumps(found.as_dict()))["clients"] == 2
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"7", b'{"counts": 1}', b'{"counts": {}, "at": "x"}'])
+def test_what_is_no_notice_is_passed_over(text: bytes) -> None:
+    """Another version, or somebody else, may have written it."""
+    assert gathered([text, posted(hits=1)]).counts["hits"] == 1
+
+
+def test_queries_are_sorted_and_searched() -> None:
+    """The largest first, but the ratio: there the worst is of interest."""
+    often = QueryStats("1" * 40, "SELECT often", None, 90, 10, 1, 0, 0.1, 0.1)
+    slow = QueryStats("2" * 40, "SELECT slow", None, 0, 2, 2, 0, 8.0, 7.0)
+    found = gathered([posted(often, slow)])
+
+    assert [line.query for line in found.lines("reads")] == ["SELECT often", "SELECT slow"]
+    for order in ("loads", "mean", "worst", "ratio"):
+        assert [line.query for line in found.lines(order)] == ["SELECT slow", "SELECT often"]
+    assert [line.query for line in found.lines("reads", "OFTEN")] == ["SELECT often"]
+
+
+def test_a_notice_names_the_queries_that_matter() -> None:
+    """The most read and the dearest, and of their texts so much that one knows them; no more."""
+    queries = [
+        QueryStats(f"{number:040}", "x" * 1000, hits=number, load_seconds=1 / (number + 1))
+        for number in range(500)
+    ]
+
+    told = notice("web", Stats(queries=tuple(queries)))["queries"]
+
+    assert len(told) == 2 * QUERIES_SHARED
+    assert {each["sha1"] for each in told} >= {queries[0].sha1, queries[-1].sha1}
+    assert len(json.dumps(told)) < 20_000
+
+
+def test_rates_are_of_what_came_between() -> None:
+    """A process that ended takes its counts along, which is no negative rate."""
+    before, now = Gathered(), Gathered()
+    before.counts.update(hits=100, loads=50)
+    now.counts.update(hits=300, loads=10)
+
+    each = rates(before, now, 2.0)
+
+    assert (each["hits"], each["loads"]) == (100.0, 0.0)
+
+
+def test_the_keys_of_top() -> None:
+    """Orders, words to search for with corrections, the end."""
+    keys = Keyboard("reads")
+    for key in ("w", "/", "u", "s", "x", "\x7f", "e", "q", "\r", "z"):
+        keys.take(key)
+
+    assert (keys.order, keys.words, keys.is_over) == ("worst", "useq", False)
+    assert "'useq'" in keys.prompt
+    keys.take("/")
+    assert keys.prompt == "/_"
+    keys.take("\x1b")
+    keys.take("q")
+    assert (keys.words, keys.is_over) == ("", True)
