@@ -58,7 +58,7 @@ def instrument(
         source: the client or server, blocking or asynchronous. One that is instrumented already is so anew.
         tracer_provider: makes the spans; by default the one that is set for all.
         meter_provider: makes the metrics; by default the one that is set for all.
-        hits: make spans of hits too, each at a quarter of what a hit takes.
+        hits: make spans of hits too, each of which costs more than the hit itself.
         db_query_text: have the texts of queries in spans. Values of params are in none of them; values in a
             text without params are masked.
 

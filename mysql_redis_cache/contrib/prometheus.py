@@ -131,8 +131,8 @@ class Exporter:
             histogram.labels(event.client, *duration.result_of(event)).observe(event.seconds)
 
         for watch in self._watches:
-            for result in duration.results:
-                histogram.labels(watch.name, result)  # there from the start
+            for labels in [[result] for result in duration.results] or [[]]:
+                histogram.labels(watch.name, *labels)  # there from the start
         ends = [watch.events.subscribe(measured, duration.kinds) for watch in self._watches]
         return lambda: [end() for end in ends]
 

@@ -208,6 +208,22 @@ METRICS = (
         _one("corrupt_entries"),
     ),
     Metric(
+        "mysql_redis_cache.verified",
+        "mrc_verified",
+        "{entry}",
+        "Entries that verify compared with MySQL.",
+        (),
+        _one("verified"),
+    ),
+    Metric(
+        "mysql_redis_cache.stale_found",
+        "mrc_stale_found",
+        "{entry}",
+        "Entries that verify found to be outdated.",
+        (),
+        _one("stale_found"),
+    ),
+    Metric(
         "db.client.connection.count",
         "mrc_pool_connections",
         "{connection}",

@@ -60,6 +60,7 @@ async def test_all_series_are_there_from_the_start(client: Any, registry: Collec
         assert shown["mrc_requests_total", "default", result] == 0
     assert shown["mrc_load_duration_seconds_count", "default", "error"] == 0
     assert shown["mrc_drop_duration_seconds_count", "default", "timeout"] == 0
+    assert shown["mrc_pool_wait_seconds_count", "default"] == 0
 
 
 async def test_what_a_client_did(client: Any, users: Connection, registry: CollectorRegistry) -> None:
