@@ -17,7 +17,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 test: ## run the tests on private servers
-	@$(BOOTSTRAP) --servers --node test
+	@$(BOOTSTRAP) --servers --node --mysqlclient test
 	@$(RUN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 demo: ## show a real query cached, hit, dropped and read anew
@@ -55,7 +55,7 @@ servers: ## install MariaDB and Redis if they are missing
 
 lock: ## renew requirements-dev.lock from pyproject.toml
 	@$(RUN)/python -m pip install --quiet uv
-	$(RUN)/uv pip compile --universal --python-version 3.11 --all-extras --group test --group lint --group bench \
+	$(RUN)/uv pip compile --universal --python-version 3.11 --all-extras --group test --group lint --group bench --group mysqlclient \
 		--upgrade --no-header --no-emit-index-url --no-annotate --quiet --output-file requirements-dev.lock pyproject.toml
 
 audit: ## look for known vulnerabilities in requirements-dev.lock; asks pypi.org

@@ -16,7 +16,8 @@ class MRCClient(BlockingClient):
 
     Args:
         mysql_config: dict (``host port user password db charset ssl_ca … minsize maxsize pool_timeout
-            query_timeout``) or ``mysql://user:password@host:3306/db?charset=utf8mb4``.
+            query_timeout``) or ``mysql://user:password@host:3306/db?charset=utf8mb4``; or a framework's own
+            connection, see ``mysql_redis_cache.contrib``.
         redis_config: dict of redis-py's arguments, URL (``redis://``, ``rediss://``, ``unix://``), a ready
             ``redis.Redis``, ``redis.RedisCluster`` or Sentinel master client (only its connection arguments
             are taken), or ``None`` for no cache.

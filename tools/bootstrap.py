@@ -41,10 +41,13 @@ def main() -> int:
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="the virtual environment")
     parser.add_argument("--servers", action="store_true", help="MariaDB or MySQL, and Redis or Valkey")
     parser.add_argument("--node", action="store_true", help="node and npm, for the interop tests")
+    parser.add_argument("--mysqlclient", action="store_true", help="the other driver that Django may use")
     wanted = parser.parse_args()
     try:
         ensure_programs(servers=wanted.servers, node=wanted.node)
         ensure_environment(wanted.venv.absolute(), wanted.groups)
+        if wanted.mysqlclient:
+            ensure_mysqlclient(wanted.venv.absolute() / "bin" / "python")
     except BootstrapError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -75,6 +78,11 @@ MYSQL = Program(
 )
 REDIS = Program("Redis or Valkey", ("redis-server",), ("redis",), "MRC_TEST_REDIS_URL")
 NODE = Program("node and npm", ("nodejs", "npm"), ("node",))
+MYSQLCLIENT = Program(
+    "what mysqlclient is built with",
+    ("gcc", "libc6-dev", "libmariadb-dev", "pkg-config"),
+    ("pkg-config",),  # the library comes with the server
+)
 VENV = Program("the venv module", (f"python{sys.version_info.major}.{sys.version_info.minor}-venv",), ())
 
 
@@ -192,9 +200,29 @@ def ensure_environment(venv: Path, groups: list[str]) -> None:
     stamp.write_text(json.dumps(wanted))
 
 
+def ensure_mysqlclient(python: Path) -> None:
+    """Build mysqlclient, which has no wheels; where that fails, say what is left out, or fail in CI."""
+    if runs(python, "import MySQLdb"):
+        return
+    if shutil.which("mariadb_config") is None and shutil.which("mysql_config") is None:
+        install([MYSQLCLIENT])
+    say("building mysqlclient")
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    try:
+        run([*pip, "--constraint", str(LOCK), *group_requirements(["mysqlclient"])], quiet=True)
+    except BootstrapError:
+        if os.environ.get("CI") == "true":
+            raise
+        say("mysqlclient could not be built: its tests are left out")
+
+
 def works(python: Path) -> bool:
     """Whether an environment's Python runs and is new enough; a moved or upgraded one does not."""
-    check = f"import sys; sys.exit(sys.version_info < {MINIMUM_PYTHON})"
+    return runs(python, f"import sys; sys.exit(sys.version_info < {MINIMUM_PYTHON})")
+
+
+def runs(python: Path, check: str) -> bool:
+    """Whether a Python runs a line of code."""
     try:
         return (
             subprocess.run([python, "-c", check], capture_output=True, timeout=30, check=False).returncode

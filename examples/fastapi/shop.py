@@ -122,9 +122,9 @@ def order(new: NewOrder, tx: UnitOfWork) -> dict[str, int]:
 
 
 @app.get("/stats")
-async def stats(cache: Cache) -> dict[str, int]:
+async def stats(cache: Cache) -> dict[str, float]:
     """What the cache has done in this process."""
-    return cache.stats()
+    return dict(cache.stats())
 
 
 @app.exception_handler(ConnectionError)

@@ -129,7 +129,7 @@ def order() -> ResponseReturnValue:
 @shop.get("/stats")
 def stats() -> ResponseReturnValue:
     """What the cache has done in this process."""
-    return cache.stats()
+    return cache.stats().as_dict()
 
 
 @shop.app_errorhandler(ConnectionError)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import anyio
 
+    from mysql_redis_cache.database import ExternalConnection
     from mysql_redis_cache.options import ClientOptions
     from mysql_redis_cache.readthrough import Core
 
@@ -47,7 +48,7 @@ class AsyncMRCClient(Instant, AsyncDecorating, Facade):
 
     def __init__(
         self,
-        mysql_config: BlockingClient | Mapping[str, Any] | str,
+        mysql_config: BlockingClient | Mapping[str, Any] | str | ExternalConnection,
         redis_config: object = None,
         *,
         limiter: anyio.CapacityLimiter | None = None,
@@ -72,7 +73,7 @@ class AsyncMRCClient(Instant, AsyncDecorating, Facade):
 
     def configure(
         self,
-        mysql_config: Mapping[str, Any] | str,
+        mysql_config: Mapping[str, Any] | str | ExternalConnection,
         redis_config: object = None,
         **options: Unpack[ClientOptions],
     ) -> None:
@@ -128,6 +129,8 @@ class AsyncMRCClient(Instant, AsyncDecorating, Facade):
         """Open a transaction: ``async with client.transaction() as tx: …``; as ``MRCClient.transaction``."""
         core = self._core
         core.check_open()
+        if core.external is not None:
+            raise TypeError("the transactions of this client are its framework's, and begin in blocking code")
         opening = Opening(core.open_transaction())
         try:
             work = await self._driver.in_mysql_thread(opening.enter)

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary, ref
 import anyio
 
 from mysql_redis_cache.errors import ClosedError, PoolTimeout
-from mysql_redis_cache.readthrough import BlockingDriver
+from mysql_redis_cache.readthrough import BlockingDriver, uncommitted
 from mysql_redis_cache.readthrough.functions import check_function
 from mysql_redis_cache.readthrough.many import (
     AcquireMany,
@@ -122,6 +122,7 @@ class LoopDriver:
 
     def __init__(self, core: Core, limiter: anyio.CapacityLimiter | None) -> None:
         self._core = core
+        self._external = None if core.external is None else core.external.connection
         self._behind = BlockingDriver(core)  # for what nobody waits for
         self._limiter = limiter
         self._loops: WeakKeyDictionary[Any, _Here] = WeakKeyDictionary()
@@ -193,6 +194,8 @@ class LoopDriver:
             ClosedError: the pool is closed.
         """
         self._core.check_open()
+        if self._external is not None:
+            return await self._external.in_thread(call)
         if self._core.in_transaction:  # it has its connection, and must not queue with those who wait for one
             return await hop(call)
         pool = self._core.database.pool
@@ -291,11 +294,17 @@ class LoopDriver:
             value = await self._await_function(read, load)
             encode = partial(self._core.loaded, read, value)
             loaded = await self._soon(partial(encode, breathe), encode)
+            loaded = uncommitted(loaded) if await self._is_inside() else loaded
         except BaseException as error:
             self._core.note_load(read, began, error)
             raise
         self._core.note_load(read, began, loaded)
         return loaded
+
+    async def _is_inside(self) -> bool:
+        """Whether a framework's transaction is open where it runs what the user's function asked of it."""
+        connection = self._external
+        return connection is not None and await connection.in_thread(lambda: connection.in_transaction)
 
     async def _await_function(self, read: Read, load: _Awaited) -> Any:
         """Call the user's function, marked as the load of the key, so that it may read that key itself."""
@@ -304,6 +313,8 @@ class LoopDriver:
             return await value if inspect.isawaitable(value) else value
 
     async def _call_in_thread(self, fn: Callable[[], Any], policy: Policy) -> Any:
+        if self._external is not None:
+            return await self._external.in_thread(fn)
         seconds = policy.wait_timeout
         until = time.monotonic() + seconds
         try:

@@ -14,7 +14,8 @@ from .borrowing import as_it_is, in_own_thread
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from mysql_redis_cache.transaction import UnitOfWork
+    from mysql_redis_cache.joined import Work
+
 
 __all__ = ["AsyncTransaction", "Opening"]
 
@@ -25,7 +26,7 @@ class AsyncTransaction:
     As ``Transaction``; what asks for drops does no I/O, and is called without ``await``.
     """
 
-    def __init__(self, work: UnitOfWork) -> None:
+    def __init__(self, work: Work) -> None:
         self._work = work
         # A limiter of its own: loads that wait for a connection must not keep this one from finishing.
         self._limiter = anyio.CapacityLimiter(1)
@@ -42,13 +43,13 @@ class AsyncTransaction:
 class Opening:
     """A blocking context manager entered in a thread, by a task that may be cancelled meanwhile."""
 
-    def __init__(self, context: AbstractContextManager[UnitOfWork]) -> None:
+    def __init__(self, context: AbstractContextManager[Work]) -> None:
         self._context = context
         self._lock = threading.Lock()
         self._is_entered = False
         self._is_abandoned = False
 
-    def enter(self) -> UnitOfWork:
+    def enter(self) -> Work:
         """Enter, unless the task has gone by then."""
         entered = self._context.__enter__()
         with self._lock:

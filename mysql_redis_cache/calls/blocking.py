@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from datetime import timedelta, tzinfo
 
+    from mysql_redis_cache.database import ExternalConnection
+    from mysql_redis_cache.joined import Work
     from mysql_redis_cache.options import ClientOptions, Near
-    from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Dates
 
 __all__ = ["PARTS", "UNCONFIGURED", "BlockingClient", "BlockingServer"]
@@ -46,7 +47,7 @@ class BlockingClient(Decorating, Listing, Halves, Statements, Dropping, Instant,
 
     def __init__(
         self,
-        mysql_config: Mapping[str, Any] | str,
+        mysql_config: Mapping[str, Any] | str | ExternalConnection,
         redis_config: object = None,
         *,
         name: str | None = None,
@@ -99,7 +100,7 @@ class BlockingClient(Decorating, Listing, Halves, Statements, Dropping, Instant,
 
     def configure(
         self,
-        mysql_config: Mapping[str, Any] | str,
+        mysql_config: Mapping[str, Any] | str | ExternalConnection,
         redis_config: object = None,
         **options: Unpack[ClientOptions],
     ) -> None:
@@ -144,7 +145,7 @@ class BlockingClient(Decorating, Listing, Halves, Statements, Dropping, Instant,
         with core.open_transaction() as work, core.transactions.mark(work):
             yield Transaction(work)
 
-    def _transaction_here(self) -> UnitOfWork | None:
+    def _transaction_here(self) -> Work | None:
         return self._core.transaction_here()
 
     def _drain_redis(self) -> None:

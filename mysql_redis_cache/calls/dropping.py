@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mysql_redis_cache.drops import Drops
+    from mysql_redis_cache.joined import Work
     from mysql_redis_cache.keys import Namespace, Tagged, Wanted
     from mysql_redis_cache.sql import Params
-    from mysql_redis_cache.transaction import UnitOfWork
 
 __all__ = ["Dropping"]
 
@@ -37,7 +37,7 @@ class Dropping:
         """Raise ``ClosedError`` after ``close``."""
         raise NotImplementedError
 
-    def _transaction_here(self) -> UnitOfWork | None:
+    def _transaction_here(self) -> Work | None:
         """Return the transaction that drops asked for here have to wait for."""
         return None
 

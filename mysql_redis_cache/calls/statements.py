@@ -10,12 +10,12 @@ from mysql_redis_cache.transaction import written
 from mysql_redis_cache.values import encode_rows, fitting, rows_as_list
 
 if TYPE_CHECKING:
-    from mysql_redis_cache.database import Database, WriteResult
+    from mysql_redis_cache.database import Database, ExternalDatabase, WriteResult
     from mysql_redis_cache.drops import Drops
+    from mysql_redis_cache.joined import Work
     from mysql_redis_cache.keys import Combinations, Namespace
     from mysql_redis_cache.readthrough import Core
     from mysql_redis_cache.sql import Params
-    from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Row
 
 __all__ = ["Statements"]
@@ -129,5 +129,5 @@ class Statements:
         return rows_as_list(answer) if isinstance(answer, list) else answer
 
     @property
-    def _source(self) -> UnitOfWork | Database:
+    def _source(self) -> Work | Database | ExternalDatabase:
         return self._core.transaction_here() or self._core.database

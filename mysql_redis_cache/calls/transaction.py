@@ -10,9 +10,9 @@ from .pending import Pending
 
 if TYPE_CHECKING:
     from mysql_redis_cache.database import WriteResult
+    from mysql_redis_cache.joined import Work
     from mysql_redis_cache.keys import Combinations
     from mysql_redis_cache.sql import Params
-    from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Row
 
 __all__ = ["Transaction"]
@@ -24,7 +24,7 @@ class Transaction(Pending):
     The drops asked for here are performed together once it is committed, and not at all if it is rolled back.
     """
 
-    _work: UnitOfWork
+    _work: Work
 
     def query(self, query: str, params: Params = None) -> list[Row]:
         """Run a statement that reads, in the transaction, and return its rows.

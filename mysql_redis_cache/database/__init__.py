@@ -5,6 +5,7 @@ The only wing that imports PyMySQL and DBUtils.
 
 from .connection import Connection
 from .database import Database
+from .external import ExternalConnection, ExternalDatabase
 from .failures import errno_of, is_answer, is_failure
 from .pool import Lease, Pool
 from .session import Session, WriteResult
@@ -12,6 +13,8 @@ from .session import Session, WriteResult
 __all__ = [
     "Connection",
     "Database",
+    "ExternalConnection",
+    "ExternalDatabase",
     "Lease",
     "Pool",
     "Session",

@@ -60,6 +60,11 @@ class Database:
         """Where it is, for those who tell of it."""
         return self.pool.server
 
+    def gauges(self) -> dict[str, int]:
+        """Return how many connections there are now."""
+        pool = self.pool
+        return {"pool_size": pool.size, "pool_in_use": pool.in_use, "pool_idle": pool.idle}
+
     def query(
         self,
         text: str,

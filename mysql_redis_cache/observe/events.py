@@ -136,15 +136,15 @@ class Server(NamedTuple):
 
     Attributes:
         system: ``"mysql"``, or ``"mariadb"`` once that is known.
-        address: its host, or the path of its socket.
+        address: its host, or the path of its socket; ``None`` if only a framework knows.
         port: its port; ``None`` of a socket.
         database: the schema.
     """
 
     system: str
-    address: str
-    port: int | None
-    database: str | None
+    address: str | None = None
+    port: int | None = None
+    database: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -119,7 +119,10 @@ class BlockingDriver:
         """Perform Refresh, in a thread that nobody waits for."""
         again = read.again()
         steps = self._core.observer.watched(refresh_behind(step.left), again, ends=False)
-        if self._core.background.submit(read.key, apart(partial(self.run, steps, again))):
+        job = partial(self.run, steps, again)
+        external = self._core.external
+        here = job if external is None else external.connection.apart(job)
+        if self._core.background.submit(read.key, apart(here)):
             self._core.observer.note_refresh(read, step.left)
 
     def _call(self, fn: Callable[[], Any], read: Read) -> Loaded:

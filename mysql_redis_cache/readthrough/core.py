@@ -12,14 +12,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mysql_redis_cache.database import Database, is_failure
+from mysql_redis_cache.database import Database, ExternalConnection, ExternalDatabase, is_failure
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
+from mysql_redis_cache.joined import Joined, joined_transaction
 from mysql_redis_cache.near import join
 from mysql_redis_cache.observe import Watch
 from mysql_redis_cache.runtime import Marks, Repeater, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
-from mysql_redis_cache.transaction import savepoint, transaction
+from mysql_redis_cache.transaction import UnitOfWork, savepoint, transaction
 from mysql_redis_cache.values import codec, rows_as_list
 
 from . import steps as readthrough
@@ -40,18 +41,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from mysql_redis_cache.joined import Work
     from mysql_redis_cache.observe import Server, Stats
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.sql import Params
     from mysql_redis_cache.store import Link
-    from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Between, Row
 
     from .listed import Listed
     from .reads import Asked, Read
     from .steps import JoinLate, Load, Seal, Settle, Steps
 
-__all__ = ["Core"]
+__all__ = ["Core", "uncommitted"]
 
 
 class Core:
@@ -63,16 +64,29 @@ class Core:
         options: the keyword options of ``MRCClient``.
     """
 
-    def __init__(self, mysql_config: Mapping[str, Any] | str, redis_config: object, options: Options) -> None:
+    def __init__(
+        self,
+        mysql_config: Mapping[str, Any] | str | ExternalConnection,
+        redis_config: object,
+        options: Options,
+    ) -> None:
         self.options = options
         self.reads = Reads(options.namespace, options.policy)
         self.watch = Watch(options.name)
         self.observer = Observer(self.watch)
-        self.database = Database(mysql_config, dates=options.dates, zone=options.zone, watch=self.watch)
+        self.external: ExternalDatabase | None = None
+        self.database: Database | ExternalDatabase
+        if isinstance(mysql_config, ExternalConnection):
+            self.external = ExternalDatabase(
+                mysql_config, dates=options.dates, zone=options.zone, watch=self.watch
+            )
+            self.database = self.external
+        else:
+            self.database = Database(mysql_config, dates=options.dates, zone=options.zone, watch=self.watch)
         self.flights = Flights()
         self.late_flights = Flights()  # of those who gave one of the others up
         self.loading: Marks[str] = Marks()  # the keys that are being loaded
-        self.transactions: Marks[UnitOfWork] = Marks()  # those that are open
+        self.transactions: Marks[Work] = Marks()  # those that are open
         self._off_here: Marks[bool] = Marks()
         self._off_everywhere: list[bool] = []  # as many as have switched the cache off
         self.background = Background()
@@ -147,12 +161,9 @@ class Core:
 
     def gauges(self) -> dict[str, int]:
         """Return what there is now, and what the near cache counts."""
-        pool = self.database.pool
         return {
             "redis_down": int(self.cache is not None and self.cache.is_down),
-            "pool_size": pool.size,
-            "pool_in_use": pool.in_use,
-            "pool_idle": pool.idle,
+            **self.database.gauges(),
             **({} if self.nearby is None else self.nearby.near.figures()),
         }
 
@@ -160,7 +171,7 @@ class Core:
 
     def steps(self, read: Read, *, refresh: bool = False, cache: bool = True) -> Steps:
         """Return the steps by which *read* is answered."""
-        clear = is_clear()
+        clear = self.external is None and is_clear()
         if clear and not self.observer.is_on:
             return self._steps(read, refresh=refresh, cache=cache, clear=True)
         traces = self.observer.traces_of(read)
@@ -273,7 +284,7 @@ class Core:
             return
         outcome = step.outcome.error if isinstance(step.outcome, Stopped) else step.outcome
         if isinstance(outcome, Loaded):
-            landing = Landing(payload=outcome.payload)
+            landing = Landing(payload=outcome.payload) if outcome.is_shared else AGAIN
         elif outcome is None or is_interruption(outcome) or (read.load is None and not is_failure(outcome)):
             landing = AGAIN  # what else is raised in a query is the leader's own as well
         else:
@@ -342,11 +353,14 @@ class Core:
         codec.encode(value, self.options.dates)
 
     def _load_query(self, read: Read) -> Loaded:
-        rows = self._ask([read], read.query, read.params)
+        transaction = self.transaction_here()
+        rows = self._ask([read], transaction, read.query, read.params)
         payload = codec.encode_rows(rows)
         if read.decode is codec.decode:  # what that would give is here
-            return self._sized(read, Loaded(rows_as_list(rows), payload))
-        return self._sized(read, Loaded(read.decode(payload, None, True), payload))
+            loaded = Loaded(rows_as_list(rows), payload)
+        else:
+            loaded = Loaded(read.decode(payload, None, True), payload)
+        return self._sized(read, loaded) if transaction is None else uncommitted(loaded)
 
     def _afresh(self, read: Read) -> bytes:
         """Return the JSON of what a read would be answered with if it were loaded now; nothing is cached."""
@@ -359,20 +373,19 @@ class Core:
         """Perform LoadMany."""
         began = self.begin_load(reads[0])
         try:
-            payloads = asked.payloads(reads, partial(self._ask, reads))
-            loaded = [
-                self._sized(read, Loaded(read.decode(payload, None, True), payload))
-                for read, payload in zip(reads, payloads, strict=True)
-            ]
+            transaction, loaded = self.transaction_here(), []
+            payloads = asked.payloads(reads, partial(self._ask, reads, transaction))
+            for read, payload in zip(reads, payloads, strict=True):
+                one = Loaded(read.decode(payload, None, True), payload)
+                loaded.append(self._sized(read, one) if transaction is None else uncommitted(one))
         except BaseException as error:
             self.note_load(reads[0], began, error)
             raise
         self.note_load(reads[0], began, loaded[0])
         return loaded
 
-    def _ask(self, reads: Sequence[Read], query: str, params: Params) -> list[Row]:
+    def _ask(self, reads: Sequence[Read], transaction: Work | None, query: str, params: Params) -> list[Row]:
         """Load by *query*, for all of *reads*."""
-        transaction = self.transaction_here()
         if transaction is not None:
             return transaction.query(query, params)
         alone = [read for read in reads if read.flight is not None and not read.holds_lease]
@@ -385,25 +398,41 @@ class Core:
             if read.flight is not None:
                 self.flights.seal(read.flight)  # one of the late ones may be joined until it lands
 
-    def transaction_here(self) -> UnitOfWork | None:
+    def transaction_here(self) -> Work | None:
         """Return this client's open transaction in this thread or task, the innermost.
 
-        A task that was started inside one inherits it, and may live on when it is over.
+        A task that was started inside one inherits it, and may live on when it is over. Over somebody else's
+        connection it is theirs, if one is open.
         """
+        if self.external is not None:
+            is_open = self.external.connection.in_transaction
+            return Joined(self.external, self.drops, self.options.namespace) if is_open else None
+        return self._own_transaction()
+
+    def _own_transaction(self) -> UnitOfWork | None:
         if is_clear():
             return None
-        return next((work for work in self.transactions.here() if not work.is_over), None)
+        here = self.transactions.here()
+        return next((work for work in here if isinstance(work, UnitOfWork) and not work.is_over), None)
 
-    def open_transaction(self) -> AbstractContextManager[UnitOfWork]:
+    def open_transaction(self) -> AbstractContextManager[Work]:
         """Return a context manager: a transaction, or within one a savepoint."""
-        outer = self.transaction_here()
+        namespace = self.options.namespace
+        if isinstance(self.database, ExternalDatabase):
+            return joined_transaction(self.database, self.drops, namespace)
+        outer = self._own_transaction()
         if outer is not None:
             return savepoint(outer)
-        return transaction(self.database, self.drops, self.options.namespace)
+        return transaction(self.database, self.drops, namespace)
 
     def _sized(self, read: Read, loaded: Loaded) -> Loaded:
         fits = self.cache is None or (self.cache.fits(read, loaded.payload) and read.lives(loaded.value))
         return loaded if fits else loaded._replace(fits=False)
+
+
+def uncommitted(loaded: Loaded) -> Loaded:
+    """Return what was loaded in a transaction: it is neither cached nor shared."""
+    return loaded._replace(fits=False, is_shared=False)
 
 
 def _boarded(read: Read, flight: Flight, leads: bool) -> Flight | None:

@@ -73,11 +73,12 @@ class Entry(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A loaded value, its JSON bytes, and whether these fit into the cache."""
+    """A loaded value, its JSON bytes, whether these may be cached, and whether others may have them."""
 
     value: Any
     payload: bytes
     fits: bool = True
+    is_shared: bool = True
 
 
 class Seat(Enum):

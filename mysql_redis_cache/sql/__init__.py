@@ -6,6 +6,7 @@ from .named import NamedValues, alphabetical
 from .scanner import tokens
 from .statements import Params, Statement, statement
 from .summaries import masked, summary
+from .targets import written_tables
 
 __all__ = [
     "GREATEST_INT",
@@ -21,4 +22,5 @@ __all__ = [
     "statement",
     "summary",
     "tokens",
+    "written_tables",
 ]

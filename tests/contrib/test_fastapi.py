@@ -36,7 +36,7 @@ def test_endpoints_are_given_the_client(app: FastAPI) -> None:
 
     @app.get("/blocking")
     def read_blocking(cache: BlockingCache) -> Any:
-        return [cache.query_with_cache(USER, [1], ["UserId"]), cache.stats()]
+        return [cache.query_with_cache(USER, [1], ["UserId"]), dict(cache.stats())]
 
     with TestClient(app) as browser:
         assert browser.get("/async").json() == [{"name": "Ada"}]

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from mysql_redis_cache import AsyncMRCClient, ClosedError, MRCClient
 from mysql_redis_cache.contrib.flask import MRC
 from mysql_redis_cache.contrib.sqlalchemy import after_commit
+from mysql_redis_cache.observe import Stats
 from tests.contrib.conftest import USER
 from tests.support.urls import mysql_arguments
 
@@ -57,13 +58,14 @@ def test_calls_go_to_the_client_of_the_current_application(make_app: Callable[..
 
     with shop.app_context():
         assert (read(cache), read(cache)) == ("Ada", "Ada")
-        assert cache.stats() == {"misses": 1, "fills": 1, "hits": 1}
+        stats = cache.stats()
+        assert (stats.misses, stats.fills, stats.hits) == (1, 1, 1)
         assert cache.get_key_from_query(USER, [1], ["UserId"]).startswith("shop:UserId=1_")
         assert cache.client is shop.extensions["mysql_redis_cache"]["MRC"]
         with pytest.raises(ValueError, match="'UserID' is none of the declared ones"):
             cache.drop_outdated_cache(["UserID"], [1])
     with till.app_context():
-        assert cache.stats() == {}
+        assert cache.stats() == Stats()
         assert cache.drop_outdated_cache(["UserId"], [1]) == 0
         assert cache.get_key_from_query(USER, [1], ["UserId"]).startswith("till:UserId=1_")
     with shop.app_context():
@@ -113,7 +115,7 @@ def test_several_caches_of_one_application(make_app: Callable[..., Flask]) -> No
 
     with app.app_context():
         assert (read(cache), read(plain), read(plain)) == ("Ada",) * 3
-        assert (cache.stats()["misses"], plain.stats()) == (1, {})
+        assert (cache.stats().misses, plain.stats()) == (1, Stats())
     assert app.extensions["mysql_redis_cache"].keys() == {"MRC", "PLAIN"}
 
 

@@ -21,7 +21,11 @@ HOUSE = """
     testing/      plugin | recorder | clients conditions fakes watching | faces tables*    [pytest]
     __init__
     contrib/      fastapi instrumentor | celery flask opentelemetry prometheus sentry sqlalchemy starlette
-                  [celery fastapi flask opentelemetry prometheus_client sentry_sdk sqlalchemy starlette]
+                  | django/__init__ django/apps django/management/commands/mrc | django/checks django/drops
+                  | django/tables | django/clients | django/configuring | django/connection
+                  | django/management/__init__ django/management/commands/__init__
+                  [asgiref celery django fastapi flask opentelemetry prometheus_client sentry_sdk
+                   sqlalchemy starlette]
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]
@@ -32,6 +36,7 @@ HOUSE = """
                   | guard many* params*
                   | background breaker* flight functions* interruptions load_times* reports
                   | steps*
+    joined
     transaction
     follow/       follower | checking leading session | schema | planning* progress source | effects* place*
                   | outdated* rules* stream wording*
@@ -39,8 +44,8 @@ HOUSE = """
     near/         caches | listener | feed* | shelf*
     store/        entries ledger noticeboard | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
-    database/     database dump | session | pool | idle | connection | talk | driver | state*
-                  | config effects* wire* | optionfile options endings* failures functions*
+    database/     database dump external | session | pool | idle | connection | talk | driver | state*
+                  | config effects* sent wire* | optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
     options*
     observe/      watch | listening metrics* | events* queries reporting traces* explanation*
@@ -50,7 +55,8 @@ HOUSE = """
                   | charsets compressed decimals files gtids networks payloads temporal variables
                   | chartables cursor events kinds spellings    [pure]
     keys/         namespace finding | wanted | naming | folding matching | pairs | jstext    [pure]
-    sql/          statements | binding lists summaries verdicts | places | literals named scanner    [pure]
+    sql/          statements | binding lists summaries targets verdicts | places
+                  | literals named scanner    [pure]
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
     policy* errors*
@@ -59,7 +65,7 @@ HOUSE = """
 
 DRIVERS = {
     *("pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich", "pytest"),
-    *("celery", "fastapi", "flask", "opentelemetry", "prometheus_client"),
+    *("asgiref", "celery", "django", "fastapi", "flask", "opentelemetry", "prometheus_client"),
     *("sentry_sdk", "sqlalchemy", "starlette"),
 }
 IMPURE = {
@@ -86,7 +92,7 @@ class Floor(NamedTuple):
 
 def read_house(text: str) -> dict[str, Floor]:
     """Read the tree: modules by their path without suffix, ``wing/module`` or ``module``."""
-    lines = re.sub(r"\n {18}(?=[|[])", " ", text).strip().splitlines()
+    lines = re.sub(r"\n {18,}(?=\S)", " ", text).strip().splitlines()
     house: dict[str, Floor] = {}
     for height, line in enumerate(reversed(lines)):
         rooms, _, bracket = line.partition("[")

@@ -135,6 +135,24 @@ def test_missing_node_fails_where_it_is_required(
         bootstrap.ensure_programs(servers=False, node=True)
 
 
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_mysqlclient_is_built_or_left_out(
+    ci: str, bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its tests are about one driver of two; where everything is tested it has to be there."""
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(bootstrap, "root_command", lambda: None)
+    put(bare, "python", "exit 1")
+    if ci:
+        with pytest.raises(bootstrap.BootstrapError, match="mysqlclient"):
+            bootstrap.ensure_mysqlclient(bare / "python")
+    else:
+        bootstrap.ensure_mysqlclient(bare / "python")
+        assert capsys.readouterr().out.splitlines()[-1].endswith("its tests are left out")
+    put(bare, "python")
+    bootstrap.ensure_mysqlclient(bare / "python")
+
+
 def test_environment_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second call installs nothing; another group or changed requirements install again."""
     commands: list[list[str]] = []

@@ -1,0 +1,110 @@
+"""Django's connection as the one of a client: what it reads, and when it drops, is part of Django's work."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import connections, transaction
+from django.dispatch import Signal
+
+from mysql_redis_cache.database import ExternalConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from mysql_redis_cache.errors import InvalidationFailed
+
+__all__ = ["DjangoConnection", "databases", "drops_failed"]
+
+T = TypeVar("T")
+
+drops_failed = Signal()
+"""Sent when drops failed after a COMMIT: ``failure`` is the ``InvalidationFailed``, ``sender`` an alias."""
+
+
+def databases() -> Mapping[str, Mapping[str, Any]]:
+    """Return ``DATABASES``, with Django's defaults, and in tests with the names of theirs."""
+    handler: Any = connections
+    return handler.settings  # type: ignore[no-any-return]  # Django has no types
+
+
+class DjangoConnection(ExternalConnection):
+    """``django.db.connections[alias]`` of whichever thread asks.
+
+    Args:
+        alias: of ``DATABASES``.
+    """
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+
+    def __repr__(self) -> str:
+        return f"<DjangoConnection {self.alias}>"
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread is inside ``atomic()``, or has no autocommit.
+
+        A thread that has not used Django's connection is in none, and neither is an event loop.
+        """
+        wrapper = getattr(connections._connections, self.alias, None)  # noqa: SLF001 - asking would make one
+        if wrapper is None or wrapper.connection is None:
+            return not databases()[self.alias]["AUTOCOMMIT"]
+        return wrapper.in_atomic_block or not wrapper.autocommit
+
+    def driver(self) -> Any:
+        """Return what PyMySQL or mysqlclient has given Django, opened if need be."""
+        wrapper = connections[self.alias]
+        wrapper.ensure_connection()
+        return wrapper.connection
+
+    @contextmanager
+    def execute(self, statement: str, inmost: AbstractContextManager[None]) -> Iterator[Any]:
+        """Execute by a cursor of Django's, so that its log, its wrappers and ``assertNumQueries`` see it."""
+        wrapper = connections[self.alias]
+
+        def execute(go_on: Callable[..., Any], *arguments: Any) -> Any:
+            with inmost:
+                return go_on(*arguments)
+
+        with wrapper.cursor() as cursor:
+            with wrapper.execute_wrapper(execute):  # the last to come is the innermost
+                cursor.execute(statement)
+            yield cursor
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Return ``transaction.atomic()``."""
+        return transaction.atomic(using=self.alias)  # type: ignore[no-any-return]  # Django has no types
+
+    def on_commit(self, call: Callable[[], None]) -> None:
+        """Have *call* called after COMMIT; at once if no transaction is open."""
+        if self.in_transaction:
+            transaction.on_commit(call, using=self.alias, robust=True)
+        else:
+            call()
+
+    def waiting(self) -> Iterable[Callable[[], object]]:
+        """Return what ``transaction.on_commit`` was given, the newest first."""
+        return (call for _, call, *_ in reversed(connections[self.alias].run_on_commit))
+
+    async def in_thread(self, call: Callable[[], T]) -> T:
+        """Run *call* where Django's ORM runs: in the one thread of the request, or of the test."""
+        return await sync_to_async(call, thread_sensitive=True)()
+
+    def apart(self, job: Callable[[], object]) -> Callable[[], object]:
+        """Return *job* with what it opens closed after it, since no request ends in that thread."""
+
+        def run() -> object:
+            try:
+                return job()
+            finally:
+                connections.close_all()  # of this thread
+
+        return run
+
+    def tell(self, failure: InvalidationFailed) -> None:
+        """Send ``drops_failed``."""
+        drops_failed.send(sender=self.alias, failure=failure)

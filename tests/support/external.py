@@ -1,0 +1,77 @@
+"""A framework as small as can be: one connection of a driver, and transactions on it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mysql_redis_cache.database import ExternalConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from mysql_redis_cache import InvalidationFailed
+
+__all__ = ["PlainConnection"]
+
+T = TypeVar("T")
+
+
+class PlainConnection(ExternalConnection):
+    """One connection of PyMySQL or mysqlclient, for one thread.
+
+    Attributes:
+        in_transaction: whether one is open.
+        calls: what waits for the COMMIT.
+        failures: drops that failed after it.
+        sent: the statements that went over it.
+    """
+
+    in_transaction = False
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.calls: list[Callable[[], None]] = []
+        self.failures: list[InvalidationFailed] = []
+        self.sent: list[str] = []
+
+    def driver(self) -> Any:
+        return self._connection
+
+    @contextmanager
+    def execute(self, statement: str, inmost: AbstractContextManager[None]) -> Iterator[Any]:
+        self.sent.append(statement)
+        with self._connection.cursor() as cursor:
+            with inmost:
+                cursor.execute(statement)
+            yield cursor
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self._connection.begin()
+        self.in_transaction = True
+        try:
+            yield
+        except BaseException:
+            self._end(self._connection.rollback, [])
+            raise
+        self._end(self._connection.commit, self.calls)
+
+    def _end(self, end: Callable[[], object], calls: list[Callable[[], None]]) -> None:
+        end()
+        self.in_transaction, self.calls = False, []
+        for call in calls:
+            call()
+
+    def on_commit(self, call: Callable[[], None]) -> None:
+        self.calls.append(call)
+
+    def waiting(self) -> Iterable[Callable[[], object]]:
+        return reversed(self.calls)
+
+    async def in_thread(self, call: Callable[[], T]) -> T:
+        return call()
+
+    def tell(self, failure: InvalidationFailed) -> None:
+        self.failures.append(failure)
