@@ -289,14 +289,17 @@ class LoopDriver:
         load = read.load
         if not isinstance(load, _Awaited):
             return await self.in_mysql_thread(partial(self._core.load, read))
-        began, loaded = time.monotonic(), None
+        began = self._core.begin_load(read)
         try:
             value = await self._await_function(read, load)
             encode = partial(self._core.loaded, read, value)
             loaded = await self._soon(partial(encode, breathe), encode)
-            return uncommitted(loaded) if await self._is_inside() else loaded
-        finally:
-            self._core.note_load(read, began, loaded)
+            loaded = uncommitted(loaded) if await self._is_inside() else loaded
+        except BaseException as error:
+            self._core.note_load(read, began, error)
+            raise
+        self._core.note_load(read, began, loaded)
+        return loaded
 
     async def _is_inside(self) -> bool:
         """Whether a framework's transaction is open where it runs what the user's function asked of it."""

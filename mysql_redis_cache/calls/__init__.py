@@ -18,7 +18,7 @@ from .reading import Reading
 from .statements import Statements
 from .transaction import Transaction
 from .waiting import Waiting
-from .watched import Watched
+from .watched import Watched, watch_of
 
 __all__ = [
     "PARTS",
@@ -41,4 +41,5 @@ __all__ = [
     "Watched",
     "Windows",
     "decorator",
+    "watch_of",
 ]

@@ -6,7 +6,7 @@ The only wing that imports PyMySQL and DBUtils.
 from .connection import Connection
 from .database import Database
 from .external import ExternalConnection, ExternalDatabase
-from .failures import is_answer, is_failure
+from .failures import errno_of, is_answer, is_failure
 from .pool import Lease, Pool
 from .session import Session, WriteResult
 
@@ -19,6 +19,7 @@ __all__ = [
     "Pool",
     "Session",
     "WriteResult",
+    "errno_of",
     "is_answer",
     "is_failure",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from mysql_redis_cache.observe import Server
 from mysql_redis_cache.values import session_zone
 
 from .optionfile import read_option_file
@@ -72,6 +73,14 @@ class MySQLConfig:
             arguments.get("unix_socket")
             or f"{arguments.get('host', 'localhost')}:{arguments.get('port', 3306)}"
         )
+
+    def server(self, version: str = "") -> Server:
+        """Return where the server is, for those who tell of it, by the *version* that it greets with."""
+        arguments, system = self.arguments, "mariadb" if "MariaDB" in version else "mysql"
+        socket, database = arguments.get("unix_socket"), arguments.get("database")
+        if socket is not None:
+            return Server(system, socket, None, database)
+        return Server(system, arguments.get("host", "localhost"), arguments.get("port", 3306), database)
 
 
 def parse_mysql_config(config: Mapping[str, object] | str) -> MySQLConfig:

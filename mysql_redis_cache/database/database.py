@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import tzinfo
 
-    from mysql_redis_cache.observe import Watch
+    from mysql_redis_cache.observe import Server, Watch
     from mysql_redis_cache.sql import Params, Statement
     from mysql_redis_cache.values import Dates, Row
 
@@ -54,6 +54,16 @@ class Database:
         self.zone = zone
         self._dates: Dates = dates
         self.pool = Pool(self._config, watch)
+
+    @property
+    def server(self) -> Server:
+        """Where it is, for those who tell of it."""
+        return self.pool.server
+
+    def gauges(self) -> dict[str, int]:
+        """Return how many connections there are now."""
+        pool = self.pool
+        return {"pool_size": pool.size, "pool_in_use": pool.in_use, "pool_idle": pool.idle}
 
     def query(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from mysql_redis_cache.observe import Server
 from mysql_redis_cache.values import in_zone
 
 from .sent import as_sent, fetched_rows
@@ -120,6 +121,15 @@ class ExternalDatabase:
 
     def close(self) -> None:
         """Leave the connection to its owner."""
+
+    @property
+    def server(self) -> Server:
+        """What is known of the server, for those who tell of it."""
+        return Server("mysql")
+
+    def gauges(self) -> dict[str, int]:
+        """Return how many connections there are now: none that are the library's."""
+        return {}
 
     @property
     def pool(self) -> NoReturn:

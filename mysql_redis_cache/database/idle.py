@@ -44,6 +44,11 @@ class IdleConnections(PooledDB):  # type: ignore[misc]  # DBUtils has no types
         )
         self._idle_cache: deque[SteadyDBConnection] = deque()
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._idle_cache)
+
     def cache(self, con: SteadyDBConnection) -> None:
         """Put a connection on top."""
         self._idle_cache.append(con)

@@ -55,6 +55,7 @@ class Pool:
 
     Attributes:
         slots: the places for connections; each lease takes one.
+        server: where MySQL is.
         watch: as given.
     """
 
@@ -64,6 +65,7 @@ class Pool:
         self._tls = SharedContext()
         self._closed = False
         self._address = config.address
+        self.server = config.server()
         self._is_warned = False
         self._start()
         process.register(self)
@@ -76,6 +78,7 @@ class Pool:
         config = self._config.resolved()
         self._address = config.address
         connection = Connection(self._tls, config.arguments)
+        self.server = config.server(connection.server_version)
         if self.query_timeout is not None:
             connection.server = connection.identify()
         if not connection.state.tells_autocommit:
@@ -103,6 +106,11 @@ class Pool:
     def in_use(self) -> int:
         """How many are in use."""
         return self.slots.in_use
+
+    @property
+    def idle(self) -> int:
+        """How many are open and not in use."""
+        return self._idle.count
 
     def connection(self, timeout: float | None = None) -> Lease:
         """Return a context manager that borrows a connection.

@@ -7,10 +7,10 @@ from .events import (
     Corrupt,
     Drop,
     Event,
-    Events,
     Fill,
     Hit,
     Load,
+    Loading,
     Miss,
     NearHit,
     PoolTimeout,
@@ -20,17 +20,19 @@ from .events import (
     RedisUp,
     Refresh,
     RefusedFill,
+    Server,
     Stale,
     StaleFound,
     Wait,
     Write,
 )
 from .explanation import Explanation, Room
+from .listening import Events
 from .queries import check_label
 from .reporting import Notices, Summaries
 from .stats import QueryStats, Stats
 from .traces import Outcome, Trace, TracedRead
-from .watch import Watch
+from .watch import Watch, on_each
 
 __all__ = [
     "Answer",
@@ -44,6 +46,7 @@ __all__ = [
     "Fill",
     "Hit",
     "Load",
+    "Loading",
     "Miss",
     "NearHit",
     "Notices",
@@ -57,6 +60,7 @@ __all__ = [
     "Refresh",
     "RefusedFill",
     "Room",
+    "Server",
     "Stale",
     "StaleFound",
     "Stats",
@@ -67,4 +71,5 @@ __all__ = [
     "Watch",
     "Write",
     "check_label",
+    "on_each",
 ]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import count, islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Counters", "value_of"]
 
@@ -13,9 +17,13 @@ class Counters:
 
     Advancing an ``itertools.count`` is one C call, so no bump is lost; its value is read off its ``repr``,
     the only way that does not advance it.
+
+    Args:
+        used: called when something is counted for the first time, of each name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, used: Callable[[], object] | None = None) -> None:
+        self._used = used
         self._counts: dict[str, count[int]] = {}
 
     def clear(self) -> None:
@@ -29,6 +37,8 @@ class Counters:
         counter = self._counts.get(name)
         if counter is None:
             counter = self._counts.setdefault(name, count())
+            if self._used is not None:
+                self._used()
         if by == 1:
             next(counter)
         else:

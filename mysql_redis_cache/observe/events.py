@@ -5,14 +5,8 @@ Values of params are in none of them, and keys, which have them in front, only w
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
-    Hook = Callable[[Any], object]
+from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = [
     "Answer",
@@ -20,10 +14,10 @@ __all__ = [
     "Corrupt",
     "Drop",
     "Event",
-    "Events",
     "Fill",
     "Hit",
     "Load",
+    "Loading",
     "Miss",
     "NearHit",
     "PoolTimeout",
@@ -33,13 +27,12 @@ __all__ = [
     "RedisUp",
     "Refresh",
     "RefusedFill",
+    "Server",
     "Stale",
     "StaleFound",
     "Wait",
     "Write",
 ]
-
-logger = logging.getLogger("mysql_redis_cache")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,10 +115,12 @@ class Miss(Answer):
     Attributes:
         is_shared: whether somebody else's load answered it.
         is_unavailable: whether Redis was away.
+        led_by: the number of the read in this process whose load it waited for, if that was followed too.
     """
 
     is_shared: bool = False
     is_unavailable: bool = False
+    led_by: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,19 +131,54 @@ class Bypass(Answer):
 # What happened to a read on its way.
 
 
+class Server(NamedTuple):
+    """A MySQL server.
+
+    Attributes:
+        system: ``"mysql"``, or ``"mariadb"`` once that is known.
+        address: its host, or the path of its socket; ``None`` if only a framework knows.
+        port: its port; ``None`` of a socket.
+        database: the schema.
+    """
+
+    system: str
+    address: str | None = None
+    port: int | None = None
+    database: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Loading(ReadEvent):
+    """MySQL is about to be asked, or the function called; in the thread or task that does so.
+
+    Attributes:
+        server: the server that is asked; ``None`` of a function.
+        is_behind: whether nobody waits for it, so that no read ends with it.
+        since: seconds since the read began; 0 of a read that is not followed.
+    """
+
+    server: Server | None
+    is_behind: bool
+    since: float
+
+
 @dataclass(slots=True, kw_only=True)
 class Load(ReadEvent):
-    """MySQL was asked, or the function called.
+    """MySQL was asked, or the function called; told where ``Loading`` was.
 
     Attributes:
         seconds: how long that took.
+        server: as of ``Loading``.
         bytes: the JSON of what came.
         error: the class of what it raised, if it did.
+        code: the number of MySQL's error, if it is one.
     """
 
     seconds: float
+    server: Server | None = None
     bytes: int = 0
     error: str | None = None
+    code: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -280,81 +310,3 @@ class PoolTimeout(Event):
     """
 
     seconds: float
-
-
-class _Subscription(NamedTuple):
-    hook: Hook
-    kinds: tuple[type[Event], ...]
-    keys: bool
-
-
-class Events:
-    """Those who listen to a client.
-
-    Attributes:
-        heard: they, none if nobody listens.
-    """
-
-    def __init__(self) -> None:
-        self.heard: tuple[_Subscription, ...] = ()
-        self._failed: set[int] = set()
-
-    def subscribe(
-        self, hook: Hook, kinds: Collection[type[Event]] | None = None, *, keys: bool = False
-    ) -> Callable[[], None]:
-        """Have *hook* called with each event, at once and in the thread or task where it happened.
-
-        What it raises is logged once, and harms nobody. It should be quick, and must not wait in an event
-        loop.
-
-        Args:
-            hook: a function of one event.
-            kinds: the classes of events it is for; ``None`` for all.
-            keys: whether it gets whole keys, in which values of params are.
-
-        Returns:
-            a function that ends the subscription.
-
-        Raises:
-            TypeError: *hook* cannot be called, or *kinds* has something that is no class of events.
-        """
-        if not callable(hook):
-            raise TypeError(f"hook must be a function of one event, not {type(hook).__name__}")
-        subscription = _Subscription(hook, _kinds(kinds), keys)
-        self.heard = (*self.heard, subscription)
-
-        def unsubscribe() -> None:
-            self.heard = tuple(each for each in self.heard if each is not subscription)
-
-        return unsubscribe
-
-    def hears(self, kind: type[Event]) -> bool:
-        """Whether anybody listens to events of this class."""
-        return any(issubclass(kind, each.kinds) for each in self.heard)
-
-    def publish(self, event: Event, key: str | None = None) -> None:
-        """Tell those who listen to its kind; the *key* to those who asked for it."""
-        for each in self.heard:
-            if not isinstance(event, each.kinds):
-                continue
-            told = replace(event, key=key) if each.keys and key is not None else event  # type: ignore[call-arg]
-            try:
-                each.hook(told)
-            except Exception:  # noqa: BLE001 - it is logged, with its traceback, where that is not done yet
-                self._complain(each.hook)
-
-    def _complain(self, hook: Hook) -> None:
-        if id(hook) not in self._failed:
-            self._failed.add(id(hook))
-            logger.exception("a hook that listens to events raised; this is logged once")
-
-
-def _kinds(kinds: Collection[type[Event]] | None) -> tuple[type[Event], ...]:
-    if kinds is None:
-        return (Event,)
-    if isinstance(kinds, type):
-        raise TypeError(f"kinds must be a list of classes of events: [{kinds.__name__}]")
-    for kind in kinds:
-        if not (isinstance(kind, type) and issubclass(kind, Event)):
-            raise TypeError(f"kinds must have classes of events, not {kind!r}")
-    return tuple(kinds)

@@ -81,12 +81,17 @@ class Stats(Mapping[str, float]):
         uncacheable_keys: reads whose key a cluster cannot keep.
         corrupt_entries: entries that were no JSON.
         cache_failures: commands that Redis did not answer, or refused.
+        redis_down: 1 while Redis fails and reads go past it, else 0.
         verified: entries that ``verify`` compared with MySQL.
         stale_found: those of them that were outdated.
         drops: drops performed.
         dropped_entries: entries deleted by them.
         drop_failures: drops that failed.
+        drop_timeouts: those of them that took too long.
         drop_seconds: how long the drops took, all together.
+        pool_size: how many connections to MySQL there may be.
+        pool_in_use: how many are in use now.
+        pool_idle: how many are open and not in use now.
         pool_waits: statements that had to wait for a connection to MySQL.
         pool_wait_seconds: how long they waited, all together.
         pool_timeouts: statements that waited in vain.
@@ -116,12 +121,17 @@ class Stats(Mapping[str, float]):
     uncacheable_keys: int = 0
     corrupt_entries: int = 0
     cache_failures: int = 0
+    redis_down: int = 0
     verified: int = 0
     stale_found: int = 0
     drops: int = 0
     dropped_entries: int = 0
     drop_failures: int = 0
+    drop_timeouts: int = 0
     drop_seconds: float = 0.0
+    pool_size: int = 0
+    pool_in_use: int = 0
+    pool_idle: int = 0
     pool_waits: int = 0
     pool_wait_seconds: float = 0.0
     pool_timeouts: int = 0
@@ -144,7 +154,7 @@ class Stats(Mapping[str, float]):
         return {**self, "hit_ratio": self.hit_ratio, "queries": queries}
 
     def __sub__(self, earlier: Stats) -> Stats:
-        """Return what came since *earlier*; ``near_entries`` and ``near_bytes`` stay as they are now."""
+        """Return what came since *earlier*; what is no count, as ``near_bytes``, stays as it is now."""
         before = {each.sha1: each for each in earlier.queries}
         queries = [each - before[each.sha1] if each.sha1 in before else each for each in self.queries]
         return replace(_less(self, earlier, _COUNTS), queries=tuple(queries))
@@ -169,7 +179,8 @@ NUMBERS = tuple(each.name for each in fields(Stats) if each.name != "queries")
 """The names of all numbers of a snapshot."""
 
 _NAMES = frozenset(NUMBERS)
-_COUNTS = tuple(name for name in NUMBERS if name not in {"near_entries", "near_bytes"})
+_NOW = {"near_entries", "near_bytes", "redis_down", "pool_size", "pool_in_use", "pool_idle"}
+_COUNTS = tuple(name for name in NUMBERS if name not in _NOW)
 _QUERY_COUNTS = ("hits", "misses", "loads", "load_failures", "load_seconds")
 
 

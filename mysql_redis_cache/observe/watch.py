@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod, WeakSet
 
 from mysql_redis_cache.runtime import process
 
 from .counters import Counters
-from .events import Drop, Events, PoolTimeout, PoolWait, Write
+from .events import Drop, PoolTimeout, PoolWait, Write
+from .listening import Events
 from .queries import Queries
 from .stats import Stats
 
-__all__ = ["Watch"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Watch", "on_each"]
 
 
 class Watch:
@@ -30,11 +35,16 @@ class Watch:
 
     def __init__(self, name: str = "default") -> None:
         self.name = name
-        self.counters = Counters()
+        self._used: tuple[Callable[[], object], ...] = ()
+        self.counters = Counters(self._is_used)
         self.queries = Queries()
         self.events = Events()
+        self._gauges: WeakMethod[Callable[[], Mapping[str, int]]] | None = None
         self.after_fork_in_child()
         process.register(self)
+        _watches.add(self)
+        for hook in tuple(_hooks):
+            hook(self)
 
     def after_fork_in_child(self) -> None:
         """Count from nought: what was counted is the parent's."""
@@ -48,9 +58,34 @@ class Watch:
         """Add one, or *by*, to a counter, one of ``Stats``."""
         self.counters.bump(name, by)
 
-    def stats(self, **others: int) -> Stats:
-        """Return the counts so far, and *others*."""
-        numbers: dict[str, Any] = {**self.counters.snapshot(), **self._seconds, **others}
+    def on_use(self, hook: Callable[[], object]) -> Callable[[], None]:
+        """Have *hook* called when it counts for the first time, also in a forked child, and now and then.
+
+        Returns:
+            a function that ends that.
+        """
+        self._used = (*self._used, hook)
+
+        def end() -> None:
+            self._used = tuple(each for each in self._used if each is not hook)
+
+        return end
+
+    def _is_used(self) -> None:
+        for hook in self._used:
+            hook()
+
+    def read_off(self, gauges: Callable[[], Mapping[str, int]]) -> None:
+        """Have figures read off by a method whenever they are asked for; its owner is not kept alive."""
+        self._gauges = WeakMethod(gauges)
+
+    def stats(self) -> Stats:
+        """Return the counts so far, and what there is now."""
+        counts, gauges = self.counters.snapshot(), None if self._gauges is None else self._gauges()
+        # Sums, so that what is left of one without the other never goes back.
+        for whole, part in (("loads", "load_failures"), ("drop_failures", "drop_timeouts")):
+            counts[whole] = counts.get(whole, 0) + counts.get(part, 0)
+        numbers: dict[str, Any] = {**counts, **self._seconds, **({} if gauges is None else gauges())}
         return Stats(**numbers, queries=self.queries.snapshot())
 
     def hit(self, query: str) -> None:
@@ -70,9 +105,7 @@ class Watch:
 
     def loaded(self, query: str, seconds: float, size: int | None) -> None:
         """Count a load, and the bytes of its JSON; ``None`` if it failed."""
-        self.counters.bump("loads")
-        if size is None:
-            self.counters.bump("load_failures")
+        self.counters.bump("load_failures" if size is None else "loads")
         self._add("load_seconds", seconds)
         self.queries.loaded(query, seconds, size)
 
@@ -85,7 +118,7 @@ class Watch:
         self, names: tuple[str, ...], entries: int, seconds: float, error: Exception | None = None
     ) -> None:
         """Count a drop, also one that failed."""
-        self.counters.bump("drops" if error is None else "drop_failures")
+        self.counters.bump("drops" if error is None else _failure_of(error))
         self.counters.bump("dropped_entries", entries)
         self._add("drop_seconds", seconds)
         if self.events.heard:
@@ -112,3 +145,28 @@ class Watch:
     def _add(self, name: str, seconds: float) -> None:
         with self._lock:
             self._seconds[name] += seconds
+
+
+def _failure_of(error: Exception) -> str:
+    return "drop_timeouts" if isinstance(error, TimeoutError) else "drop_failures"
+
+
+_watches: WeakSet[Watch] = WeakSet()
+_hooks: list[Callable[[Watch], object]] = []
+
+
+def on_each(hook: Callable[[Watch], object]) -> Callable[[], None]:
+    """Have *hook* called with the watch of each client and server of this process, also of those made later.
+
+    Returns:
+        a function that ends that.
+    """
+    _hooks.append(hook)
+    for watch in list(_watches):
+        hook(watch)
+
+    def end() -> None:
+        if hook in _hooks:
+            _hooks.remove(hook)
+
+    return end

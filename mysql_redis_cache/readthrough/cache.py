@@ -109,6 +109,11 @@ class Cache(Writes):
         breaker = self._guard.breaker
         return not breaker.is_closed and breaker.is_shut(time.monotonic())
 
+    @property
+    def is_down(self) -> bool:
+        """Whether Redis fails, and reads go past it."""
+        return not self._guard.breaker.is_closed
+
     # The steps of a read
 
     def get(self, read: Read, step: Get = GET) -> Entry | Claim | None:  # noqa: ARG002 - a step's performer

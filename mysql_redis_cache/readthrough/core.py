@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mysql_redis_cache.joined import Work
-    from mysql_redis_cache.observe import Stats
+    from mysql_redis_cache.observe import Server, Stats
     from mysql_redis_cache.options import Options
     from mysql_redis_cache.sql import Params
     from mysql_redis_cache.store import Link
@@ -103,6 +103,7 @@ class Core:
             self.cache.verifier = verifier
             self._reports.append(Repeater("mysql_redis_cache-verify", TICK, verifier))
         self._closed = False
+        self.watch.read_off(self.gauges)
         process.register(self)
 
     def _connect(self, redis_config: object) -> None:
@@ -155,8 +156,16 @@ class Core:
             way.drain()
 
     def stats(self) -> Stats:
-        """Return the counts so far, with those of the near cache."""
-        return self.watch.stats(**({} if self.nearby is None else self.nearby.near.figures()))
+        """Return the counts so far, and what there is now."""
+        return self.watch.stats()
+
+    def gauges(self) -> dict[str, int]:
+        """Return what there is now, and what the near cache counts."""
+        return {
+            "redis_down": int(self.cache is not None and self.cache.is_down),
+            **self.database.gauges(),
+            **({} if self.nearby is None else self.nearby.near.figures()),
+        }
 
     # A read
 
@@ -248,6 +257,7 @@ class Core:
             Exception: a fresh copy of what the leader's load raised.
         """
         landing = flight.landing
+        read.led_by = flight.leader
         if landing is None:
             flight.home.seal(flight)  # it hangs: whoever comes next need not wait for it too
             return Seat.LATE
@@ -299,29 +309,39 @@ class Core:
 
     def load(self, read: Read, step: Load = LOAD) -> Any:  # noqa: ARG002 - a step's performer
         """Perform Load."""
-        began = time.monotonic()
+        began = self.begin_load(read)
         try:
             loaded = (read.load or self._load_query)(read)
-        except BaseException:
-            self.note_load(read, began, None)
+        except BaseException as error:
+            self.note_load(read, began, error)
             raise
         self.note_load(read, began, loaded)
         return loaded
 
-    def note_load(self, read: Read, began: float, loaded: Loaded | None) -> None:
-        """Count a load that began at a moment; and remember how long it took, if early refreshes ask that.
+    def begin_load(self, read: Read) -> float:
+        """Tell that a load begins; return when, as of ``time.monotonic``."""
+        self.observer.tell_loading(read, self._asked(read))
+        return time.monotonic()
+
+    def note_load(self, read: Read, began: float, outcome: Loaded | BaseException) -> None:
+        """Count a load, and remember how long it took, if early refreshes ask that.
 
         Args:
             read: whose.
-            began: when, as of ``time.monotonic``.
-            loaded: what came of it; ``None`` if it failed.
+            began: what ``begin_load`` gave.
+            outcome: what came of it, or was raised.
         """
         took = time.monotonic() - began
-        self.watch.loaded(read.query, took, None if loaded is None else len(loaded.payload))
-        if loaded is None:
+        self.watch.loaded(read.query, took, len(outcome.payload) if isinstance(outcome, Loaded) else None)
+        self.observer.tell_load(read, self._asked(read), took, outcome)
+        if not isinstance(outcome, Loaded):
             read.has_failed = True
         elif read.policy.early_refresh:
             self._load_times.blend(read.query, took)
+
+    def _asked(self, read: Read) -> Server | None:
+        """Return the server that a load asks, if it calls no function."""
+        return self.database.server if read.load is None else None
 
     def loaded(self, read: Read, value: object, between: Between = None) -> Loaded:
         """Return what a function gave in the form that a later hit has; *between* as for ``codec.decode``."""
@@ -351,16 +371,17 @@ class Core:
 
     def load_many(self, asked: Listed, reads: Sequence[Read]) -> list[Loaded]:
         """Perform LoadMany."""
-        began = time.monotonic()
-        loaded: list[Loaded] = []
+        began = self.begin_load(reads[0])
         try:
-            transaction = self.transaction_here()
+            transaction, loaded = self.transaction_here(), []
             payloads = asked.payloads(reads, partial(self._ask, reads, transaction))
             for read, payload in zip(reads, payloads, strict=True):
                 one = Loaded(read.decode(payload, None, True), payload)
                 loaded.append(self._sized(read, one) if transaction is None else uncommitted(one))
-        finally:
-            self.note_load(reads[0], began, loaded[0] if loaded else None)
+        except BaseException as error:
+            self.note_load(reads[0], began, error)
+            raise
+        self.note_load(reads[0], began, loaded[0])
         return loaded
 
     def _ask(self, reads: Sequence[Read], transaction: Work | None, query: str, params: Params) -> list[Row]:
@@ -418,5 +439,5 @@ def _boarded(read: Read, flight: Flight, leads: bool) -> Flight | None:
     """Note that *read* leads *flight*; return the flight of somebody else, to wait for."""
     if not leads:
         return flight
-    read.flight = flight
+    read.flight, flight.leader = flight, read.number
     return None

@@ -35,16 +35,18 @@ class Flight:
     Attributes:
         home: the flights of which it is one.
         founded: when, on the monotonic clock.
+        leader: the number of the read that leads it, if that is followed.
         thread: that of a leader who blocks: what interrupts it there cannot wait for it.
     """
 
-    __slots__ = ("_lock", "_wakers", "founded", "home", "key", "landing", "thread")
+    __slots__ = ("_lock", "_wakers", "founded", "home", "key", "landing", "leader", "thread")
 
     def __init__(self, key: bytes, home: Flights) -> None:
         self.key = key
         self.landing: Landing | None = None
         self.founded = time.monotonic()
         self.thread = 0
+        self.leader = 0
         self.home = home
         self._lock = threading.RLock()
         self._wakers: list[Callable[[], Any]] = []

@@ -63,6 +63,9 @@ class Read:
     is_near: bool = False  # what it found was kept in this process
     size: int = 0  # bytes of the JSON that it found or loaded
     number: int = 0
+    led_by: int = 0  # the number of the read whose flight it joined
+    began: float = 0.0
+    is_behind: bool = False  # nobody waits for it
 
     def described(self) -> dict[str, Any]:
         """Return what an event says of it: no values."""

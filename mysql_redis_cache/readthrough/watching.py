@@ -11,6 +11,7 @@ from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mysql_redis_cache.database import errno_of
 from mysql_redis_cache.observe import Trace, TracedRead, check_label, events
 from mysql_redis_cache.runtime import Marks, is_clear
 
@@ -62,7 +63,7 @@ class Observer:
     @property
     def is_on(self) -> bool:
         """Whether all reads are watched."""
-        return bool(self._watch.events.heard) or logger.isEnabledFor(logging.DEBUG)
+        return self._watch.events.follows_reads or logger.isEnabledFor(logging.DEBUG)
 
     @contextmanager
     def trace(self) -> Iterator[Trace]:
@@ -102,6 +103,25 @@ class Observer:
             traces = [] if is_clear() else self.traces_of(read)
         return _watched(steps, read, self._watch, traces, ends=ends) if traces or self.is_on else steps
 
+    def tell_loading(self, read: Read, server: events.Server | None) -> None:
+        """Tell that a load begins, by *server*, or by a function."""
+        if self._watch.events.heard:
+            since = monotonic() - read.began if read.number else 0.0
+            _tell(self._watch, read, events.Loading, server=server, is_behind=read.is_behind, since=since)
+
+    def tell_load(
+        self, read: Read, server: events.Server | None, took: float, outcome: Loaded | BaseException
+    ) -> None:
+        """Tell how a load ended that took so many seconds."""
+        if not self._watch.events.heard:
+            return
+        about: dict[str, Any] = {"seconds": took, "server": server}
+        if isinstance(outcome, Loaded):
+            about["bytes"] = len(outcome.payload)
+        else:
+            about |= {"error": type(outcome).__name__, "code": errno_of(outcome)}
+        _tell(self._watch, read, events.Load, **about)
+
     def note_refresh(self, read: Read, left: float) -> None:
         """Count a refresh behind a reader's back, and what was given meanwhile if it is past its ttl."""
         self._watch.bump("refreshes")
@@ -111,7 +131,7 @@ class Observer:
 
 def _watched(steps: Steps, read: Read, watch: Watch, traces: list[Trace], *, ends: bool) -> Steps:
     """Take *steps*, and tell what becomes of them."""
-    read.number = next(_numbers)
+    read.number, read.began, read.is_behind = next(_numbers), monotonic(), not ends
     story = _Story(read, watch)
     error: BaseException | None = None
     try:
@@ -129,7 +149,6 @@ class _Story:
 
     def __init__(self, read: Read, watch: Watch) -> None:
         self._read, self._watch = read, watch
-        self._began = monotonic()
         self._told = TracedRead(read.query, read.key)
         read.size, read.is_near = 0, False
         self._is_found = self._is_unavailable = self._has_failed = False
@@ -154,7 +173,7 @@ class _Story:
                     outcome = yield step
                 except BaseException as error:  # noqa: BLE001 - the steps decide what follows, and raise it again
                     self._note_time(step, monotonic() - began)
-                    self._failed(step, error, monotonic() - began)
+                    self._has_failed |= isinstance(step, Load)
                     step = steps.throw(error)
                 else:
                     self._note(step, outcome, monotonic() - began)
@@ -207,7 +226,6 @@ class _Story:
         why = "it was too old" if self._is_found else "a refresh was asked for"
         self._told.reason = self._told.reason or why
         self._answered("loaded", None)
-        self._tell(events.Load, seconds=took, bytes=self._read.size)
 
     def _filled(self, step: Fill, outcome: Any, took: float) -> None:
         kind = events.Fill if outcome is True else events.RefusedFill
@@ -218,11 +236,6 @@ class _Story:
             self._told.outcome, self._told.reason = "stale", "it is being refreshed"
         self._tell(events.Refresh, left=step.left)
 
-    def _failed(self, step: Step, error: BaseException, took: float) -> None:
-        if isinstance(step, Load):
-            self._has_failed = True
-            self._tell(events.Load, seconds=took, error=type(error).__name__)
-
     def _answered(self, outcome: Outcome, left: float | None) -> None:
         self._told.outcome = outcome
         self._told.left = None if left == float("inf") else left
@@ -232,7 +245,7 @@ class _Story:
     def end(self, error: BaseException | None, traces: list[Trace]) -> None:
         """Tell how it ended."""
         told, read = self._told, self._read
-        told.seconds, told.bytes = monotonic() - self._began, read.size
+        told.seconds, told.bytes = monotonic() - read.began, read.size
         if read.bypassed:
             told.outcome, told.reason = "bypassed", read.bypassed
         elif error is not None:
@@ -253,6 +266,7 @@ class _Story:
         missed: dict[str, Any] = {
             "is_shared": told.outcome == "shared",
             "is_unavailable": self._is_unavailable,
+            "led_by": self._read.led_by or None,
         }
         self._tell(
             kind,
@@ -267,9 +281,12 @@ class _Story:
         )
 
     def _tell(self, kind: type[events.ReadEvent], **about: Any) -> None:
-        watch, read = self._watch, self._read
-        if watch.events.hears(kind):
-            watch.tell(kind(**read.described(), **about), read.key)
+        _tell(self._watch, self._read, kind, **about)
+
+
+def _tell(watch: Watch, read: Read, kind: type[events.ReadEvent], **about: Any) -> None:
+    if watch.events.hears(kind):
+        watch.tell(kind(**read.described(), **about), read.key)
 
 
 _KINDS: dict[str, type[events.ReadEvent]] = {

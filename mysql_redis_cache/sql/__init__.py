@@ -5,6 +5,7 @@ from .literals import GREATEST_INT, is_list, is_sendable
 from .named import NamedValues, alphabetical
 from .scanner import tokens
 from .statements import Params, Statement, statement
+from .summaries import masked, summary
 from .targets import written_tables
 
 __all__ = [
@@ -16,8 +17,10 @@ __all__ = [
     "alphabetical",
     "is_list",
     "is_sendable",
+    "masked",
     "single_of",
     "statement",
+    "summary",
     "tokens",
     "written_tables",
 ]

@@ -36,7 +36,7 @@ def test_a_child_asks_redis_itself(mysql_url: str, private_redis: Callable[..., 
         server.start()
         before, rows, after = in_child(child)
 
-    assert not any(before.values())
+    assert not any(number for name, number in before.items() if name != "pool_size")
     assert rows == [{"id": 1, "owner": "child"}]
     assert [after[name] for name in ("hits", "misses", "loads", "fills")] == [0, 1, 1, 1]
 

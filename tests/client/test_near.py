@@ -397,7 +397,7 @@ def test_without_redis_there_is_nothing_to_keep() -> None:
     """The option is taken, and does nothing."""
     with MRCClient({}, None, near=True) as client:
         assert client._core.nearby is None
-        assert client.stats() == Stats()
+        assert client.stats() == Stats(pool_size=10)
 
 
 def test_no_thread_to_be_had_is_no_readers_concern(

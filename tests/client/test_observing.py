@@ -11,6 +11,7 @@ import pymysql
 import pytest
 
 from mysql_redis_cache import CacheUnavailable, MRCServer, Near
+from mysql_redis_cache.database.config import parse_mysql_config
 from mysql_redis_cache.observe import (
     Bypass,
     Corrupt,
@@ -18,6 +19,7 @@ from mysql_redis_cache.observe import (
     Fill,
     Hit,
     Load,
+    Loading,
     Miss,
     NearHit,
     PoolTimeout,
@@ -141,6 +143,7 @@ async def test_failed_drops_count(make_client: Callable[..., Any]) -> None:
         await client.drop_outdated_cache(["UserId"], [123])
 
     assert (client.stats().drops, client.stats().drop_failures) == (0, 1)
+    assert client.stats().drop_timeouts == 0
     assert [(each.names, each.error) for each in drops] == [(("UserId",), "CacheUnavailable")]
 
 
@@ -285,6 +288,8 @@ async def test_a_shared_load_is_told(client: Any) -> None:
     assert client.stats().shared_loads == 1
     by_kind = {kind: [each for each in waits if type(each) is kind] for kind in (Wait, Miss, Load)}
     assert [each.is_shared for each in by_kind[Wait]] == [True]
+    (leader,) = [each.read for each in by_kind[Load]]
+    assert {each.is_shared: each.led_by for each in by_kind[Miss]} == {False: None, True: leader}
     assert sorted(each.is_shared for each in by_kind[Miss]) == [False, True]
     assert len(by_kind[Load]) == 1
 
@@ -303,10 +308,10 @@ async def test_events_of_reads(client: Any, users: Connection, redis_client: red
     await read(client, cache=False)
 
     assert [type(each) for each in heard] == [
-        *(Load, Fill, Miss),
+        *(Loading, Load, Fill, Miss),
         Hit,
-        *(Corrupt, Load, Fill, Miss),
-        *(Load, Bypass),
+        *(Corrupt, Loading, Load, Fill, Miss),
+        *(Loading, Load, Bypass),
     ]
     assert {each.digest for each in heard} == {key[-40:]}
     assert {each.names for each in heard} == {("UserId",)}
@@ -314,8 +319,41 @@ async def test_events_of_reads(client: Any, users: Connection, redis_client: red
     assert len({each.read for each in heard}) == 4
     texts = [text for each in heard for text in astuple(each) if isinstance(text, str)]
     assert not [text for text in texts if "123" in text.replace(key[-40:], "")]
-    assert heard[2].mysql_seconds >= heard[0].seconds > 0
-    assert heard[1].bytes == heard[0].bytes == len('[{"name":"Ada"}]')
+    assert heard[3].mysql_seconds >= heard[1].seconds > 0
+    assert heard[2].bytes == heard[1].bytes == len('[{"name":"Ada"}]')
+
+
+async def test_loads_are_told_with_their_server(
+    client: Any, users: Connection, mysql_url: str, server_flavour: str
+) -> None:
+    """Or without, if a function is called; a failed one with the number of MySQL's error."""
+    where, heard = parse_mysql_config(mysql_url).server(), listened(client, Loading, Load)
+    await client.execute("DO 1")  # connects
+    await read(client)
+    await client.with_cache(lambda: 1, "v1")
+    with pytest.raises(pymysql.OperationalError):
+        await client.query_with_cache(COLUMN, [1])
+
+    loading, loads = heard[::2], heard[1::2]
+    server = where._replace(system=server_flavour)
+    assert [each.server for each in loading] == [server, None, server]
+    assert [(each.error, each.code) for each in loads] == [
+        *[(None, None), (None, None)],
+        ("OperationalError", 1054),
+    ]
+
+
+async def test_who_asks_for_loads_and_drops_alone_slows_no_hit(client: Any, users: Connection) -> None:
+    """Reads are followed only for those who ask what becomes of them."""
+    heard = listened(client, Load, Drop)
+    assert not client._core.observer.is_on
+    await read(client)
+    end = client.inner.events.subscribe(heard.append, [Hit])
+    assert client._core.observer.is_on
+    end()
+
+    assert not client._core.observer.is_on
+    assert [(type(each), each.read) for each in heard] == [(Load, 0)]
 
 
 async def test_whole_keys_are_told_to_those_who_ask(client: Any, users: Connection) -> None:
@@ -387,6 +425,8 @@ async def test_redis_down_and_up_are_told(
     proxy.stop()
     await read(client)
     unavailable = client.stats().unavailable
+    while not client.stats().redis_down:
+        await read(client)
     proxy.start()
 
     while client.stats().hits == 0:
@@ -394,6 +434,7 @@ async def test_redis_down_and_up_are_told(
     await until(lambda: len(heard) == 2, "Redis is back")
     assert [type(each) for each in heard] == [RedisDown, RedisUp]
     assert unavailable == 1
+    assert client.stats().redis_down == 0
 
 
 async def test_waits_for_a_connection_are_told(
@@ -402,6 +443,7 @@ async def test_waits_for_a_connection_are_told(
     """Those that came to an end, and those in vain."""
     client = make_client(mysql=f"{mysql_url}?maxsize=1&pool_timeout=0.2")
     heard = listened(client, PoolWait, PoolTimeout)
+    await client.query("SELECT 1")  # connects
 
     answers = await client.together(
         [lambda: client.query("SELECT SLEEP(0.05)"), lambda: client.query("SELECT SLEEP(0.05)")]
@@ -416,6 +458,8 @@ async def test_waits_for_a_connection_are_told(
     stats = client.stats()
     assert (stats.pool_waits, stats.pool_timeouts) == (1, 1)
     assert stats.pool_wait_seconds >= 0.2
+    await until(lambda: client.stats().pool_in_use == 0, "the statement in vain was not sent")
+    assert (stats.pool_size, client.stats().pool_idle) == (1, 1)
 
 
 async def test_a_hook_that_raises_harms_no_read(

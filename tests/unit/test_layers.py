@@ -22,11 +22,12 @@ HOUSE = """
                   | speaking inputs endings gathering* keyboard    [click rich]
     testing/      plugin | recorder | clients conditions fakes watching | faces tables*    [pytest]
     __init__
-    contrib/      fastapi | celery flask sqlalchemy starlette
+    contrib/      fastapi instrumentor | celery flask opentelemetry prometheus sentry sqlalchemy starlette
                   | django/__init__ django/apps django/management/commands/mrc | django/checks django/drops
                   | django/tables | django/clients | django/configuring | django/connection
                   | django/management/__init__ django/management/commands/__init__
-                  [asgiref celery django fastapi flask sqlalchemy starlette]
+                  [asgiref celery django fastapi flask opentelemetry prometheus_client sentry_sdk
+                   sqlalchemy starlette]
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]
@@ -50,13 +51,15 @@ HOUSE = """
                   | config effects* sent wire* | optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
     options*
-    observe/      watch | events* queries reporting traces* explanation* | stats* counters*
+    observe/      watch | listening metrics* | events* queries reporting traces* explanation*
+                  | stats* counters*
     binlog/       reader | rows | layouts | tables | declared mariadb_gtids readers
                   | columns json_binary statements transactions
                   | charsets compressed decimals files gtids networks payloads temporal variables
                   | chartables cursor events kinds spellings    [pure]
     keys/         namespace finding | wanted | naming | folding matching | pairs | jstext    [pure]
-    sql/          statements | binding lists targets verdicts | places | literals named scanner    [pure]
+    sql/          statements | binding lists summaries targets verdicts | places
+                  | literals named scanner    [pure]
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
     policy* errors* gtids*
@@ -65,7 +68,8 @@ HOUSE = """
 
 DRIVERS = {
     *("pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich", "pytest"),
-    *("asgiref", "celery", "django", "fastapi", "flask", "sqlalchemy", "starlette"),
+    *("asgiref", "celery", "django", "fastapi", "flask", "opentelemetry", "prometheus_client"),
+    *("sentry_sdk", "sqlalchemy", "starlette"),
 }
 IMPURE = {
     *DRIVERS,
@@ -91,7 +95,7 @@ class Floor(NamedTuple):
 
 def read_house(text: str) -> dict[str, Floor]:
     """Read the tree: modules by their path without suffix, ``wing/module`` or ``module``."""
-    lines = re.sub(r"\n {18}(?=[|[])", " ", text).strip().splitlines()
+    lines = re.sub(r"\n {18,}(?=\S)", " ", text).strip().splitlines()
     house: dict[str, Floor] = {}
     for height, line in enumerate(reversed(lines)):
         rooms, _, bracket = line.partition("[")
