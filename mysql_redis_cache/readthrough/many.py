@@ -112,7 +112,8 @@ def read_many(jobs: Sequence[Job]) -> Tasks:
     cold = [job for job in jobs if isinstance(job.step, Join)]
     for start in range(0, len(cold), CHUNK):
         yield from _load_won(cold[start : start + CHUNK])
-    for job in jobs:
+    # Those first that others may be waiting for, who lead what the rest of these wait for.
+    for job in sorted(jobs, key=lambda job: isinstance(job.step, Join)):
         yield from _finish(job)
 
 
