@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
@@ -171,14 +171,17 @@ def servers(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_options
 
 
+_OF_SERVERS = "mysql", "redis", "namespace", "index"
+
+
 def _of_application(said: Settings, context: click.Context) -> Settings:
     """Return what the application says that the command is mounted in, and only what was typed beside it."""
     application = context.find_object(Settings)
     if application is None:
         return said
-    names = [field.name for field in fields(Settings)]
-    typed = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    return replace(application, follow=said.follow, **{name: getattr(said, name) for name in typed})
+    source = context.get_parameter_source
+    untyped = [name for name in _OF_SERVERS if source(name) is not ParameterSource.COMMANDLINE]
+    return replace(said, **{name: getattr(application, name) for name in untyped})
 
 
 def _with_password(url: str | None, file: str | None, server: str, *, ask: bool) -> str | None:

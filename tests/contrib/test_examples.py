@@ -38,6 +38,7 @@ def check_reads_and_drops(browser: Browser) -> None:
     assert browser.ask("POST", "/orders", {"user_id": 2, "total": "9.90"})[0] == 201
     assert browser.get("/stores/6/revenue") == {"orders": 1, "total": "9.90"}
     assert browser.ask("GET", "/users/9")[0] == 404
+    assert browser.ask("PUT", "/users/9", {"name": "Nobody"})[0] == 404
 
 
 def test_flask_under_gunicorn(serve: Callable[..., Browser]) -> None:
