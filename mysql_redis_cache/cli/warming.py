@@ -50,12 +50,12 @@ class _Call(NamedTuple):
 
 
 @click.command(
-    epilog="""\\b
+    epilog="""\b
 Examples:
     mrc warm queries.jsonl
     produce-queries | mrc warm - --jobs 4
 
-\\b
+\b
 A line of FILE, all but the query optional:
     {"query": "SELECT * FROM users WHERE id = ?", "params": [123], "param_names": ["UserId"],
      "ttl": 3600, "tags": {"Table": "users"}}
