@@ -11,14 +11,22 @@ BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error Python 3.11 or later is needed (pyt
 RUN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help audit test demo bench hammer soak lint check format servers lock clean
+.PHONY: help audit test docs docs-test demo bench hammer soak lint check format servers lock clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 test: ## run the tests on private servers
 	@$(BOOTSTRAP) --servers --node --mysqlclient test
 	@$(RUN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+docs: ## build the site into build/site
+	@$(BOOTSTRAP) --node site
+	@$(RUN)/python -m tools.website
+
+docs-test: ## build the site and open it in a browser
+	@$(BOOTSTRAP) --node --chromium test site
+	@$(RUN)/python -m pytest tests/site $(ARGS)
 
 demo: ## show a real query cached, hit, dropped and read anew
 	@$(BOOTSTRAP) --servers
@@ -55,7 +63,7 @@ servers: ## install MariaDB and Redis if they are missing
 
 lock: ## renew requirements-dev.lock from pyproject.toml
 	@$(RUN)/python -m pip install --quiet uv
-	$(RUN)/uv pip compile --universal --python-version 3.11 --all-extras --group test --group lint --group bench --group mysqlclient \
+	$(RUN)/uv pip compile --universal --python-version 3.11 --all-extras --group test --group lint --group bench --group site --group mysqlclient \
 		--upgrade --no-header --no-emit-index-url --no-annotate --quiet --output-file requirements-dev.lock pyproject.toml
 
 audit: ## look for known vulnerabilities in requirements-dev.lock; asks pypi.org

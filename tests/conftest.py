@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import uuid
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pymysql
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 settings.register_profile("any machine", parent=settings.default, deadline=None)
 settings.load_profile("any machine")
 
+SITE_TESTS = Path(__file__).parent / "site"
+
 
 def pytest_report_header() -> list[str]:
     """Name the servers, without starting them: a run of the pure tests needs none."""
@@ -43,6 +46,13 @@ def pytest_report_header() -> list[str]:
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The site's tests need a browser: they run where they are named, by ``make docs-test``."""
+    if collection_path != SITE_TESTS:
+        return None
+    return not any(argument.startswith("tests/site") for argument in config.args) or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that use the tests' Redis."""
     for item in items:

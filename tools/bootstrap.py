@@ -23,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.programs import find_mysql, find_redis, has_docker  # noqa: E402, needs the path above
+from tools.programs import find_mysql, find_program, find_redis, has_docker  # noqa: E402, needs the path above
 
 LOCK = ROOT / "requirements-dev.lock"
 INSTALL_SECONDS = 900.0
@@ -41,10 +41,11 @@ def main() -> int:
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="the virtual environment")
     parser.add_argument("--servers", action="store_true", help="MariaDB or MySQL, and Redis or Valkey")
     parser.add_argument("--node", action="store_true", help="node and npm, for the interop tests")
+    parser.add_argument("--chromium", action="store_true", help="a browser, for the tests of the site")
     parser.add_argument("--mysqlclient", action="store_true", help="the other driver that Django may use")
     wanted = parser.parse_args()
     try:
-        ensure_programs(servers=wanted.servers, node=wanted.node)
+        ensure_programs(servers=wanted.servers, node=wanted.node, chromium=wanted.chromium)
         ensure_environment(wanted.venv.absolute(), wanted.groups)
         if wanted.mysqlclient:
             ensure_mysqlclient(wanted.venv.absolute() / "bin" / "python")
@@ -78,6 +79,7 @@ MYSQL = Program(
 )
 REDIS = Program("Redis or Valkey", ("redis-server",), ("redis",), "MRC_TEST_REDIS_URL")
 NODE = Program("node and npm", ("nodejs", "npm"), ("node",))
+CHROMIUM = Program("Chromium and its driver", ("chromium", "chromium-driver"), ("chromium", "chromedriver"))
 MYSQLCLIENT = Program(
     "what mysqlclient is built with",
     ("gcc", "libc6-dev", "libmariadb-dev", "pkg-config"),
@@ -86,18 +88,21 @@ MYSQLCLIENT = Program(
 VENV = Program("the venv module", (f"python{sys.version_info.major}.{sys.version_info.minor}-venv",), ())
 
 
-def ensure_programs(*, servers: bool, node: bool) -> None:
+def ensure_programs(*, servers: bool, node: bool, chromium: bool = False) -> None:
     """Find or install the programs; a missing node is fatal only where it is required."""
     missing = [VENV] if importlib.util.find_spec("ensurepip") is None else []
     missing += missing_servers() if servers else []
     # Asked for together: one run of the package manager takes half the time of two.
     missing += [NODE] if node and not has_node() else []
+    missing += [CHROMIUM] if chromium and not has_chromium() else []
     if missing:
         install(missing)
     if servers and missing_servers():
         use_docker(missing_servers())
     if node and not has_node():
         do_without_node()
+    if chromium and not has_chromium():
+        raise BootstrapError("Chromium and chromedriver not found, and not installable from here: install them")
 
 
 def missing_servers() -> list[Program]:
@@ -109,6 +114,11 @@ def missing_servers() -> list[Program]:
 def has_node() -> bool:
     """Whether node and npm are on the PATH."""
     return shutil.which("node") is not None and shutil.which("npm") is not None
+
+
+def has_chromium() -> bool:
+    """Whether Chromium and its driver are on the PATH."""
+    return find_program("chromium") is not None and find_program("chromedriver") is not None
 
 
 def install(programs: list[Program]) -> None:
