@@ -102,7 +102,9 @@ def ensure_programs(*, servers: bool, node: bool, chromium: bool = False) -> Non
     if node and not has_node():
         do_without_node()
     if chromium and not has_chromium():
-        raise BootstrapError("Chromium and chromedriver not found, and not installable from here: install them")
+        raise BootstrapError(
+            "Chromium and chromedriver not found, and not installable from here: install them"
+        )
 
 
 def missing_servers() -> list[Program]:

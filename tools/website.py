@@ -110,7 +110,11 @@ def repository() -> str:
 
 def docstrings() -> str:
     """The page of docstrings: the public names of each module."""
-    lines = ["# Docstrings", "", "What the code says of its public names. The [reference](reference.md) has more."]
+    lines = [
+        "# Docstrings",
+        "",
+        "What the code says of its public names. The [reference](reference.md) has more.",
+    ]
     for part, modules in PARTS.items():
         lines += ["", f"## {part}"]
         for module in modules:
