@@ -51,3 +51,13 @@ def test_every_page_is_in_the_index() -> None:
     linked = {(index.parent / link).resolve() for link in LINK.findall(prose(index))}
 
     assert {page for page in pages() if (ROOT / "docs") in page.parents} - linked - {index} == set()
+
+
+def test_the_site_has_the_index_s_order() -> None:
+    """The navigation of mkdocs.yml is that of docs/README.md, and the page of docstrings."""
+    _, _, index = prose(ROOT / "docs" / "README.md").partition("## Learn")
+    named = [link.lower().removeprefix("../") for link in LINK.findall(index)]
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    pages_of_site = re.findall(r": (\S+\.md)$", navigation, re.MULTILINE)
+
+    assert [page for page in pages_of_site if page not in {"README.md", "docstrings.md"}] == named
