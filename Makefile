@@ -11,7 +11,7 @@ BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error Python 3.11 or later is needed (pyt
 RUN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help audit test docs docs-test demo bench hammer soak lint check format servers lock clean
+.PHONY: help audit test dist docs docs-test demo bench hammer soak lint check format servers lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -65,6 +65,15 @@ lock: ## renew requirements-dev.lock from pyproject.toml
 	@$(RUN)/python -m pip install --quiet uv
 	$(RUN)/uv pip compile --universal --python-version 3.11 --all-extras --group test --group lint --group bench --group site --group mysqlclient \
 		--upgrade --no-header --no-emit-index-url --no-annotate --quiet --output-file requirements-dev.lock pyproject.toml
+
+dist: ## build what a package index gets, check it, and install it
+	@$(if $(PYTHON),$(PYTHON),$(error Python 3.11 or later is needed)) -m venv --clear .venvs/dist
+	@.venvs/dist/bin/pip install --quiet --disable-pip-version-check build twine
+	@rm -rf dist
+	.venvs/dist/bin/python -m build --outdir dist >/dev/null
+	.venvs/dist/bin/twine check --strict dist/*
+	@.venvs/dist/bin/pip install --quiet --disable-pip-version-check dist/*.whl
+	@cd dist && ../.venvs/dist/bin/python -c 'import mysql_redis_cache as it; print(it.__name__, it.__version__, "from", it.__path__[0])'
 
 audit: ## look for known vulnerabilities in requirements-dev.lock; asks pypi.org
 	@$(if $(PYTHON),$(PYTHON),$(error Python 3.11 or later is needed)) -m venv .venvs/audit
