@@ -36,8 +36,8 @@ EVERY = 1.0
 """Seconds after which the files of a process are brought up to date."""
 
 # Held while figures are handed over. prometheus_client has locks that no child of a fork could have opened:
-# nobody forks while this is held.
-_handing_over = threading.Lock()
+# nobody forks while this is held, but by a signal handler of the thread that holds it.
+_handing_over = threading.RLock()
 
 if hasattr(os, "register_at_fork"):  # Windows does not fork
     os.register_at_fork(
