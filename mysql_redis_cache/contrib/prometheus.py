@@ -72,7 +72,8 @@ class Exporter:
     def __init__(self, *sources: Watched, registry: CollectorRegistry = REGISTRY) -> None:
         if not sources:
             raise ValueError("there is nothing to export: name clients and servers, as export(client)")
-        self._sources = [_Source(watch_of(each)) for each in sources]
+        # Each once: a client and its facade have one watch.
+        self._sources = [_Source(watch) for watch in dict.fromkeys(map(watch_of, sources))]
         self._registry = registry
         self._is_alone = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
         # Asked by itself, it has figures of its own to bring up to date first.
