@@ -6,6 +6,7 @@
     ├── ClosedError          + RuntimeError     used after close()
     ├── CacheUnavailable     + ConnectionError  Redis could not be reached, and the call needs it
     ├── DropTimeout          + TimeoutError     a drop ran out of its time; repeating it is safe
+    ├── FollowTimeout        + TimeoutError     no follower has dropped in time what a write outdated
     ├── InvalidationFailed                      committed, but the drop that must follow failed
     ├── DatabaseUnavailable  + ConnectionError  MySQL could not be reached or the connection was lost
     ├── PoolTimeout          + TimeoutError     no connection (or thread) became free in time
@@ -36,6 +37,7 @@ __all__ = [
     "ClosedError",
     "DatabaseUnavailable",
     "DropTimeout",
+    "FollowTimeout",
     "InvalidationFailed",
     "LoadFailed",
     "MRCError",
@@ -144,6 +146,27 @@ class DropTimeout(MRCError, TimeoutError):
 
     def __reduce__(self) -> tuple[type[DropTimeout], tuple[float, str, int]]:
         return type(self), (self.seconds, self.stage, self.dropped)
+
+
+class FollowTimeout(MRCError, TimeoutError):
+    """No follower has dropped in time what a write has made outdated; it will, if one runs.
+
+    Attributes:
+        seconds: how long the call waited.
+        name: the follower's.
+        is_known: whether one of that name has ever followed anything, by this Redis and namespace.
+    """
+
+    def __init__(self, seconds: float, name: str, is_known: bool) -> None:
+        late = "has not dropped what the write made outdated; look whether it runs, and at its lag"
+        unknown = "is not known to this Redis and namespace; run it, or give the name of the one that runs"
+        super().__init__(f"after {seconds:g} s the follower {name!r} {late if is_known else unknown}")
+        self.seconds = seconds
+        self.name = name
+        self.is_known = is_known
+
+    def __reduce__(self) -> tuple[type[FollowTimeout], tuple[float, str, bool]]:
+        return type(self), (self.seconds, self.name, self.is_known)
 
 
 def _said(drop: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Joined", "Work", "drop_after_commit", "joined_transaction"]
 
-logger = logging.getLogger("mysql_redis_cache")
+logger = logging.getLogger("mysql_redis_cache.drops")
 
 Work: TypeAlias = "UnitOfWork | Joined"
 """An open transaction, our own or a framework's."""
@@ -38,11 +38,11 @@ class Joined:
         namespace: whose entries they are for.
 
     Attributes:
-        is_over: never, as far as is known here.
         namespace: as given.
+        gtid: never known: a framework's connection does not tell.
     """
 
-    is_over = False
+    gtid: str | None = None
 
     def __init__(self, database: ExternalDatabase, drops: Drops | None, namespace: Namespace) -> None:
         self._database = database

@@ -141,6 +141,11 @@ class UnitOfWork:
             self._session.rollback()
 
     @property
+    def gtid(self) -> str | None:
+        """As of ``WriteResult``, once it is committed."""
+        return self._session.gtid
+
+    @property
     def committed(self) -> bool | None:
         """Whether what was done in it is committed; None if that is unknown."""
         return self._session.committed

@@ -18,7 +18,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from mysql_redis_cache import AsyncMRCClient, Transaction
+from mysql_redis_cache import Transaction
 from mysql_redis_cache.contrib.fastapi import BlockingCache, Cache, lifespan
 
 
@@ -62,18 +62,13 @@ app = FastAPI(
 )
 
 
-async def found(cache: AsyncMRCClient, user_id: int) -> User:
-    """Return a user, or answer with 404."""
+@app.get("/users/{user_id}")
+async def read_user(user_id: int, cache: Cache) -> User:
+    """One user."""
     user = await cache.query_with_cache(USER, {"UserId": user_id}, ttl=3600, into=User, one=True)
     if user is None:
         raise HTTPException(404)
     return user
-
-
-@app.get("/users/{user_id}")
-async def read_user(user_id: int, cache: Cache) -> User:
-    """One user."""
-    return await found(cache, user_id)
 
 
 @app.get("/stores/{store_id}/users")
@@ -93,11 +88,13 @@ def read_revenue(store_id: int, cache: BlockingCache) -> Revenue | None:
 @app.put("/users/{user_id}")
 async def rename(user_id: int, new: NewName, cache: Cache) -> dict[str, int]:
     """Give a user a name: what is cached of the user and of the store is dropped after the COMMIT."""
-    user = await found(cache, user_id)
     async with cache.transaction() as tx:
+        rows = await tx.query("SELECT store_id FROM users WHERE id = ? FOR UPDATE", [user_id])
+        if not rows:
+            raise HTTPException(404)
         await tx.execute("UPDATE users SET name = ? WHERE id = ?", [new.name, user_id])
         tx.drop_outdated_cache(["UserId"], [user_id])
-        tx.drop_outdated_cache(["StoreId"], [user.store_id])
+        tx.drop_outdated_cache(["StoreId"], [rows[0]["store_id"]])
     return {"renamed": user_id}
 
 

@@ -22,7 +22,15 @@ from .lanes import DROPS, SHORT, Crowded
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-__all__ = ["as_it_is", "driven", "dropping", "in_mysql_thread", "in_own_thread", "in_short_thread"]
+__all__ = [
+    "as_it_is",
+    "driven",
+    "dropping",
+    "in_mysql_thread",
+    "in_own_thread",
+    "in_short_thread",
+    "watching",
+]
 
 # Seconds to wait for a thread for what is over soon.
 PATIENCE = 10.0
@@ -116,5 +124,22 @@ def dropping(
             return await DROPS.run(perform, timeout)
         except Crowded:
             raise DropTimeout(timeout, "waiting for a thread", 0) from None
+
+    return call
+
+
+def watching(
+    method: Callable[Concatenate[Any, P], T],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, None]]:
+    """Borrow ``wait_for``: each look in a thread, the time between two in the event loop."""
+
+    @wraps(method)
+    async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        watch = self._blocking._watch(*args, **kwargs)  # noqa: SLF001 - one client, two faces
+        try:
+            while (pause := await DROPS.run(watch.look, max(0.0, watch.left))) is not None:
+                await anyio.sleep(pause)
+        except Crowded:
+            raise watch.too_late() from None
 
     return call

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from mysql_redis_cache.calls import PARTS, BlockingClient, Halves, Instant, Listing, Reading
 
-from .borrowing import driven, dropping, in_mysql_thread, in_short_thread
+from .borrowing import driven, dropping, in_mysql_thread, in_short_thread, watching
 from .decorating import AsyncDecorating
 from .driver import LoopDriver
 from .facade import Facade
@@ -60,7 +60,7 @@ class AsyncMRCClient(Instant, AsyncDecorating, Facade):
         elif redis_config is not None or options:
             raise TypeError("a ready MRCClient brings its own redis_config and options")
         else:
-            client = mysql_config
+            client = mysql_config._single  # noqa: SLF001 - one client, two faces
         super().__init__(client, owned=owned)
         self._limiter = limiter
         if "_core" in vars(client):
@@ -115,6 +115,8 @@ class AsyncMRCClient(Instant, AsyncDecorating, Facade):
     drop_query = dropping(BlockingClient.drop_query)
     drop_all = dropping(BlockingClient.drop_all)
     drop_again = dropping(BlockingClient.drop_again)
+
+    wait_for = watching(BlockingClient.wait_for)
 
     _blocking: BlockingClient
     _core: Core

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from mysql_redis_cache.calls import BlockingServer, Watched
 
-from .borrowing import dropping
+from .borrowing import dropping, watching
 from .facade import Facade
 
 if TYPE_CHECKING:
@@ -39,11 +39,13 @@ class AsyncMRCServer(Watched, Facade):
 
     _blocking: BlockingServer
 
-    def _watch(self) -> Watch:
-        return self._blocking._watch()  # noqa: SLF001 - one server, two faces
+    def _observed(self) -> Watch:
+        return self._blocking._observed()  # noqa: SLF001 - one server, two faces
 
     drop_outdated_cache = dropping(BlockingServer.drop_outdated_cache)
     drop_many = dropping(BlockingServer.drop_many)
     drop_query = dropping(BlockingServer.drop_query)
     drop_all = dropping(BlockingServer.drop_all)
     drop_again = dropping(BlockingServer.drop_again)
+
+    wait_for = watching(BlockingServer.wait_for)

@@ -31,6 +31,8 @@ class AsyncTransaction:
         # A limiter of its own: loads that wait for a connection must not keep this one from finishing.
         self._limiter = anyio.CapacityLimiter(1)
 
+    gtid = Transaction.gtid
+
     query = in_own_thread(Transaction.query)
     execute = in_own_thread(Transaction.execute)
 

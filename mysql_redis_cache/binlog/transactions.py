@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from mysql_redis_cache.gtids import GtidSet
+
     from .cursor import Cursor
     from .events import Header
-    from .gtids import GtidSet
 
 __all__ = [
     "Gtid",

@@ -17,6 +17,7 @@ from .pending import Pending
 from .reading import Reading
 from .statements import Statements
 from .transaction import Transaction
+from .waiting import Waiting
 from .watched import Watched, watch_of
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Reading",
     "Statements",
     "Transaction",
+    "Waiting",
     "Watched",
     "Windows",
     "decorator",

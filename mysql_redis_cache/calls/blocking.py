@@ -24,6 +24,7 @@ from .lasting import Lasting
 from .listing import Listing
 from .statements import Statements
 from .transaction import Transaction
+from .waiting import Waiting
 from .watched import Watched
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ PARTS = frozenset({"_core", "_driver", "_drops", "_namespace"})
 UNCONFIGURED = "this client is not configured yet: call its configure(mysql_config, redis_config) first"
 
 
-class BlockingClient(Decorating, Listing, Halves, Statements, Dropping, Instant, Lasting):
+class BlockingClient(Decorating, Listing, Halves, Statements, Dropping, Waiting, Instant, Lasting):
     """A client, described as ``MRCClient``."""
 
     def __init__(
@@ -119,6 +120,11 @@ class BlockingClient(Decorating, Listing, Halves, Statements, Dropping, Instant,
             raise RuntimeError("this client is configured already; make another one")
         BlockingClient.__init__(self, mysql_config, redis_config, **options)
 
+    @property
+    def _single(self) -> BlockingClient:
+        """The client itself; of one that stands for several, the one that is meant here."""
+        return self
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
@@ -159,7 +165,7 @@ class BlockingClient(Decorating, Listing, Halves, Statements, Dropping, Instant,
         self._core.check_open()
 
 
-class BlockingServer(Dropping, Watched, Lasting):
+class BlockingServer(Dropping, Waiting, Watched, Lasting):
     """A server, described as ``MRCServer``."""
 
     def __init__(
@@ -175,12 +181,12 @@ class BlockingServer(Dropping, Watched, Lasting):
         self._namespace = Namespace(namespace, names)
         self._link = link(redis_config, timeout=PATIENT)
         self._own_watch = Watch(name_of(name, self._namespace.prefix[:-1]))
-        self._drops = Drops(
+        self._drops: Drops | None = Drops(
             self._link, self._namespace, indexed=index, wait_replicas=wait_replicas, watch=self._own_watch
         )
         self._closed = False
 
-    def _watch(self) -> Watch:
+    def _observed(self) -> Watch:
         return self._own_watch
 
     def _drain_redis(self) -> None:

@@ -61,5 +61,5 @@ class Instant(Watched):
         """
         return self._core.observer.trace()
 
-    def _watch(self) -> Watch:
+    def _observed(self) -> Watch:
         return self._core.watch

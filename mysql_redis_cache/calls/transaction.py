@@ -26,6 +26,11 @@ class Transaction(Pending):
 
     _work: Work
 
+    @property
+    def gtid(self) -> str | None:
+        """What ``wait_for`` takes, after the block: as ``WriteResult.gtid``, of all that it has done."""
+        return self._work.gtid
+
     def query(self, query: str, params: Params = None) -> list[Row]:
         """Run a statement that reads, in the transaction, and return its rows.
 

@@ -13,23 +13,23 @@ __all__ = ["Watched", "watch_of"]
 class Watched:
     """Counts and events, the same from an event loop."""
 
-    def _watch(self) -> Watch:
+    def _observed(self) -> Watch:
         """Return who watches it."""
         raise NotImplementedError
 
     @property
     def name(self) -> str:
         """What figures and events call it."""
-        return self._watch().name
+        return self._observed().name
 
     @property
     def events(self) -> Events:
         """What happens, for those who ``subscribe``."""
-        return self._watch().events
+        return self._observed().events
 
     def stats(self) -> Stats:
         """Return what was counted since it was made, or since the process was forked."""
-        return self._watch().stats()
+        return self._observed().stats()
 
 
 def watch_of(source: Any) -> Watch:
@@ -40,4 +40,4 @@ def watch_of(source: Any) -> Watch:
     """
     if not isinstance(source, Watched):
         raise TypeError(f"this must be an MRCClient or MRCServer, or the like, not {type(source).__name__}")
-    return source._watch()  # noqa: SLF001 - it is of this module
+    return source._observed()  # noqa: SLF001 - it is of this module

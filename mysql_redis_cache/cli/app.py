@@ -11,8 +11,10 @@ import mysql_redis_cache
 from .doctor import doctor
 from .dropping import drop
 from .endings import ending
+from .following import follow
 from .looking import explain, get, key, ls
 from .verifying import verify
+from .warming import warm
 from .watching import stats, top
 
 __all__ = ["mrc"]
@@ -26,7 +28,7 @@ Exit codes:
     4  a server is unavailable
     5  out of time
     6  doctor: a warning
-    7  doctor: an error
+    7  doctor, follow: an error was found
     8  verify: something is outdated
   130  interrupted
 
@@ -62,5 +64,5 @@ def mrc() -> None:
     """
 
 
-for _command in (ls, get, key, explain, drop, stats, top, verify, doctor):
+for _command in (ls, get, key, explain, drop, warm, stats, top, verify, follow, doctor):
     mrc.add_command(_command)

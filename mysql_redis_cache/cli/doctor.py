@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +12,7 @@ from mysql_redis_cache.errors import CacheUnavailable, DatabaseUnavailable, Pool
 from mysql_redis_cache.store import Refused
 
 from .endings import ERRORS, UNAVAILABLE, WARNINGS
-from .findings import Finding, Level
+from .findings import Finding, Level, show
 from .key_checks import look_at_keys
 from .mysql_checks import look_at_mysql
 from .redis_checks import look_at_redis
@@ -28,9 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 PATIENCE = 60.0
-COLOURS = {Level.OK: "green", Level.NOTE: "cyan", Level.WARNING: "yellow", Level.ERROR: "red"}
 CODES = {Level.WARNING: WARNINGS, Level.ERROR: ERRORS}
-WIDTH = 9
 
 
 @click.command(
@@ -64,7 +61,7 @@ def doctor(*, settings: Settings, timeout: float, is_json: bool) -> None:
         listed = [{**finding._asdict(), "level": finding.level.name.lower()} for finding in findings]
         write(as_json({"worst": worst.name.lower(), "findings": listed}))
     else:
-        _show(sorted(findings, key=lambda finding: -finding.level))
+        show(sorted(findings, key=lambda finding: -finding.level))
     is_away = any(finding.text.startswith(_AWAY) for finding in findings)
     raise click.exceptions.Exit(UNAVAILABLE if is_away else CODES.get(worst, 0))
 
@@ -100,12 +97,3 @@ def _mysql(settings: Settings) -> Iterator[Finding]:
         yield Finding(Level.ERROR, "MySQL", f"{_AWAY}{error}", "start it, or mend the URL")
     finally:
         database.close()
-
-
-def _show(findings: list[Finding]) -> None:
-    colour = False if os.environ.get("NO_COLOR") else None
-    for finding in findings:
-        level = click.style(f"{finding.level.name.lower():<{WIDTH}}", fg=COLOURS[finding.level])
-        click.echo(f"{level}{finding.about}: {finding.text}", color=colour)
-        if finding.advice:
-            click.echo(f"{'':{WIDTH}}→ {finding.advice}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 from click.exceptions import Exit
 
+from mysql_redis_cache.database.failures import err
 from mysql_redis_cache.errors import CacheUnavailable, DatabaseUnavailable, MRCError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = [
     "code_of",
     "ending",
     "give_up",
+    "text_of",
 ]
 
 FAILED = 1
@@ -54,6 +56,8 @@ def ending() -> Iterator[None]:
         give_up("interrupted", INTERRUPTED)
     except MRCError as error:
         give_up(str(error), code_of(error))
+    except err.Error as error:
+        give_up(text_of(error), FAILED)
     except (TypeError, ValueError) as error:
         give_up(str(error), USAGE)
 
@@ -63,3 +67,8 @@ def code_of(error: BaseException) -> int:
     if isinstance(error, (CacheUnavailable, DatabaseUnavailable)):
         return UNAVAILABLE
     return TIMEOUT if isinstance(error, TimeoutError) else FAILED
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an error says, without MySQL's number."""
+    return f"MySQL: {error.args[-1]}" if isinstance(error, err.Error) and error.args else str(error)

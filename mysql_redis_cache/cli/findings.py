@@ -1,15 +1,18 @@
-"""What ``doctor`` finds: how bad it is, what it is about, and the line to change."""
+"""What is found wrong, or well: how bad it is, what it is about, and the line to change."""
 
 from __future__ import annotations
 
+import os
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+import click
 
-__all__ = ["Finding", "Level", "clock", "is_near", "latency", "version_of"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["Finding", "Level", "clock", "is_near", "latency", "show", "version_of"]
 
 SLOW = 0.05
 """Seconds for a round trip from which on a cache is worth little: a read waits 0.25 s for Redis at most."""
@@ -43,6 +46,20 @@ class Finding(NamedTuple):
     about: str
     text: str
     advice: str = ""
+
+
+COLOURS = {Level.OK: "green", Level.NOTE: "cyan", Level.WARNING: "yellow", Level.ERROR: "red"}
+WIDTH = 9
+
+
+def show(findings: Iterable[Finding]) -> None:
+    """Write findings, a line for each and one for its advice, with colours on a terminal."""
+    colour = False if os.environ.get("NO_COLOR") else None
+    for finding in findings:
+        level = click.style(f"{finding.level.name.lower():<{WIDTH}}", fg=COLOURS[finding.level])
+        click.echo(f"{level}{finding.about}: {finding.text}", color=colour)
+        if finding.advice:
+            click.echo(f"{'':{WIDTH}}→ {finding.advice}")
 
 
 def is_near(url: str) -> bool:

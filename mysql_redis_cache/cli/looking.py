@@ -204,7 +204,7 @@ def explain(
     """
     text = sql_of(query)
     values, names = params_of(text, params)
-    with MRCClient({}, settings.redis_url, namespace=settings.namespace, index=settings.index) as client:
+    with MRCClient({}, settings.redis_config, namespace=settings.namespace, index=settings.index) as client:
         found = client.explain(text, values, names, tags=list(tags) or None)
     write(as_json(found.as_dict()) if is_json else printable_lines(str(found)))
     if found.redis_problem:

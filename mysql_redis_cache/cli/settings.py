@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.store import Link
 
-__all__ = ["Settings", "servers", "with_password", "without_password"]
+__all__ = ["Settings", "servers", "with_account", "with_password", "without_password"]
 
 TABLE = "mysql-redis-cache"
 FIELDS = {
@@ -37,6 +37,8 @@ FIELDS = {
     "index": bool,
     "mysql-password-file": str,
     "redis-password-file": str,
+    "follow": dict,
+    "failover": list,
 }
 
 
@@ -49,12 +51,14 @@ class Settings:
         redis: what it takes as its ``redis_config``, but no ready client, or ``None``.
         namespace: of the clients whose entries are meant.
         index: whether these clients keep an index.
+        follow: the rules of the file, or ``None``.
     """
 
     mysql: str | Mapping[str, Any] | None
     redis: str | Mapping[str, Any] | None
     namespace: str | None
     index: bool
+    follow: dict[str, Any] | None = None
 
     @property
     def names(self) -> Namespace:
@@ -99,6 +103,16 @@ class Settings:
     def mysql_url(self) -> str:
         """Where MySQL is, in the same way."""
         return _as_url(self.mysql_config, "mysql")
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """What a change of each table makes outdated; a usage error without them."""
+        if self.follow is None:
+            raise click.UsageError(
+                f'no rules: give each table a [tool.{TABLE}.follow."schema.table"] in pyproject.toml, '
+                "or name a file that has them by --config"
+            )
+        return self.follow
 
     @property
     def place(self) -> str:
@@ -147,8 +161,9 @@ def servers(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         mysql = _with_password(mysql, mysql_password_file, "MySQL", ask=ask_passwords)
         redis = _with_password(redis, redis_password_file, "Redis", ask=ask_passwords)
-        said = Settings(mysql, redis, namespace, index)
-        return command(settings=_of_application(said, click.get_current_context()), **arguments)
+        context = click.get_current_context()
+        said = Settings(mysql, redis, namespace, index, (context.default_map or {}).get("follow"))
+        return command(settings=_of_application(said, context), **arguments)
 
     with_options: Callable[..., Any] = called
     for option in reversed(_OPTIONS):
@@ -156,14 +171,17 @@ def servers(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_options
 
 
+_OF_SERVERS = "mysql", "redis", "namespace", "index"
+
+
 def _of_application(said: Settings, context: click.Context) -> Settings:
     """Return what the application says that the command is mounted in, and only what was typed beside it."""
     application = context.find_object(Settings)
     if application is None:
         return said
-    names = [field.name for field in fields(Settings)]
-    typed = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    return replace(application, **{name: getattr(said, name) for name in typed})
+    source = context.get_parameter_source
+    untyped = [name for name in _OF_SERVERS if source(name) is not ParameterSource.COMMANDLINE]
+    return replace(said, **{name: getattr(application, name) for name in untyped})
 
 
 def _with_password(url: str | None, file: str | None, server: str, *, ask: bool) -> str | None:
@@ -189,6 +207,12 @@ def with_password(url: str, password: str) -> str:
     account, _, place = parts.netloc.rpartition("@")
     user = account.partition(":")[0]
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}"))
+
+
+def with_account(url: str, like: str) -> str:
+    """Put the account of another URL into one that has none."""
+    parts, (account, at, _) = urlsplit(url), urlsplit(like).netloc.rpartition("@")
+    return url if "@" in parts.netloc else urlunsplit(parts._replace(netloc=f"{account}{at}{parts.netloc}"))
 
 
 def without_password(url: str) -> str:
@@ -231,12 +255,16 @@ def _table(file: Path, *, named: bool) -> dict[str, Any]:
     return {field.replace("-", "_"): said for field, said in found.items()}
 
 
+_KINDS: dict[type, str] = {dict: "table"}
+
+
 def _check(file: Path, field: str, said: object) -> None:
     if field not in FIELDS:
         nearest = get_close_matches(field, FIELDS, 1, 0.0)[0]
         raise click.UsageError(f"{file}: unknown field {field!r}; did you mean {nearest!r}?")
     if not isinstance(said, FIELDS[field]):
-        raise click.UsageError(f"{file}: {field} must be a {FIELDS[field].__name__}")
+        kind = _KINDS.get(FIELDS[field], FIELDS[field].__name__)
+        raise click.UsageError(f"{file}: {field} must be a {kind}")
 
 
 _OPTIONS: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = [

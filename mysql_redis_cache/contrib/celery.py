@@ -23,6 +23,7 @@ OPTIONS = {
     "max_retries": 20,
     "acks_late": True,
     "reject_on_worker_lost": True,
+    "shared": False,  # with other applications of the process, whose cache is another
 }
 
 

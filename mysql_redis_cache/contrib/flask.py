@@ -33,7 +33,7 @@ class MRC(MRCClient):
         prefix: how the names of its config begin. Several caches of one application have different ones.
     """
 
-    _prefix = "MRC"
+    _prefix = "MRC"  # of a deferred one too
 
     def __init__(self, app: Flask | None = None, *, prefix: str = "MRC") -> None:
         self._prefix = prefix
@@ -69,7 +69,7 @@ class MRC(MRCClient):
 
     @property
     def client(self) -> MRCClient:
-        """The client of the current application; ``AsyncMRCClient(cache.client)`` is for its async views.
+        """The client of the current application.
 
         Raises:
             RuntimeError: there is no current application, or ``init_app`` was not called with it.
@@ -80,6 +80,10 @@ class MRC(MRCClient):
                 f"the current application has no cache of the prefix {self._prefix!r}; call init_app(app)"
             )
         return clients[self._prefix]
+
+    @property
+    def _single(self) -> MRCClient:
+        return self.client
 
     if not TYPE_CHECKING:
 

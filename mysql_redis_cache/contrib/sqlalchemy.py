@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.util import await_only
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import TextClause
+    from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
     from sqlalchemy.orm import SessionTransaction
 
     from mysql_redis_cache.client import MRCClient
@@ -53,31 +53,43 @@ def after_commit(session: AnySession, client: Dropper) -> Pending:
         InvalidationFailed: (of the session's ``commit()``, or the end of its block) committed, but the drop
             failed; do not repeat the write.
     """
-    own = _own(session)
+    own, is_async = _own(session)
     work = own.info.get((__name__, client))
     if work is None:
-        work = own.info[__name__, client] = _work(own, client)
+        follow, run = _means(client, is_async=is_async)
+        work = own.info[__name__, client] = _AfterCommit(own, follow, run)
     return Pending(work)
 
 
-def _own(session: AnySession) -> Session | AsyncSession:
-    if isinstance(session, (scoped_session, async_scoped_session)):
-        return session()  # type: ignore[no-any-return]
-    return session
+def _own(session: AnySession) -> tuple[Session, bool]:
+    """Return the session that does the work, and whether it does so for an asynchronous one."""
+    if isinstance(session, scoped_session):
+        session = session()
+    if isinstance(session, Session):
+        return session, False
+    # It needs greenlet, which who has no such session may lack.
+    from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session  # noqa: PLC0415
 
-
-def _work(session: Session | AsyncSession, client: Dropper) -> _AfterCommit:
+    if isinstance(session, async_scoped_session):
+        session = session()
     if isinstance(session, AsyncSession):
-        if not isinstance(client, (AsyncMRCClient, AsyncMRCServer)):
-            raise TypeError(
-                f"an AsyncSession needs AsyncMRCClient or AsyncMRCServer, not {type(client).__name__}: its "
-                "COMMIT must not stop the event loop"
-            )
-        blocking = client._blocking  # noqa: SLF001 - one client, two faces
-        return _AfterCommit(session.sync_session, blocking._following, _await)  # noqa: SLF001
+        return session.sync_session, True
+    raise TypeError(f"session must be a session of SQLAlchemy, not {type(session).__name__}")
+
+
+def _means(client: Dropper, *, is_async: bool) -> tuple[Callable[[], Following], Callable[..., None]]:
+    """Return what gives the drops of a transaction, and what performs them."""
+    name = type(client).__name__
     if isinstance(client, (AsyncMRCClient, AsyncMRCServer)):
-        raise TypeError(f"a blocking session needs MRCClient or MRCServer, not {type(client).__name__}")
-    return _AfterCommit(session, client._following, _run)  # noqa: SLF001
+        if not is_async:
+            raise TypeError(f"a blocking session needs MRCClient or MRCServer, not {name}")
+        return client._blocking._following, _await  # noqa: SLF001 - one client, two faces
+    if is_async:
+        raise TypeError(
+            f"an AsyncSession needs AsyncMRCClient or AsyncMRCServer, not {name}: a blocking drop would stop "
+            "the event loop"
+        )
+    return client._following, _run  # noqa: SLF001
 
 
 class _AfterCommit:

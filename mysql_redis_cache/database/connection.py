@@ -34,7 +34,8 @@ _GREETING = (COMMAND.COM_QUERY, "SELECT @@init_connect AS command")
 WHY_UTF8MB4 = "values are escaped for utf8mb4, and only that carries every text"
 _START_OVER_TIMEOUT = 2.0
 _TRACKING = ("session_track_schema = 1", "session_track_state_change = 1")
-
+# So that a write's GTID comes with its reply.
+_GTIDS, _MARIADB_GTIDS = "session_track_gtids = OWN_GTID", "session_track_system_variables = 'last_gtid'"
 
 _TLS_FILES = {"ssl_ca": "ca", "ssl_cert": "cert", "ssl_key": "key", "ssl_key_password": "password"}
 _TLS_OPTIONS = {*_TLS_FILES, "ssl_verify_cert", "ssl_verify_identity"}
@@ -140,7 +141,8 @@ class Connection(Talk):
         names = f"NAMES utf8mb4 COLLATE {self.collation}" if self.collation else "NAMES utf8mb4"
         mode = [*self._mode(), *self._zone()]
         if self.state.tracks:
-            settings = [", ".join([names, "autocommit = 1", *mode, *_TRACKING])]
+            gtids = _MARIADB_GTIDS if "mariadb" in self.server_version.lower() else _GTIDS
+            settings = [", ".join([names, "autocommit = 1", *mode, *_TRACKING, gtids])]
         else:  # it may be a proxy, and those know the simplest forms best
             settings = ["autocommit = 1", names, *mode]
         statements = [f"SET {setting}" for setting in settings]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from mysql_redis_cache.observe import Server
 from mysql_redis_cache.values import in_zone
 
-from .sent import as_sent, check_driver, fetched_rows
+from .sent import as_sent, fetched_rows
 from .session import WriteResult, checked, is_call, told
 
 if TYPE_CHECKING:
@@ -43,16 +43,15 @@ class ExternalConnection(ABC):
         """Whether a transaction is open on this thread's connection; opens none, and asks no server."""
 
     @abstractmethod
-    def driver(self) -> Any:
-        """Return the connection of PyMySQL or mysqlclient, opened if need be."""
-
-    @abstractmethod
-    def execute(self, statement: str, inmost: AbstractContextManager[None]) -> AbstractContextManager[Any]:
+    def execute(
+        self, statement: str, inmost: Callable[[Any], AbstractContextManager[None]]
+    ) -> AbstractContextManager[Any]:
         """Return a context manager: executes a complete statement and gives the cursor, closed at its end.
 
         Args:
             statement: the SQL, without placeholders.
-            inmost: to be entered around the driver's own call, and nothing else that uses the connection.
+            inmost: given the cursor, of PyMySQL or mysqlclient or what hands its attributes on, it makes a
+                context manager that is to be entered around the driver's own call, and nothing else.
         """
 
     @abstractmethod
@@ -144,13 +143,11 @@ class ExternalDatabase:
         statement, _ = checked(text, params, inside=self.connection.in_transaction)
         if is_call(text):
             raise ValueError("CALL has several results, which are not read here: use a cursor of your own")
-        driver = self.connection.driver()
-        check_driver(driver)
         written = self._written(statement, params)
         if before_sending is not None:
             before_sending()
-        with self.connection.execute(written, as_sent(driver)) as cursor:
-            rows = None if cursor.description is None else fetched_rows(driver, cursor, self._dates)
+        with self.connection.execute(written, as_sent) as cursor:
+            rows = None if cursor.description is None else fetched_rows(cursor, self._dates)
             return rows, WriteResult(cursor.rowcount, cursor.lastrowid or 0)
 
     def _written(self, statement: Statement, params: Params) -> str:
@@ -158,7 +155,7 @@ class ExternalDatabase:
         written = statement.bind(params, no_backslash_escapes=True)
         if "\\" not in written:
             return written
-        with self.connection.execute(_MODE, as_sent(self.connection.driver())) as cursor:
+        with self.connection.execute(_MODE, as_sent) as cursor:
             ((mode,),) = cursor.fetchall()
         modes = set(bytes(mode).split(b","))
         return statement.bind(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.values import Dates, Row
 
-__all__ = ["as_sent", "check_driver", "fetched_rows"]
+__all__ = ["as_sent", "fetched_rows"]
 
 _BINARY = 63
 _UTF8 = 45
@@ -30,27 +30,19 @@ _STRINGS = (15, *range(247, 255))  # VARCHAR; ENUM, SET, the BLOBs and TEXTs, VA
 _MARKED = dict.fromkeys(_STRINGS, ((_BINARY_FLAG, bytearray), (None, bytes)))
 
 
-def check_driver(driver: Any) -> None:
-    """Check that cells can be had as they were sent, and that they are UTF-8.
+@contextmanager
+def as_sent(cursor: Any) -> Iterator[None]:
+    """Have the cursors of a connection fetch bytes, for the block; in what they fetched that stays so.
 
     Args:
-        driver: a connection.
+        cursor: one of them.
 
     Raises:
         TypeError: it is neither PyMySQL's nor mysqlclient's.
-        ValueError: its character set is another.
+        ValueError: what it would fetch is not UTF-8.
     """
-    if not (hasattr(driver, "decoders") or hasattr(driver, "converter")):
-        kind = f"{type(driver).__module__}.{type(driver).__qualname__}"
-        raise TypeError(f"the connection must be one of PyMySQL or mysqlclient, not {kind}")
-    charset = driver.character_set_name()
-    if not charset.startswith("utf8"):
-        raise ValueError(f"the connection's character set is {charset}; set it to utf8mb4")
-
-
-@contextmanager
-def as_sent(driver: Any) -> Iterator[None]:
-    """Have the cursors of a connection fetch bytes, for the block; in what they fetched that stays so."""
+    driver = cursor.connection
+    _check(driver)
     own = {"decoders": {}, "use_unicode": False} if hasattr(driver, "decoders") else {"converter": _MARKED}
     before = {name: getattr(driver, name) for name in own}
     for name, value in own.items():
@@ -62,18 +54,27 @@ def as_sent(driver: Any) -> Iterator[None]:
             setattr(driver, name, value)
 
 
-def fetched_rows(driver: Any, cursor: Any, dates: Dates) -> list[Row]:
+def _check(driver: Any) -> None:
+    if not (hasattr(driver, "decoders") or hasattr(driver, "converter")):
+        kind = f"{type(driver).__module__}.{type(driver).__qualname__}"
+        raise TypeError(f"the connection must be one of PyMySQL or mysqlclient, not {kind}")
+    charset = driver.character_set_name()
+    if not charset.startswith("utf8"):
+        raise ValueError(f"the connection's character set is {charset}; set it to utf8mb4")
+
+
+def fetched_rows(cursor: Any, dates: Dates) -> list[Row]:
     """Fetch all rows of a cursor that executed its statement ``as_sent``.
 
     Args:
-        driver: the connection.
-        cursor: one of its cursors.
+        cursor: the cursor.
         dates: ``"iso"`` or ``"npm"``, see ``codec.encode``.
 
     Returns:
         The rows, as ``wire`` gives them.
     """
     rows: Sequence[Sequence[Any]] = cursor.fetchall()
+    driver = cursor.connection
     if hasattr(driver, "decoders"):
         columns = tuple(
             Column(field.name, field.type_code, field.charsetnr, field.flags, field.scale)

@@ -52,10 +52,14 @@ class WriteResult(NamedTuple):
     Attributes:
         affected_rows: how many rows it changed; MySQL counts an updated row of an upsert as 2.
         insert_id: the first AUTO_INCREMENT value it made, or 0.
+        gtid: by which the server's binary log names what it has committed, for ``wait_for``. ``None`` within
+            a transaction, of a write that changed nothing, and where the server has no such log or does not
+            tell (MySQL with ``gtid_mode=OFF``, old servers, proxies).
     """
 
     affected_rows: int
     insert_id: int
+    gtid: str | None = None
 
 
 class Session:
@@ -67,6 +71,7 @@ class Session:
 
     Attributes:
         committed: whether what was done in the transaction is committed; None if that is unknown.
+        gtid: as of ``WriteResult``, once it is.
     """
 
     def __init__(self, pool: Pool, dates: Dates, zone: tzinfo | None = None) -> None:
@@ -79,6 +84,7 @@ class Session:
         self._is_told = False  # by the server, whether a transaction is open
         self._ending: tuple[DatabaseUnavailable | TransactionEnded, BaseException | None] | None = None
         self.committed: bool | None = False
+        self.gtid: str | None = None
 
     def __enter__(self) -> Self:
         self._connection = self._lease.__enter__()
@@ -144,7 +150,7 @@ class Session:
             if errno_of(error) in _ROLLED_BACK:
                 self.committed = before
             raise
-        self.committed = True
+        self.committed, self.gtid = True, self._in_use.state.gtid
 
     def rollback(self) -> None:
         """Undo the transaction, or what has followed it after the server had ended it."""
@@ -330,5 +336,5 @@ def told(watch: Watch, text: str, outcome: Outcome) -> Outcome:
 def write_result_of(reply: Reply) -> WriteResult:
     """Return what a write did."""
     if reply.ok is None:
-        return WriteResult(len(reply.result_sets[0]), 0)
-    return WriteResult(reply.ok.affected_rows, reply.ok.insert_id)
+        return WriteResult(len(reply.result_sets[0]), 0, reply.gtid)
+    return WriteResult(reply.ok.affected_rows, reply.ok.insert_id, reply.gtid)

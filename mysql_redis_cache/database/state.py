@@ -23,7 +23,7 @@ _IN_TRANSACTION = 1
 _AUTOCOMMIT = 2
 _NO_BACKSLASH_ESCAPES = 512
 # Kinds of session state in an OK packet.
-_SCHEMA, _STATE = 1, 2
+_VARIABLE, _SCHEMA, _STATE, _GTIDS = 0, 1, 2, 3
 
 _CHARACTER_SETS = ("character_set_client", "character_set_connection", "character_set_results")
 LOOK = f"SELECT @@sql_mode AS sql_mode, {', '.join(f'@@{name} AS {name}' for name in _CHARACTER_SETS)}"
@@ -46,11 +46,13 @@ class SessionState:
         is_used: statements have run in it since its beginning.
         is_lent_afresh: none has run in it since it was last lent.
         has_others_id: ``LAST_INSERT_ID()`` would give one that was made before it was last lent.
+        gtid: of what the last statement has committed; None if that was nothing, or is not told.
     """
 
     __slots__ = (
         "_has_id",
         "_running",
+        "gtid",
         "has_moved",
         "has_others_id",
         "is_beyond_reset",
@@ -83,6 +85,7 @@ class SessionState:
         self.is_lent_afresh = True
         self._has_id = self.has_others_id = False
         self._running = HARMLESS
+        self.gtid: str | None = None
 
     def lend(self) -> None:
         """Be lent to somebody else."""
@@ -125,6 +128,7 @@ class SessionState:
     def send(self, effects: Effects) -> None:
         """A statement with these *effects* is about to be sent."""
         self._running = effects
+        self.gtid = None
         self.is_used = True
         self.is_lent_afresh = False
         if effects.changes:
@@ -158,7 +162,15 @@ class SessionState:
         position = 0
         while position < len(changes):
             kind = changes[position]
-            _, position = lenenc_bytes(changes, position + 1)
+            data, position = lenenc_bytes(changes, position + 1)
             if kind in {_SCHEMA, _STATE}:
                 self.is_changed = self.is_unsure = True
                 self.has_moved = self.has_moved or kind == _SCHEMA
+            elif kind in {_VARIABLE, _GTIDS}:
+                self._hear_gtid(kind, data)
+
+    def _hear_gtid(self, kind: int, data: bytes) -> None:
+        """Take what was committed: MySQL tells it behind a byte for the form, MariaDB as a variable."""
+        name, start = (b"last_gtid", 1) if kind == _GTIDS else lenenc_bytes(data, 0)
+        if name == b"last_gtid":
+            self.gtid = lenenc_bytes(data, start)[0].decode("ascii", "replace")

@@ -76,6 +76,8 @@ class Talk(Driver):
             reply = read_reply(packets, dates, self.state.hear)
             if reply.ok is not None:
                 self.state.note_id(reply.ok.insert_id)
+            if self.state.gtid is not None:
+                reply = reply._replace(gtid=self.state.gtid)
             return reply  # noqa: TRY300 - the hottest way, kept short
         except ErrorPacket as packet:
             raise self._failure(packet, packets) from None

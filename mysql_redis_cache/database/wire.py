@@ -56,11 +56,12 @@ class FileAsked(GarbledReply):
 
 
 class Reply(NamedTuple):
-    """All that the server answered to one query."""
+    """All that the server answered to one query, and by which GTID it has committed that."""
 
     result_sets: list[list[Row]]
     ok: Ok | None
     status: int
+    gtid: str | None = None
 
 
 def _hear_nothing(status: int, changes: bytes) -> None:

@@ -14,6 +14,7 @@ from mysql_redis_cache.observe import Watch
 from mysql_redis_cache.policy import check_count, wait_seconds
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import NotNow
+from mysql_redis_cache.store.ledger import Ledger
 
 from .budget import Budget
 from .lookup import Incomplete, Lookup
@@ -65,6 +66,7 @@ class Drops:
     ) -> None:
         self._watch = Watch() if watch is None else watch
         self._link = link
+        self._prefix = namespace.prefix
         self._index = Lookup(link, namespace.prefix) if indexed and not link.clustered else None
         self._doubt = ""
         self._is_said = False
@@ -75,6 +77,15 @@ class Drops:
     def after_fork_in_child(self) -> None:
         """Forget the parent's sweeps."""
         self._sweeps.after_fork_in_child()
+
+    def followed(self, name: str) -> str | None:
+        """Return the GTIDs that the follower of a name has seen to; ``None`` if it is not known.
+
+        Raises:
+            CacheUnavailable: Redis did not answer.
+        """
+        state = Ledger(self._link, self._prefix + name, lease=0.0).peek()
+        return None if state is None else str(state.get("gtids", ""))
 
     def drop(
         self,

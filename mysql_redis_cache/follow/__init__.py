@@ -2,5 +2,6 @@
 
 from .checking import CannotFollow, Report
 from .follower import Follower
+from .streaming import StreamFollower
 
-__all__ = ["CannotFollow", "Follower", "Report"]
+__all__ = ["CannotFollow", "Follower", "Report", "StreamFollower"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,12 +18,14 @@ from mysql_redis_cache.drops.budget import Budget
 from mysql_redis_cache.errors import CacheUnavailable, DatabaseUnavailable, DropTimeout
 from mysql_redis_cache.keys import Namespace
 from mysql_redis_cache.policy import seconds
+from mysql_redis_cache.runtime import Flag
 from mysql_redis_cache.store import PATIENT, link
 from mysql_redis_cache.store.ledger import Deposed, Ledger, WentBack
 
 from .checking import CannotFollow, Report, examine, zone_of
 from .leading import Leading, Stopped
 from .outdated import Outdated
+from .performing import Performing
 from .place import Position
 from .planning import Planner
 from .progress import Progress
@@ -70,6 +71,7 @@ class Follower:
         index: as of the clients.
         wait_replicas: as of ``MRCServer``.
         lease: seconds after which another takes over from a leader that gives no sign of life.
+        max_lag: seconds of lag from which on the log has a warning.
 
     Raises:
         TypeError, ValueError: a bad argument.
@@ -86,6 +88,7 @@ class Follower:
         index: bool = False,
         wait_replicas: int = 0,
         lease: float = 5.0,
+        max_lag: float = 30.0,
     ) -> None:
         several: Any = mysql_config if isinstance(mysql_config, (list, tuple)) else [mysql_config]
         self._configs = [parse_mysql_config(each) for each in several]
@@ -100,9 +103,10 @@ class Follower:
         self._link = link(redis_config, timeout=PATIENT)
         self._drops = Drops(self._link, entries, indexed=index, wait_replicas=wait_replicas)
         self._ledger = Ledger(self._link, self._prefix + name, lease)
-        self._progress = Progress(3 * _HEARTBEAT)
-        self._stopping = threading.Event()
+        self._progress = Progress(3 * _HEARTBEAT, seconds("max_lag", max_lag))
+        self._stopping = Flag()
         self._leading = Leading(self._ledger, lease, self._progress, self._stopping)
+        self._performing = Performing(self._drop, self._progress, self._leading.look, self._stopping.wait)
         self._server_id = 1 << 28 | secrets.randbits(28)
         self._was_checked = False
 
@@ -115,18 +119,13 @@ class Follower:
             what would go wrong, and what is to be known.
 
         Raises:
+            CacheUnavailable: Redis did not answer.
             DatabaseUnavailable: no server can be reached.
             pymysql.err.Error: MySQL refuses.
         """
+        self._ledger.peek()
         with self._pick() as source:
-            report = examine(self._rules, source, Schema(source, self._rules.tables))
-            try:
-                Stream(source.config, Reader({}), self._server_id, _HEARTBEAT).close()
-            except err.Error as error:
-                if errno_of(error) not in {1045, 1227}:
-                    raise
-                report.problems.append("the account must not read the log: GRANT REPLICATION SLAVE ON *.*")
-            return report
+            return self._examined(source)
 
     def run(self) -> None:
         """Follow until ``stop`` is called; blocks.
@@ -137,7 +136,7 @@ class Follower:
         """
         pause = _SHORTEST_PAUSE
         with self._leading.renewed():
-            while not self._stopping.is_set():
+            while not self._stopping.is_raised:
                 began = time.monotonic()
                 self._go_on()
                 lasted = time.monotonic() - began > _LONGEST_PAUSE
@@ -146,7 +145,7 @@ class Follower:
 
     def stop(self) -> None:
         """Have ``run`` return, within seconds; from any thread, or a signal handler."""
-        self._stopping.set()
+        self._stopping.put_up()
 
     def close(self) -> None:
         """Close the connections to Redis, after ``run`` has returned; final."""
@@ -175,7 +174,7 @@ class Follower:
             pass
         except Deposed:
             self._progress.is_leader = False
-            logger.warning("another follower leads; standing by")
+            logger.warning("another follower leads by now")
         except WentBack as error:
             self._say(f"starting over: {error}")
         except (CacheUnavailable, DropTimeout, DatabaseUnavailable) as error:
@@ -223,10 +222,20 @@ class Follower:
                     raise
                 self._afresh(source, f"the position is not in the server's logs any more: {error.args[1]}")
 
+    def _examined(self, source: Source) -> Report:
+        report = examine(self._rules, source, Schema(source, self._rules.tables))
+        try:
+            Stream(source.config, Reader({}), self._server_id, _HEARTBEAT).close()
+        except err.Error as error:
+            if errno_of(error) not in {1045, 1227}:
+                raise
+            report.problems.append("the account must not read the log: GRANT REPLICATION SLAVE ON *.*")
+        return report
+
     def _check_once(self, source: Source) -> None:
         if self._was_checked:
             return
-        report = examine(self._rules, source, Schema(source, self._rules.tables))
+        report = self._examined(source)
         if report.problems:
             raise CannotFollow(tuple(report.problems))
         for note in report.notes:
@@ -251,18 +260,21 @@ class Follower:
     def _afresh(self, source: Source, reason: str) -> Position:
         """Follow from now on, after dropping whatever may be outdated already."""
         position = source.here()
+        self._drop_everything(reason)
+        self._ledger.save(position.as_json())
+        self._progress.position = position
+        return position
+
+    def _drop_everything(self, reason: str) -> None:
         self._progress.counters.bump("afresh")
         everything = Outdated()
         everything.widen(self._rules.names, reason)
         logger.warning(
-            "%s: all entries of %s are dropped, and the log is followed from here on",
+            "%s: all entries of %s are dropped, and what is changed is followed from here on",
             reason,
             ", ".join(sorted(self._rules.names)),
         )
         self._drop(everything)
-        self._ledger.save(position.as_json())
-        self._progress.position = position
-        return position
 
     def _follow_from(self, source: Source, position: Position) -> None:
         is_here = position.server == source.identity and position.file
@@ -277,11 +289,10 @@ class Follower:
                 reader,
                 planner,
                 position,
-                drop=self._drop,
+                performing=self._performing,
                 ledger=self._ledger,
                 progress=self._progress,
                 look=self._leading.look,
-                pause=self._stopping.wait,
             )
             session.reload()
             here = FilePosition(position.file, position.offset)

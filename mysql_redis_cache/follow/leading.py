@@ -13,6 +13,7 @@ from mysql_redis_cache.store.ledger import Deposed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mysql_redis_cache.runtime import Flag
     from mysql_redis_cache.store.ledger import Ledger
 
     from .progress import Progress
@@ -33,10 +34,10 @@ class Leading:
         ledger: keeps it.
         lease: seconds after which it is taken over from one that gives no sign of life.
         progress: is told whether it is ours.
-        stopping: set when the follower is to end.
+        stopping: raised when the follower is to end.
     """
 
-    def __init__(self, ledger: Ledger, lease: float, progress: Progress, stopping: threading.Event) -> None:
+    def __init__(self, ledger: Ledger, lease: float, progress: Progress, stopping: Flag) -> None:
         self._ledger, self._lease = ledger, lease
         self._progress, self._stopping = progress, stopping
 
@@ -48,7 +49,7 @@ class Leading:
         try:
             yield
         finally:
-            self._stopping.set()
+            self._stopping.put_up()
             renewer.join(self._lease)
             self._resign()
 
@@ -59,21 +60,31 @@ class Leading:
             Stopped: the follower is to end.
             CacheUnavailable: Redis did not answer.
         """
-        while not self._ledger.lead():
-            self._progress.is_leader = False
+        if not self._ledger.lead():
+            logger.info("another follower leads; this one stands by")
+            self._stand_by()
+        if not self._progress.is_leader:
+            logger.info("this follower leads")
+        self._progress.is_leader = True
+
+    def _stand_by(self) -> None:
+        while True:
+            self._progress.stand_by()
             if self._stopping.wait(self._lease / 4):
                 raise Stopped
-        self._progress.is_leader = True
+            if self._ledger.lead():
+                return
 
     def look(self) -> None:
         """Raise ``Stopped`` if the follower is to end, ``Deposed`` if another leads."""
-        if self._stopping.is_set():
+        if self._stopping.is_raised:
             raise Stopped
         if not self._progress.is_leader:
             raise Deposed("another follower leads")
 
     def _renew(self) -> None:
         while not self._stopping.wait(self._lease / 4):
+            self._progress.warn()
             if not self._progress.is_leader:
                 continue
             try:

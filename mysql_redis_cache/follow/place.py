@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from mysql_redis_cache.binlog import files
-from mysql_redis_cache.binlog.gtids import parse_gtid_set, show_gtid_set
+from mysql_redis_cache.gtids import parse_gtid_set, show_gtid_set
 
 from .outdated import Outdated
 

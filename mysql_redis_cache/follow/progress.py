@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +13,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress"]
 
+logger = logging.getLogger("mysql_redis_cache.follow")
+
 
 class Progress:
     """Counters and moments, written by one thread and read by others.
 
     Args:
         silence: seconds without a word from the server after which it is not taken to be idle any more.
+        max_lag: seconds of lag that are worth a warning.
     """
 
-    def __init__(self, silence: float) -> None:
+    def __init__(self, silence: float, max_lag: float) -> None:
         self.counters = Counters()
         self.is_leader = False
         self.position: Position | None = None
         self.problem = ""
         self._silence = silence
         self._level_at = self._heard_at = time.monotonic()
-        self._is_level = False
+        self._is_level = self._is_late = False
+        self._max_lag = max_lag
+
+    def stand_by(self) -> None:
+        """Note that another follower leads, whose lag is its own to tell."""
+        self.is_leader, self.problem = False, ""
+        self._level_at = time.monotonic()
 
     def hear(self) -> None:
         """Note that the server has said something that is not dropped yet."""
@@ -47,6 +57,15 @@ class Progress:
         if self._is_level and now - self._heard_at < self._silence:
             return 0.0
         return now - self._level_at
+
+    def warn(self) -> None:
+        """Say once that it has fallen behind, and once that it has caught up; to be called now and then."""
+        lag = self.lag if self.is_leader else 0.0
+        if lag > self._max_lag and not self._is_late:
+            logger.warning("the follower is %.1f s behind; it waits for: %s", lag, self.problem or "nothing")
+        elif self._is_late and not lag:
+            logger.info("the follower has caught up")
+        self._is_late = lag > self._max_lag or (self._is_late and lag > 0)
 
     def snapshot(self) -> dict[str, Any]:
         """Return all of it."""

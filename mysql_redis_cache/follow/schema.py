@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from mysql_redis_cache.binlog import Declared
 
-from .effects import ForeignKey
+from .effects import ForeignKey, effects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .rules import TableName
+    from .effects import Effect
+    from .rules import Rules, TableName
     from .source import Source
 
-__all__ = ["Schema"]
+__all__ = ["Schema", "effects_now"]
 
 _ACTIONS = "('CASCADE', 'SET NULL', 'SET DEFAULT')"
 
@@ -112,6 +113,17 @@ class Schema:
             f"AND LOWER(table_name) = LOWER({_literal(table[1])})"
         )
         return [f"{row['s']}.{row['t']}" for row in rows]
+
+
+def effects_now(
+    rules: Rules, source: Source
+) -> tuple[dict[TableName, Effect], dict[TableName, tuple[Declared, ...]]]:
+    """Return what a change of each table comes to by a server's schema, and the columns of these tables."""
+    schema = Schema(source, rules.tables)
+    found = effects(rules, schema.foreign_keys, schema.declared)
+    for table in found.keys() - schema.declared.keys():
+        schema.describe(table)
+    return found, schema.declared
 
 
 def _literal(text: str) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.binlog import Wanted, files
-from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
 
-from .effects import effects
 from .outdated import Outdated
 from .place import Followed, Place, Position
-from .schema import Schema
+from .schema import effects_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,14 +17,13 @@ if TYPE_CHECKING:
     from mysql_redis_cache.binlog import Event, Reader
     from mysql_redis_cache.store.ledger import Ledger
 
+    from .performing import Performing
     from .planning import Planner, Transaction
     from .progress import Progress
     from .source import Source
     from .stream import Stream
 
 __all__ = ["LogReset", "Session"]
-
-logger = logging.getLogger("mysql_redis_cache.follow")
 
 _MOST_VALUES = 50_000
 """Values that one drop is for; more are dropped in turn."""
@@ -37,7 +33,6 @@ _LINGER = 0.05
 
 _SAVE_EVERY = 1.0
 _RELOAD_EVERY = 1.0
-_LONGEST_PAUSE = 1.0
 
 
 class LogReset(Exception):
@@ -53,11 +48,10 @@ class Session:
         reader: what reads the stream.
         planner: what makes drops of events.
         position: where the stream begins.
-        drop: performs a drop; raises ``CacheUnavailable`` or ``DropTimeout``.
+        performing: performs drops.
         ledger: keeps the position.
         progress: is told how it goes.
         look: called often; what it raises ends the session.
-        pause: waits for some seconds, or less.
     """
 
     def __init__(
@@ -68,15 +62,14 @@ class Session:
         planner: Planner,
         position: Position,
         *,
-        drop: Callable[[Outdated], int],
+        performing: Performing,
         ledger: Ledger,
         progress: Progress,
         look: Callable[[], object],
-        pause: Callable[[float], object],
     ) -> None:
         self._source, self._stream, self._reader, self._planner = source, stream, reader, planner
-        self._drop, self._ledger, self._progress = drop, ledger, progress
-        self._look, self._pause = look, pause
+        self._performing, self._ledger, self._progress = performing, ledger, progress
+        self._look = look
         self._place = Place(position)
         self._followed = Followed(position.gtids, source.is_mariadb)
         self._ended = (position.file, position.offset, position.born, position.stamp)
@@ -159,37 +152,9 @@ class Session:
         """Wait until what was read is visible, drop what it has made outdated, and only then move on."""
         file, offset, _, _ = self._ended
         self._source.await_visible(self._gtids, file, offset, self._look)
-        self._perform(self._batch)
+        self._performing.perform(self._batch)
         self._batch, self._gtids = Outdated(), []
         self._save()
-
-    def _perform(self, batch: Outdated) -> None:
-        if not batch:
-            return
-        counters = self._progress.counters
-        unexpected = {name: reason for name, reason in batch.names.items() if reason}
-        for reason in sorted(set(unexpected.values())):
-            names = sorted([name for name in unexpected if unexpected[name] == reason])
-            logger.warning("the follower drops all entries of %s: %s", ", ".join(names), reason)
-        counters.bump("wide", len(unexpected))
-        counters.bump("values", len(batch))
-        counters.bump("batches")
-        counters.bump("dropped", self._persistently(batch))
-
-    def _persistently(self, batch: Outdated) -> int:
-        """Drop; while Redis is away, nothing moves."""
-        pause = 0.02
-        while True:
-            try:
-                return self._drop(batch)
-            except (CacheUnavailable, DropTimeout) as error:
-                if not self._progress.problem:
-                    logger.warning("the follower waits for Redis: %s", error)
-                self._progress.problem = str(error)
-                self._progress.counters.bump("retries")
-            self._pause(pause)
-            self._look()
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _save(self) -> None:
         file, offset, born, stamp = self._ended
@@ -203,14 +168,10 @@ class Session:
 
     def reload(self) -> None:
         """Read the schema again."""
-        rules = self._planner.rules
-        schema = Schema(self._source, rules.tables)
-        self._planner.effects = effects(rules, schema.foreign_keys, schema.declared)
-        for table in self._planner.effects.keys() - schema.declared.keys():
-            schema.describe(table)
+        self._planner.effects, declared = effects_now(self._planner.rules, self._source)
         self._reader.want(
             {
-                table: Wanted(effect.columns, schema.declared.get(table, ()))
+                table: Wanted(effect.columns, declared.get(table, ()))
                 for table, effect in self._planner.effects.items()
             }
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from mysql_redis_cache.binlog.gtids import parse_gtid_set, show_gtid_set
 from mysql_redis_cache.database.dump import DumpConnection
+from mysql_redis_cache.gtids import covers, is_maria, parse_gtid_set, show_gtid_set
 
 from .place import Position
 
@@ -23,7 +22,6 @@ _PATIENCE = 30.0
 _LOOK = 2  # seconds of a wait between two looks at whether it is still wanted
 _PAUSE = 0.0005
 _SETTLE = 5.0
-_MARIA_GTIDS = re.compile(r"(?:\d+-\d+-\d+(?:,|\Z))*")
 _VARIABLES = (
     "log_bin",
     "binlog_format",
@@ -120,15 +118,10 @@ class Source:
         return bool(row["has"])
 
     def _has_maria(self, gtids: str) -> bool:
-        if not _MARIA_GTIDS.fullmatch(gtids):
+        if not is_maria(gtids):
             raise ValueError("the position has no GTIDs of MariaDB")
         (row,) = self.ask("SELECT CONCAT_WS(',', @@gtid_binlog_state, @@gtid_slave_pos) AS gtids")
-        known: dict[str, int] = {}
-        for gtid in filter(None, str(row["gtids"]).split(",")):
-            domain, _, number = gtid.split("-")
-            known[domain] = max(known.get(domain, 0), int(number))
-        wanted = [gtid.split("-") for gtid in filter(None, gtids.split(","))]
-        return all(known.get(domain, 0) >= int(number) for domain, _, number in wanted)
+        return covers(str(row["gtids"]).strip(","), gtids)
 
     def await_visible(self, gtids: Sequence[str], file: str, offset: int, look: Callable[[], object]) -> None:
         """Wait until what was read of the log can be read from the tables.
@@ -146,6 +139,23 @@ class Source:
             self._await_snapshot(file, offset, look)
         elif gtids:
             self._await_gtids(show_gtid_set(parse_gtid_set(",".join(gtids))), look)
+
+    def await_gtids(self, gtids: Sequence[str], look: Callable[[], object]) -> None:
+        """Wait until transactions can be read from the tables, whichever server's log had them.
+
+        Args:
+            gtids: the transactions.
+            look: called now and then; what it raises ends the wait.
+
+        Raises:
+            DatabaseUnavailable: the connection was lost.
+        """
+        if not self.is_mariadb:
+            self.await_visible(gtids, "", 0, look)
+            return
+        while not covers(self.here().gtids, ",".join(gtids)):
+            look()
+            time.sleep(_PAUSE)
 
     def _await_gtids(self, gtids: str, look: Callable[[], object]) -> None:
         while self.ask(f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtids}', {_LOOK}) AS late")[0]["late"]:

@@ -6,15 +6,15 @@ GTIDs and the statements behind rows.
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections import deque
 from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from mysql_redis_cache.binlog.gtids import encode_gtid_set, parse_gtid_set
+from mysql_redis_cache.binlog.gtids import encode_gtid_set
 from mysql_redis_cache.database.dump import DumpConnection
+from mysql_redis_cache.gtids import is_maria, parse_gtid_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,6 @@ _POSITION = Struct("<IHI")
 _GTID_POSITION = Struct("<HIIQI")
 _ENDS, _ANNOTATE_OR_HEARTBEAT_V2, _THROUGH_GTID = 0x1, 0x2, 0x4
 _PATIENCE = 3
-_MARIA_GTIDS = re.compile(r"(?:\d+-\d+-\d+(?:,|\Z))*")
 _FIRST = 4
 
 
@@ -109,7 +108,7 @@ class Stream:
         return head + gtids
 
     def _connect_state(self, position: GtidPosition) -> None:
-        if not _MARIA_GTIDS.fullmatch(position.gtids):
+        if not is_maria(position.gtids):
             raise ValueError(f"{position.gtids!r} is no list of domain-server-sequence")
         self._connection.ask(
             f"SET @slave_connect_state = '{position.gtids}', @slave_gtid_strict_mode = 1, "

@@ -181,11 +181,12 @@ class BlockingDriver:
     def _load_many(self, batch: Listed, task: LoadMany) -> list[Loaded]:
         return self._core.load_many(batch, task.reads)
 
-    def _fill_many(self, batch: Batch, task: FillMany) -> list[bool]:
+    def _fill_many(self, batch: Batch, task: FillMany) -> list[bool]:  # noqa: ARG002 - a task's performer
         try:
             return self._core.cache.fill_many(task.reads, task.steps)  # type: ignore[union-attr]  # as above
         finally:
-            self._leases.let_go_all(batch)
+            for read in task.reads:
+                self._leases.let_go(read)
 
     def _join_now(self, batch: Batch, task: JoinNow) -> bool:  # noqa: ARG002 - a task's performer
         return self._core.join(task.read) is None

@@ -112,7 +112,8 @@ def read_many(jobs: Sequence[Job]) -> Tasks:
     cold = [job for job in jobs if isinstance(job.step, Join)]
     for start in range(0, len(cold), CHUNK):
         yield from _load_won(cold[start : start + CHUNK])
-    for job in jobs:
+    # Those first that others may be waiting for, who lead what the rest of these wait for.
+    for job in sorted(jobs, key=lambda job: isinstance(job.step, Join)):
         yield from _finish(job)
 
 
@@ -123,8 +124,8 @@ def read_rows(jobs: Sequence[Job]) -> Tasks:
         yield from _board(part)
         yield from _load_together(part)
     while waiting := [job for job in jobs if isinstance(job.step, Wait)]:
-        pause = waiting[0]
-        yield Perform(pause.read, pause.step)  # type: ignore[arg-type]  # which is a Wait, and does for all
+        pauses = [job.step for job in waiting if isinstance(job.step, Wait)]
+        yield Perform(waiting[0].read, pauses[0])  # which does for all of them
         for job in waiting:
             job.advance(None)
         for part in _parts(waiting):
@@ -156,7 +157,8 @@ def _claim(jobs: Sequence[Job]) -> Tasks:
     """Take the leases that are to be had."""
     asking = [job for job in jobs if isinstance(job.step, Acquire)]
     if asking:
-        claims = yield AcquireMany([job.read for job in asking], [job.step for job in asking])  # type: ignore[misc]
+        steps = [job.step for job in asking if isinstance(job.step, Acquire)]
+        claims = yield AcquireMany([job.read for job in asking], steps)
         _advance(asking, claims)
 
 
@@ -177,7 +179,8 @@ def _load_together(part: Sequence[Job]) -> Tasks:
         yield from _seal(loading)
     filling = [job for job in loading if isinstance(job.step, Fill)]
     if filling:
-        accepted = yield FillMany([job.read for job in filling], [job.step for job in filling])  # type: ignore[misc]
+        steps = [job.step for job in filling if isinstance(job.step, Fill)]
+        accepted = yield FillMany([job.read for job in filling], steps)
         _advance(filling, accepted)
     yield from _finish_ready(part)
 

@@ -4,9 +4,10 @@ from .context import Marks, Reservation, apart, is_clear, reserved_slot, with_re
 from .repeating import Repeater
 from .slots import Slot, Slots, SlotsClosed
 from .tls import SharedContext, advice
-from .waiters import Ticket, Waiters, WaitQueue
+from .waiters import Flag, Ticket, Waiters, WaitQueue
 
 __all__ = [
+    "Flag",
     "Marks",
     "Repeater",
     "Reservation",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Ticket", "WaitQueue", "Waiters"]
+__all__ = ["Flag", "Ticket", "WaitQueue", "Waiters"]
 
 T = TypeVar("T")
 
@@ -33,6 +33,10 @@ class Waiters:
 
     def __init__(self) -> None:
         self._locks: deque[Lock] = deque()
+
+    def __len__(self) -> int:
+        """Count those who wait."""
+        return len(self._locks)
 
     def wait(self, seconds: float, unless: Callable[[], object]) -> None:
         """Wait to be woken.
@@ -59,6 +63,24 @@ class Waiters:
             except IndexError:
                 return
             lock.release()
+
+
+class Flag:
+    """Raised once, by a signal handler too, and waited for by threads."""
+
+    def __init__(self) -> None:
+        self.is_raised = False
+        self._waiters = Waiters()
+
+    def put_up(self) -> None:
+        """Raise it."""
+        self.is_raised = True
+        self._waiters.wake(len(self._waiters))
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is raised, for some seconds at most; return whether it is."""
+        self._waiters.wait(seconds, lambda: self.is_raised)
+        return self.is_raised
 
 
 class Ticket(Generic[T]):

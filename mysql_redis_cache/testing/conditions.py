@@ -54,12 +54,10 @@ def unavailable(*faces: Face) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for face in faces:
+            stack.callback(_ask_again, face)  # once nothing is cut off any more
+        for face in faces:
             _cut_off(face, stack)
         yield
-    for face in faces:
-        core = core_of(face)
-        if core is not None and core.cache is not None:
-            core.cache.ask_again()
 
 
 def elapse(face: Face, seconds: float | timedelta) -> int:
@@ -109,6 +107,12 @@ def _cut_off(face: Face, stack: ExitStack) -> None:
     core = core_of(face)
     if core is not None and core.nearby is not None:  # nothing is served from here without Redis's pushes
         stack.enter_context(replaced(core.nearby.near, "get", _nothing))
+
+
+def _ask_again(face: Face) -> None:
+    core = core_of(face)
+    if core is not None and core.cache is not None:
+        core.cache.ask_again()
 
 
 def _away(*_: object, **__: object) -> NoReturn:

@@ -35,6 +35,10 @@ OPERATIONS = int(os.environ.get("MRC_CHAOS_OPERATIONS", "1000"))
 POOL = 3
 KEYS = 40
 QUERY = "SELECT ? AS id, REPEAT(?, 200) AS pad"
+ROWS = " UNION ALL ".join(
+    f"SELECT {number} AS id, '{str(number % 10) * 200}' AS pad" for number in range(KEYS)
+)
+LIST = f"SELECT id, pad FROM ({ROWS}) AS numbers WHERE id IN (?)"
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +68,12 @@ def many(client: MRCClient, number: int) -> bool:
     return client.query_many_with_cache([arguments(n) for n in numbers], 60) == [truth(n) for n in numbers]
 
 
+def listed(client: MRCClient, number: int) -> bool:
+    numbers = [number, (number + 1) % KEYS, (number + 7) % KEYS, KEYS]
+    rows = client.get_many(LIST, numbers, key="id", name="Row", ttl=60)
+    return rows == {n: truth(n)[0] for n in numbers[:3]}
+
+
 def peek(client: MRCClient, number: int) -> bool:
     return client.read_from_cache(*arguments(number), default=None) in (None, truth(number))
 
@@ -83,7 +93,17 @@ def transact(client: MRCClient, number: int) -> bool:
         return bool(tx.query(QUERY, [number, str(number % 10)]) == truth(number))
 
 
-WORK: list[Callable[[MRCClient, int], bool]] = [direct, cached, cached, many, peek, write, drop, transact]
+WORK: list[Callable[[MRCClient, int], bool]] = [
+    direct,
+    cached,
+    cached,
+    many,
+    listed,
+    peek,
+    write,
+    drop,
+    transact,
+]
 
 
 def check_whole(client: MRCClient, redis_client: redis.Redis, before: int) -> None:

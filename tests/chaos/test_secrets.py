@@ -43,6 +43,7 @@ SECRETS = ("xQ7open", "8Zsesame", "pw9K", "vW4param", "Jd5")
 
 SOON = {"socket_timeout": 0.1, "socket_connect_timeout": 0.1}
 SELECT = "SELECT ? AS v"
+LIST = "SELECT v FROM (SELECT 'a' AS v) AS a WHERE v IN (?)"
 
 
 class Ears:
@@ -143,6 +144,7 @@ def everything(ears: Ears, mysql_config: Any, redis_config: Any) -> None:
             for call in (
                 lambda: client.query_with_cache(SELECT, [VALUE], ["Value"]),
                 lambda: client.query_many_with_cache([(SELECT, [VALUE], ["Value"]), ("SELECT 1",)]),
+                lambda: client.get_many(LIST, [VALUE, 7], key="v", name="Value"),
                 lambda: client.read_from_cache(SELECT, [VALUE], ["Value"]),
                 lambda: client.write_to_cache(SELECT, VALUE, [VALUE], ["Value"]),
                 lambda: client.query(SELECT, [VALUE]),
@@ -417,6 +419,8 @@ def test_refused_params(params: Any, names: Any, mysql_url: str, redis_url: str,
         for call in (
             lambda: client.query_with_cache(SELECT, params, names),
             lambda: client.query_many_with_cache([(SELECT, params, names)]),
+            lambda: client.get_many(LIST, params, key="v", name="Value"),
+            lambda: client.get_many(LIST, [VALUE], key="v", name=names[0]),
             lambda: client.with_cache(lambda: object(), SELECT, params, names),
             lambda: client.with_cache(lambda: {"a": [VALUE, {VALUE}]}, SELECT),
             lambda: client.write_to_cache(SELECT, [{VALUE}], params, names),

@@ -42,8 +42,8 @@ async def test_execute_is_committed_when_it_returns(client: Any, users: Connecti
     await client.execute("CREATE TABLE numbers (id INT AUTO_INCREMENT PRIMARY KEY, n INT)")
     result = await client.execute("INSERT INTO numbers (n) VALUES (?), (?)", [7, 8])
 
-    assert result == WriteResult(affected_rows=2, insert_id=1)
-    assert await client.execute(RENAME, ["Eve", 123]) == WriteResult(1, 0)
+    assert (result.affected_rows, result.insert_id) == (2, 1)
+    assert (await client.execute(RENAME, ["Eve", 123]))[:2] == (1, 0)
     with users.cursor() as cursor:
         cursor.execute("SELECT name FROM users WHERE id = 123")
         assert cursor.fetchone() == ("Eve",)
@@ -57,7 +57,8 @@ async def test_query_to_promise_is_either(client: Any, users: Connection) -> Non
         cursor.execute("CREATE PROCEDURE two() BEGIN SELECT 1 AS a; SELECT 2 AS b; END")
 
     assert await client.query_to_promise(QUERY, [123]) == [{"name": "Ada"}]
-    assert await client.query_to_promise(RENAME, ["Eve", 123]) == WriteResult(1, 0)
+    renamed = await client.query_to_promise(RENAME, ["Eve", 123])
+    assert (type(renamed), renamed[:2]) == (WriteResult, (1, 0))
     called = await client.query_to_promise("CALL two()")
     assert called[:2] == [[{"a": 1}], [{"b": 2}]]
 

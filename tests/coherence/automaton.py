@@ -10,6 +10,8 @@ from __future__ import annotations
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mysql_redis_cache.readthrough.many import Job
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
@@ -121,4 +123,8 @@ def _place(steps: Any) -> Hashable:
 def _value(value: Any) -> Hashable:
     if isinstance(value, GeneratorType):
         return _place(value) if value.gi_frame is not None else "ended"
+    if isinstance(value, Job):
+        return value.step, value.value, _value(value._steps)
+    if isinstance(value, (list, tuple)):
+        return type(value), *map(_value, value)
     return value if not callable(value) or isinstance(value, type) else getattr(value, "__name__", "")

@@ -9,6 +9,16 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from mysql_redis_cache.policy import Policy
+from mysql_redis_cache.readthrough.many import (
+    AcquireMany,
+    FillMany,
+    GetMany,
+    Job,
+    JoinNow,
+    LoadMany,
+    Perform,
+    read_rows,
+)
 from mysql_redis_cache.readthrough.steps import (
     ACQUIRE_ANY,
     GET,
@@ -17,8 +27,10 @@ from mysql_redis_cache.readthrough.steps import (
     Claim,
     Entry,
     Fill,
+    Join,
     Loaded,
     Seal,
+    Seat,
     Settle,
 )
 
@@ -61,6 +73,50 @@ SERVE_ON_ERROR = Policy(stale_if_error=1)
 EARLY = Policy(early_refresh=1)
 THREE = (SHARED, SHARED, ALONE)
 
+
+def in_list(steps: Steps) -> Steps:
+    """Take the steps of a read as those of a list are taken; what is for many is for one here.
+
+    A flight is joined where the list asks for it first, and waited for where it does in the end.
+    """
+    job = Job(None, steps)
+    tasks = read_rows([job])
+    send: Any = tasks.send
+    outcome: Any = None
+    landed: Any = None
+    while True:
+        try:
+            task = send(outcome)
+        except StopIteration:
+            return job.value
+        send = tasks.send
+        try:
+            match task:
+                case GetMany():
+                    outcome = [(yield GET)]
+                case LoadMany():
+                    outcome = [(yield LOAD)]
+                case AcquireMany(steps=[step]) | FillMany(steps=[step]):
+                    outcome = [(yield step)]
+                case JoinNow():
+                    landed = yield from _boarding(job.step)
+                    outcome = landed is Seat.LEADER
+                case Perform(step=Join()) if landed is not None:
+                    send = tasks.throw if isinstance(landed, BaseException) else tasks.send
+                    outcome, landed = landed, None
+                case Perform(step=step):
+                    outcome = yield step
+        except (Failed, Interrupted) as error:
+            send, outcome = tasks.throw, error
+
+
+def _boarding(join: Any) -> Steps:
+    try:
+        return (yield join)
+    except (Failed, Interrupted) as error:
+        return error
+
+
 SAFE = {
     "sweep": Scenario(THREE, (SWEEP,)),
     "index": Scenario(THREE, (INDEX,)),
@@ -88,6 +144,13 @@ SAFE = {
     "early_refresh": Scenario((SHARED, SHARED), (SWEEP,), EARLY),
     "write_to_cache of what was committed": Scenario(THREE, (WRITE_THROUGH,)),
     "write_to_cache beside a drop": Scenario((ALONE, ALONE), (WRITE_THROUGH, INDEX)),
+    "lists": Scenario(THREE, (SWEEP,), alter=in_list),
+    "lists, by index": Scenario(THREE, (INDEX,), alter=in_list),
+    "lists, waiting takes too long": Scenario(THREE, (SWEEP,), deadlines=True, alter=in_list),
+    "lists, Redis does not answer once": Scenario(
+        (SHARED,) * 3, (SWEEP,), faults=1, late_seals=True, alter=in_list
+    ),
+    "lists, loads fail": Scenario((SHARED, SHARED), (SWEEP,), failures=True, alter=in_list),
     "npm reads (its own fills excused)": Scenario((SHARED, SHARED), (SWEEP, NPM_READ)),
     "npm drops as well": Scenario((SHARED, SHARED), (SWEEP, NPM_DROP)),
     "near cache, sweep": Scenario((NEAR, NEAR), (SWEEP_NEAR,)),
@@ -244,6 +307,9 @@ SPOILED = {
     "drop that joins a sweep under way": Scenario(TWO, (SWEEP, RIDE_LATE)),
     "flight shared after a refused fill": Scenario(
         (SHARED,) * 2, (SWEEP,), alter=spoil(_after_a_refused_fill)
+    ),
+    "lists, flights shared after a refused fill": Scenario(
+        (SHARED,) * 2, (SWEEP,), alter=lambda steps: in_list(spoil(_after_a_refused_fill)(steps))
     ),
     "flight open until the fill is answered": Scenario(
         (SHARED,) * 2, (SWEEP,), alter=spoil(_not_before_the_fill)

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from pymysql.connections import Connection
 
-TABLES = """
-DROP TABLE IF EXISTS orders, users;
+NO_TABLES = "DROP TABLE IF EXISTS orders, users"
+TABLES = f"""
+{NO_TABLES};
 CREATE TABLE users (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(40) NOT NULL, store_id INT NOT NULL);
 CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, user_id INT NOT NULL, total DECIMAL(9, 2) NOT NULL);
 INSERT INTO users VALUES (1, 'Ada', 6), (2, 'Bob', 6)
@@ -32,11 +33,13 @@ USER = "SELECT name FROM users WHERE id = ?"
 
 
 @pytest.fixture
-def tables(mysql_admin: Connection) -> None:
+def tables(mysql_admin: Connection) -> Iterator[None]:
     """The tables ``users``, with Ada and Bob, and ``orders``."""
     with mysql_admin.cursor() as cursor:
         for statement in TABLES.split(";"):
             cursor.execute(statement)
+        yield
+        cursor.execute(NO_TABLES)
 
 
 @pytest.fixture
@@ -90,19 +93,23 @@ class Browser:
 
 @pytest.fixture
 def serve(
-    mysql_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mysql_url: str, redis_url: str, tables: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Browser]]:
-    """Start an application: ``browser = serve("-m", "gunicorn", …)``; ``PORT`` becomes a free port."""
+    """Start an application: ``browser = serve("-m", "gunicorn", …)``; ``PORT`` becomes a free port.
+
+    Those that listen to none say so by ``listens=False``.
+    """
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("MYSQL_URL", mysql_url)
     monkeypatch.setenv("REDIS_URL", redis_url)
     running: list[ServingProcess] = []
 
-    def start(*arguments: str) -> Browser:
+    def start(*arguments: str, listens: bool = True) -> Browser:
         process = ServingProcess(tmp_path, arguments).__enter__()
         running.append(process)
         browser = Browser(process.port)
-        eventually(browser.is_answered, f"an answer; the log: {process.log.read_text()[-3000:]}")
+        if listens:
+            eventually(browser.is_answered, f"an answer; the log: {process.log.read_text()[-3000:]}")
         return browser
 
     yield start

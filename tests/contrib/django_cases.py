@@ -170,12 +170,25 @@ class CommittedTest(Case, TransactionTestCase):
         assert await async_client.drop_outdated_cache(["UserId"], [self.ada.pk]) == 1
         assert (await AsyncClient().get(f"/users/{self.ada.pk}/async")).json()["name"] == "Eve"
 
-    def test_values_are_those_of_the_library_s_own_connections(self) -> None:
-        Order.objects.create(user=self.ada, state="nëw\\", total=Decimal("9.90"))
+    def another(self) -> MRCClient:
+        """A client with connections of its own."""
         said = connection.settings_dict
         own = {"host": said["HOST"], "port": said["PORT"], "user": said["USER"], "password": said["PASSWORD"]}
+        return MRCClient(own | {"db": said["NAME"]})
+
+    def test_a_connection_that_django_replaces_when_it_is_next_used(self) -> None:
+        order = Order.objects.create(user=self.ada, state="new", total=1)
+        (number,) = client.query("SELECT CONNECTION_ID() AS id", into=int)
+        with self.another() as other:
+            other.execute("KILL ?", [number])
+        connection.health_check_enabled, connection.health_check_done = True, False
+        (row,) = client.query_with_cache("SELECT total, placed_at FROM shop_order WHERE id = ?", [order.pk])
+        assert (row["total"], type(row["placed_at"])) == (1.0, str)
+
+    def test_values_are_those_of_the_library_s_own_connections(self) -> None:
+        Order.objects.create(user=self.ada, state="nëw\\", total=Decimal("9.90"))
         texts = ["SELECT * FROM shop_order", "SELECT NOW(6) > 0, SUM(total), X'00', NULL FROM shop_order"]
-        with MRCClient(own | {"db": said["NAME"]}) as other:
+        with self.another() as other:
             for text in texts:
                 assert (
                     repr(client.query_with_cache(text)) == repr(other.query(text)) == repr(client.query(text))
@@ -508,6 +521,16 @@ class SettingsTest(SimpleTestCase):
         for given, used in (("shop", f"shop.{name}:"), (None, f"{name}:")):
             with mrc(NAMESPACE=given):
                 assert client.get_key_from_query("v1").startswith(used)
+
+    def test_a_forked_test_process_has_the_namespace_of_its_own_database(self) -> None:
+        key = client.get_key_from_query("v1")
+        try:
+            with patch.dict(connection.settings_dict, NAME="clone_1"):
+                clients.after_fork_in_child()
+                assert client.get_key_from_query("v1").startswith("clone_1:")
+        finally:
+            client.close()
+        assert client.get_key_from_query("v1") == key
 
     def test_clients_by_alias(self) -> None:
         two = {"default": {"REDIS": REDIS}, "other": {"REDIS": None, "NAMESPACE": "other"}}

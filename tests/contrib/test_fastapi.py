@@ -16,6 +16,7 @@ from mysql_redis_cache import ClosedError, MRCClient, Transaction
 from mysql_redis_cache.contrib import starlette
 from mysql_redis_cache.contrib.fastapi import BlockingCache, Cache, cache_of, lifespan
 from tests.contrib.conftest import USER
+from tests.support.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -36,7 +37,7 @@ def test_endpoints_are_given_the_client(app: FastAPI) -> None:
 
     @app.get("/blocking")
     def read_blocking(cache: BlockingCache) -> Any:
-        return [cache.query_with_cache(USER, [1], ["UserId"]), dict(cache.stats())]
+        return [cache.query_with_cache(USER, [1], ["UserId"]), counted(cache.stats())]
 
     with TestClient(app) as browser:
         assert browser.get("/async").json() == [{"name": "Ada"}]

@@ -257,6 +257,12 @@ def test_a_session_takes_a_client_of_its_kind(engine: Engine, client: MRCClient)
         after_commit(AsyncSession(), client)
 
 
+def test_what_is_no_session_is_refused(engine: Engine, client: MRCClient) -> None:
+    """What makes sessions would make one that nobody commits."""
+    with pytest.raises(TypeError, match="must be a session of SQLAlchemy, not sessionmaker"):
+        after_commit(sessionmaker(engine), client)  # type: ignore[arg-type]
+
+
 # statement()
 
 USER = "SELECT name FROM users WHERE id = :UserId"
@@ -273,12 +279,14 @@ def test_a_text_with_bound_params_is_read(client: MRCClient) -> None:
     assert client.drop_outdated_cache(["UserId"], [1]) == 1
 
 
-def test_lists_and_colons_of_a_text_mean_the_same(client: MRCClient) -> None:
-    """A list expands, a colon with a backslash is one."""
+def test_lists_colons_and_percent_signs_mean_the_same(client: MRCClient) -> None:
+    """A list expands, a colon with a backslash is one, a percent sign is just that."""
     many = text("SELECT name FROM users WHERE id IN :Ids ORDER BY id")
     bound = many.bindparams(bindparam("Ids", [1, 2], expanding=True))
 
     assert [row["name"] for row in client.query_with_cache(*statement(bound))] == ["Ada", "Bob"]
+    alike = text("SELECT name FROM users WHERE name LIKE 'A%' AND id = :UserId").bindparams(UserId=1)
+    assert client.query_with_cache(*statement(alike)) == [{"name": "Ada"}]
     assert statement(text(r"SELECT '12\:30', '%' AS a"))[0] == "SELECT '12:30', '%' AS a"
 
 

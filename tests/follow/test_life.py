@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
@@ -200,20 +201,26 @@ def test_only_the_leader_writes_the_position(redis_url: str) -> None:
 
 
 def test_redis_away_is_waited_for(
-    proxy_to: Callable[..., Proxy], followed: LoggedServer, cached: Cached, redis_url: str
+    proxy_to: Callable[..., Proxy],
+    followed: LoggedServer,
+    cached: Cached,
+    redis_url: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """While Redis is away nothing is lost: what changed is dropped when it is back."""
+    """While Redis is away nothing is lost: what changed is dropped when it is back; the lag is said."""
+    caplog.set_level(logging.INFO)
     proxy = proxy_to(redis_url)
-    with following(followed.url, proxy.url, rules(followed.schema)) as follower:
+    with following(followed.url, proxy.url, rules(followed.schema), max_lag=0.5) as follower:
         for number, (away, back) in enumerate([(proxy.pause, proxy.resume), (proxy.stop, proxy.start)]):
             cached.read("t", k=1)
             away()
             followed.run(f"UPDATE t SET v = {number} + 1 WHERE id = 1")
-            assert wait_until(lambda: follower.stats()["problem"], 15)
+            assert wait_until(lambda: follower.stats()["problem"] and "s behind" in caplog.text, 15)
             assert cached.is_cached("t", k=1)
             back()
             cached.wait_gone("t", k=1, seconds=20)
         assert follower.stats()["afresh"] == 1
+        assert wait_until(lambda: "the follower has caught up" in caplog.text)
 
 
 def test_a_restart_of_mysql_is_survived(

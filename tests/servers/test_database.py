@@ -18,7 +18,7 @@ import pymysql
 import pytest
 from pymysql.cursors import DictCursor, SSCursor
 
-from mysql_redis_cache.database import Database, WriteResult
+from mysql_redis_cache.database import Database
 from mysql_redis_cache.database import pool as pool_module
 from mysql_redis_cache.errors import ClosedError, DatabaseUnavailable, PoolTimeout
 
@@ -83,9 +83,9 @@ def test_a_write_is_committed_and_says_what_it_did(
     """Other connections see it at once."""
     result = database.execute("INSERT INTO items (name) VALUES (?), (?)", ["a", "b"])
 
-    assert result == WriteResult(affected_rows=2, insert_id=1)
+    assert (result.affected_rows, result.insert_id) == (2, 1)
     assert run(mysql_admin, "SELECT name FROM items ORDER BY id") == (("a",), ("b",))
-    assert database.execute("UPDATE items SET name = 'c'") == (2, 0)
+    assert database.execute("UPDATE items SET name = 'c'")[:2] == (2, 0)
 
 
 def test_reads_are_of_now(database: Database, mysql_admin: Connection[Any], table: str) -> None:
@@ -97,7 +97,7 @@ def test_reads_are_of_now(database: Database, mysql_admin: Connection[Any], tabl
 
 def test_run_is_query_or_execute(database: Database, table: str) -> None:
     """Whichever the statement is."""
-    assert database.run("INSERT INTO items (name) VALUES (?)", ["a"]) == WriteResult(1, 1)
+    assert database.run("INSERT INTO items (name) VALUES (?)", ["a"])[:2] == (1, 1)
     assert database.run("SELECT id, name FROM items") == [{"id": 1, "name": "a"}]
     assert database.run("SELECT id FROM items WHERE id = 7") == []
 
@@ -416,7 +416,7 @@ def test_a_connection_that_the_server_closed_is_replaced(
 
     run(mysql_admin, "KILL %s", (connection_id(database),))
     assert eventually(lambda: not any(idle_sockets_are_silent(database)))
-    assert database.execute("INSERT INTO items (name) VALUES ('a')") == (1, 1)
+    assert database.execute("INSERT INTO items (name) VALUES ('a')")[:2] == (1, 1)
 
 
 def idle_sockets_are_silent(database: Database) -> list[bool]:
@@ -692,7 +692,7 @@ def test_a_session_commits_and_rolls_back(
     """All statements are on one connection."""
     with database.session() as session:
         session.begin()
-        assert session.execute("INSERT INTO items (name) VALUES (?)", ["a"]) == (1, 1)
+        assert session.execute("INSERT INTO items (name) VALUES (?)", ["a"])[:2] == (1, 1)
         assert session.query("SELECT name FROM items") == [{"name": "a"}]
         assert run(mysql_admin, "SELECT * FROM items") == ()
         session.commit()

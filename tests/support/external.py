@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mysql_redis_cache.database import ExternalConnection
@@ -22,6 +22,7 @@ class PlainConnection(ExternalConnection):
     """One connection of PyMySQL or mysqlclient, for one thread.
 
     Attributes:
+        driver: the connection.
         in_transaction: whether one is open.
         calls: what waits for the COMMIT.
         failures: drops that failed after it.
@@ -31,32 +32,29 @@ class PlainConnection(ExternalConnection):
     in_transaction = False
 
     def __init__(self, connection: Any) -> None:
-        self._connection = connection
+        self.driver = connection
         self.calls: list[Callable[[], None]] = []
         self.failures: list[InvalidationFailed] = []
         self.sent: list[str] = []
 
-    def driver(self) -> Any:
-        return self._connection
-
     @contextmanager
-    def execute(self, statement: str, inmost: AbstractContextManager[None]) -> Iterator[Any]:
+    def execute(self, statement: str, inmost: Callable[[Any], AbstractContextManager[None]]) -> Iterator[Any]:
         self.sent.append(statement)
-        with self._connection.cursor() as cursor:
-            with inmost:
+        with closing(self.driver.cursor()) as cursor:
+            with inmost(cursor):
                 cursor.execute(statement)
             yield cursor
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        self._connection.begin()
+        self.driver.begin()
         self.in_transaction = True
         try:
             yield
         except BaseException:
-            self._end(self._connection.rollback, [])
+            self._end(self.driver.rollback, [])
             raise
-        self._end(self._connection.commit, self.calls)
+        self._end(self.driver.commit, self.calls)
 
     def _end(self, end: Callable[[], object], calls: list[Callable[[], None]]) -> None:
         end()

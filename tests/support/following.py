@@ -20,9 +20,11 @@ __all__ = ["Cached", "following", "rules_for", "wait_followed"]
 
 
 @contextmanager
-def following(*arguments: Any, level: bool = True, **options: Any) -> Iterator[Follower]:
+def following(
+    *arguments: Any, level: bool = True, kind: type[Follower] = Follower, **options: Any
+) -> Iterator[Follower]:
     """Run a follower until the block ends; what it raised is raised there."""
-    follower = Follower(*arguments, **{"lease": 1.0, **options})
+    follower = kind(*arguments, **{"lease": 1.0, **options})
     raised: list[BaseException] = []
 
     def run() -> None:

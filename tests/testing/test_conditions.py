@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -114,6 +115,17 @@ def test_a_lease_that_could_not_be_given_back(client: MRCClient, redis_client: r
     client.with_cache(load, "one")
     away.__exit__(None, None, None)
     assert redis_client.keys("*:lease") == []
+
+
+def test_the_block_may_end_by_an_error(client: MRCClient) -> None:
+    """As a test does that fails: the next one finds all as it was."""
+    client.query_with_cache(*QUERY)
+    with suppress(LookupError), unavailable(client):
+        for _ in range(10):
+            client.query_with_cache(*QUERY)
+        raise LookupError
+    client.query_with_cache(*QUERY)
+    assert counted(client) == (1, 1)
 
 
 def test_unavailable_to_the_facades(client: MRCClient, redis_url: str) -> None:

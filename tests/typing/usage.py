@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, TypedDict, assert_type
 from zoneinfo import ZoneInfo
@@ -18,8 +18,15 @@ from zoneinfo import ZoneInfo
 import attrs
 import msgspec
 import pydantic
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from mysql_redis_cache import AsyncMRCClient, AsyncMRCServer, MRCClient, MRCServer, WriteResult
+from mysql_redis_cache.contrib.fastapi import BlockingCache, Cache
+from mysql_redis_cache.contrib.flask import MRC
+from mysql_redis_cache.contrib.sqlalchemy import after_commit, statement
+from mysql_redis_cache.testing import Recorder, disabled, elapse, fresh_client, recording, unavailable
 
 MYSQL, REDIS = "mysql://app@localhost/shop", "redis://localhost"
 USER = "SELECT id, name FROM users WHERE id = ?"
@@ -80,6 +87,7 @@ def reads(client: MRCClient) -> None:
     assert_type(client.get_many(USERS, {"a"}, key="id", name="UserId", into=User), dict[str, User])
     assert_type(client.execute("DELETE FROM users"), WriteResult)
     assert_type(client.drop_outdated_cache(["UserId"], [1]), int)
+    client.wait_for(client.execute("DELETE FROM users").gtid, 5)
     name: str = client.query_with_cache(USER, [1])[0]["name"]
     print(name)
 
@@ -217,6 +225,19 @@ later.configure(MYSQL, REDIS, namespace="shop")
 later.configur(MYSQL)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 
+def aids_for_tests(mysql: str, redis: str, later: AsyncMRCClient) -> None:
+    """Of either client."""
+    with (
+        fresh_client(mysql, redis, index=True) as client,
+        recording(client, later, names={"users": "Id"}) as seen,
+    ):
+        assert_type(client, MRCClient)
+        assert_type(seen, Recorder)
+        assert_type(seen.loads, list[str])
+        with client.disabled(), later.disabled(), disabled(client, later), unavailable(client):
+            assert_type(elapse(later, timedelta(hours=1)), int)
+
+
 async def reads_later(client: AsyncMRCClient) -> None:
     """The same, awaited."""
     assert_type(await client.query_with_cache(USER, [1], ["UserId"], 60), list[Row])
@@ -265,7 +286,30 @@ async def blocks() -> None:
     async with MRCServer(REDIS) as server:
         assert_type(server, AsyncMRCServer)
         server.drop_outdated_cache(["UserId"], [1])  # type: ignore[unused-coroutine] # pyright: ignore[reportUnusedCoroutine]
+        server.wait_for("0-1-7", 5)  # type: ignore[unused-coroutine] # pyright: ignore[reportUnusedCoroutine]
     with MRCClient(MYSQL, REDIS) as plain:
         assert_type(plain, MRCClient)
     with blocking.transaction() as inside:
         assert_type(inside.query(USER, [1]), list[Row])
+
+
+def frameworks(cache: MRC, session: Session, async_session: AsyncSession, client: AsyncMRCClient) -> None:
+    """What belongs to an application is a client; what a session is followed by takes drops."""
+
+    @cache.cached("greeting", ["UserId"])
+    def greeting(user: int) -> str:
+        return str(user)
+
+    assert_type(greeting(1), str)
+    assert_type(cache.query_with_cache(USER, [1], into=User, one=True), User | None)
+    assert_type(cache.query_with_cache(*statement(text(USER)), ttl=60, into=User), list[User])
+    assert_type(cache.client, MRCClient)
+    after_commit(session, cache).drop_outdated_cache(["UserId"], [1])
+    after_commit(async_session, client).drop_many("UserId", [1])
+    after_commit(session, cache).query(USER)  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+async def dependencies(cache: Cache, blocking: BlockingCache) -> None:
+    """They are the two clients."""
+    assert_type(await cache.query_with_cache(USER, [1]), list[Row])
+    assert_type(blocking.query_with_cache(USER, [1]), list[Row])

@@ -16,8 +16,10 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 # nowhere else; "pure" means neither I/O, nor waiting, nor threads, and so does a star for one module.
 HOUSE = """
     __main__
-    cli/          app | looking dropping doctor watching verifying | redis_checks key_checks mysql_checks
-                  | inventory settings findings | speaking inputs endings gathering* keyboard    [click rich]
+    cli/          app | looking dropping warming following doctor watching verifying
+                  | redis_checks key_checks mysql_checks
+                  | inventory settings findings health
+                  | speaking inputs endings gathering* keyboard    [click rich]
     testing/      plugin | recorder | clients conditions fakes watching | faces tables*    [pytest]
     __init__
     contrib/      fastapi instrumentor | celery flask opentelemetry prometheus sentry sqlalchemy starlette
@@ -31,18 +33,19 @@ HOUSE = """
                   | threads workers    [anyio asyncio]
     calls/        blocking | decorating
                   | listing reading halves statements dropping instant lasting transaction
-                  | asking caching pending pool watched*
+                  | asking caching pending pool waiting watched*
     readthrough/  blocking | explaining | core | watching nearby | cache | listed verifying writes | reads
                   | guard many* params*
                   | background breaker* flight functions* interruptions load_times* reports
                   | steps*
     joined
     transaction
-    follow/       follower | checking leading session | schema | planning* progress source | effects* place*
+    follow/       streaming | follower | checking leading session | performing schema
+                  | envelopes* planning* progress source | connect_values* effects* place*
                   | outdated* rules* stream wording*
     drops/        following | dropping | lookup sharing | settling | sweep | budget
     near/         caches | listener | feed* | shelf*
-    store/        entries ledger noticeboard | config | cluster | single sentinel bounds
+    store/        entries ledger noticeboard streams | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database dump external | session | pool | idle | connection | talk | driver | state*
                   | config effects* sent wire* | optionfile options endings* failures functions*
@@ -59,7 +62,7 @@ HOUSE = """
                   | literals named scanner    [pure]
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
-    policy* errors*
+    policy* errors* gtids*
     runtime/      context | slots repeating | process tls waiters kept*
 """
 

@@ -117,9 +117,10 @@ def _database(where: str, alias: object) -> str:
     if alias not in databases():
         known = ", ".join(map(repr, databases()))
         raise BadSetting(3, f"{where}: DATABASE is {alias!r}, and DATABASES has {known}")
-    if connections[alias].vendor != "mysql":
-        raise BadSetting(3, f"{where}: DATABASES[{alias!r}] is {connections[alias].display_name}, not MySQL")
-    return str(alias)
+    connection = connections[str(alias)]
+    if connection.vendor != "mysql":
+        raise BadSetting(3, f"{where}: DATABASES[{alias!r}] is {connection.display_name}, not MySQL")
+    return connection.alias
 
 
 def _redis(where: str, given: Mapping[str, Any]) -> Any:

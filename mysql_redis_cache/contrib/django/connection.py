@@ -28,7 +28,7 @@ drops_failed = Signal()
 def databases() -> Mapping[str, Mapping[str, Any]]:
     """Return ``DATABASES``, with Django's defaults, and in tests with the names of theirs."""
     handler: Any = connections
-    return handler.settings  # type: ignore[no-any-return]  # Django has no types
+    return handler.settings  # type: ignore[no-any-return]  # the stubs leave it out
 
 
 class DjangoConnection(ExternalConnection):
@@ -50,34 +50,29 @@ class DjangoConnection(ExternalConnection):
 
         A thread that has not used Django's connection is in none, and neither is an event loop.
         """
-        wrapper = getattr(connections._connections, self.alias, None)  # noqa: SLF001 - asking would make one
+        handler: Any = connections
+        wrapper = getattr(handler._connections, self.alias, None)  # noqa: SLF001 - asking would make one
         if wrapper is None or wrapper.connection is None:
             return not databases()[self.alias]["AUTOCOMMIT"]
         return wrapper.in_atomic_block or not wrapper.autocommit
 
-    def driver(self) -> Any:
-        """Return what PyMySQL or mysqlclient has given Django, opened if need be."""
-        wrapper = connections[self.alias]
-        wrapper.ensure_connection()
-        return wrapper.connection
-
     @contextmanager
-    def execute(self, statement: str, inmost: AbstractContextManager[None]) -> Iterator[Any]:
+    def execute(self, statement: str, inmost: Callable[[Any], AbstractContextManager[None]]) -> Iterator[Any]:
         """Execute by a cursor of Django's, so that its log, its wrappers and ``assertNumQueries`` see it."""
         wrapper = connections[self.alias]
-
-        def execute(go_on: Callable[..., Any], *arguments: Any) -> Any:
-            with inmost:
-                return go_on(*arguments)
-
         with wrapper.cursor() as cursor:
+
+            def execute(go_on: Callable[..., Any], *arguments: Any) -> Any:
+                with inmost(cursor):
+                    return go_on(*arguments)
+
             with wrapper.execute_wrapper(execute):  # the last to come is the innermost
                 cursor.execute(statement)
             yield cursor
 
     def transaction(self) -> AbstractContextManager[object]:
         """Return ``transaction.atomic()``."""
-        return transaction.atomic(using=self.alias)  # type: ignore[no-any-return]  # Django has no types
+        return transaction.atomic(using=self.alias)
 
     def on_commit(self, call: Callable[[], None]) -> None:
         """Have *call* called after COMMIT; at once if no transaction is open."""

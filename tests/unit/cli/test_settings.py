@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mysql_redis_cache.cli.app import mrc
-from mysql_redis_cache.cli.settings import Settings, servers, with_password, without_password
+from mysql_redis_cache.cli.settings import Settings, servers, with_account, with_password, without_password
 
 ROOT = Path(__file__).parents[3]
 
@@ -66,6 +66,7 @@ def test_a_named_file_may_be_of_any_name(tmp_path: Path) -> None:
     [
         ('reds = "redis://s3cret/"', "did you mean 'redis'"),
         ("redis = 1", "redis must be a str"),
+        ("failover = 's3cret'", "failover must be a list"),
         ("redis = s3cret", "TOML"),
     ],
 )
@@ -161,3 +162,16 @@ def test_the_library_needs_neither() -> None:
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
 
     assert run.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "like", "expected"),
+    [
+        ("mysql://b:2/shop?x=1", "mysql://me:p%40ss@a:1/", "mysql://me:p%40ss@b:2/shop?x=1"),
+        ("mysql://you@b:2/", "mysql://me:p@a:1/", "mysql://you@b:2/"),
+        ("mysql://b/", "mysql://a/", "mysql://b/"),
+    ],
+)
+def test_a_server_may_have_the_account_of_another(url: str, like: str, expected: str) -> None:
+    """Unless it has one of its own."""
+    assert with_account(url, like) == expected

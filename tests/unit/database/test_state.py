@@ -160,3 +160,26 @@ def test_a_server_is_known_by_its_name_and_its_start() -> None:
     assert not one.is_same(None)
     assert "server_uuid" in Identity.questions("8.4.0")[0]
     assert "server_uuid" not in Identity.questions("5.5.5-10.11.19-MariaDB")[0]
+
+
+MARIADB = b"\x00" + lenenc(lenenc(b"last_gtid") + lenenc(b"0-1-7"))
+MYSQL = b"\x03" + lenenc(b"\0" + lenenc(b"14dfcf09-e9e8-11f1-95ad-02fc00000001:4"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "gtid"),
+    [
+        (MARIADB, "0-1-7"),
+        (STATE + MARIADB + TRANSACTION, "0-1-7"),
+        (MYSQL, "14dfcf09-e9e8-11f1-95ad-02fc00000001:4"),
+        (TRANSACTION + MYSQL, "14dfcf09-e9e8-11f1-95ad-02fc00000001:4"),
+        (VARIABLE + STATE, None),
+    ],
+)
+def test_a_reply_tells_what_was_committed(changes: bytes, gtid: str | None) -> None:
+    """As MySQL or MariaDB tells it, until the next statement."""
+    state = begun()
+    state.hear(AUTOCOMMIT, changes)
+    assert state.gtid == gtid
+    state.send(HARMLESS)
+    assert state.gtid is None

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from mysql_redis_cache.binlog.events import Header
 from mysql_redis_cache.binlog.files import FormatDescription, Heartbeat, Rotate, Stop
-from mysql_redis_cache.binlog.gtids import parse_gtid_set
 from mysql_redis_cache.binlog.transactions import Xid
 from mysql_redis_cache.follow.place import Followed, Place, Position
+from mysql_redis_cache.gtids import parse_gtid_set
 
 ARTIFICIAL = 0x20
 A, B = "3e11fa47-71ca-11e1-9e33-c80aa9429562", "3e11fa47-71ca-11e1-9e33-c80aa9429563"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from mysql_redis_cache.readthrough.many import (
     JoinNow,
     LoadMany,
     Perform,
+    read_many,
     read_rows,
 )
 from mysql_redis_cache.readthrough.steps import (
@@ -149,3 +151,27 @@ def test_leases_precede_loads_and_nothing_is_waited_for_while_one_is_held(seed: 
         assert [job.step for job in jobs] == [None] * len(jobs)
         assert {job.value for job in jobs} <= {"entry", "loaded", *range(12)}
         assert (servers.held, servers.led) == (set(), set())
+
+
+@pytest.mark.parametrize("read_all", [read_many, read_rows])
+def test_flights_led_here_end_before_others_are_waited_for(read_all: Any) -> None:
+    """Two lists of one process, each leading what the other waits for, would else wait for each other."""
+    jobs = [Job(number, read(POLICY, lambda: 0.0, lambda: 0.5)) for number in range(2)]
+    joined, led = jobs
+    asked: list[tuple[int, type]] = []
+    steps, outcome = read_all(jobs), None
+    with suppress(StopIteration):
+        while True:
+            match steps.send(outcome):
+                case GetMany(reads):
+                    outcome = [None] * len(reads)
+                case JoinNow(number):
+                    outcome = number == led.read
+                case AcquireMany(reads):
+                    outcome = [Claim.LOST] if not asked else [Entry("entry", 9.0)]
+                case Perform(number, step):
+                    asked.append((number, type(step)))
+                    outcome = {Acquire: Entry("entry", 9.0), Join: Shared("shared")}.get(type(step))
+
+    assert [each for each in asked if each[1] in {Wait, Join}] == [(led.read, Wait), (joined.read, Join)]
+    assert [job.value for job in jobs] == ["shared", "entry"]

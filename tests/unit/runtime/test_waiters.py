@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mysql_redis_cache.runtime.waiters import Ticket, Waiters, WaitQueue
+from mysql_redis_cache.runtime.waiters import Flag, Ticket, Waiters, WaitQueue
 from tests.support.alarms import Interrupted, alarms
 
 if TYPE_CHECKING:
@@ -39,6 +39,42 @@ def test_a_wait_has_an_end() -> None:
 
     assert 0.03 <= time.monotonic() - began < 1
     assert not waiters._locks
+
+
+def test_a_flag_is_waited_for_and_raised_once() -> None:
+    """Whoever waits goes on when it is raised, whoever comes later does not wait, and time may be over."""
+    flag, went_on = Flag(), []
+    assert not flag.wait(0.01)
+    threads = [threading.Thread(target=lambda: went_on.append(flag.wait(10))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while len(flag._waiters) < 3:
+        time.sleep(0.001)
+    flag.put_up()
+    for thread in threads:
+        thread.join(5)
+
+    assert went_on == [True] * 3
+    assert flag.is_raised
+    assert flag.wait(10)
+
+
+def test_a_flag_is_raised_by_a_signal_handler_wherever_it_strikes() -> None:
+    """No lock is held in Python code for which the handler, which runs in the very thread, would wait."""
+    flags: list[Flag] = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: flags[-1].put_up())
+    try:
+        for number in range(200):
+            flags.append(Flag())
+            send = lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)  # noqa: E731
+            sender = threading.Timer(number * 2e-6, send)
+            sender.start()
+            while not flags[-1].wait(0.0001):
+                pass
+            sender.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert all(flag.is_raised for flag in flags)
 
 
 def test_nobody_waits_for_what_has_come_about() -> None:

@@ -1,0 +1,69 @@
+"""Drops that follow changes: said if they are wide, counted, and repeated until they are done."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .outdated import Outdated
+    from .progress import Progress
+
+__all__ = ["Performing"]
+
+logger = logging.getLogger("mysql_redis_cache.follow")
+
+_LONGEST_PAUSE = 1.0
+
+
+class Performing:
+    """Performs what changes make necessary.
+
+    Args:
+        drop: performs a drop; raises ``CacheUnavailable`` or ``DropTimeout``.
+        progress: is told how it goes.
+        look: called between two attempts; what it raises ends them.
+        pause: waits for some seconds, or less.
+    """
+
+    def __init__(
+        self,
+        drop: Callable[[Outdated], int],
+        progress: Progress,
+        look: Callable[[], object],
+        pause: Callable[[float], object],
+    ) -> None:
+        self._drop, self._progress = drop, progress
+        self._look, self._pause = look, pause
+
+    def perform(self, batch: Outdated) -> None:
+        """Drop what is outdated; while Redis is away, nothing moves."""
+        if not batch:
+            return
+        counters = self._progress.counters
+        unexpected = {name: reason for name, reason in batch.names.items() if reason}
+        for reason in sorted(set(unexpected.values())):
+            names = sorted([name for name in unexpected if unexpected[name] == reason])
+            logger.warning("the follower drops all entries of %s: %s", ", ".join(names), reason)
+        counters.bump("wide", len(unexpected))
+        counters.bump("values", len(batch))
+        counters.bump("batches")
+        counters.bump("dropped", self._persistently(batch))
+
+    def _persistently(self, batch: Outdated) -> int:
+        pause = 0.02
+        while True:
+            try:
+                return self._drop(batch)
+            except (CacheUnavailable, DropTimeout) as error:
+                if not self._progress.problem:
+                    logger.warning("the follower waits for Redis: %s", error)
+                self._progress.problem = str(error)
+                self._progress.counters.bump("retries")
+            self._pause(pause)
+            self._look()
+            pause = min(2 * pause, _LONGEST_PAUSE)
