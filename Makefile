@@ -20,7 +20,7 @@ test: ## run the tests on private servers
 	@$(BOOTSTRAP) --servers --node --mysqlclient test
 	@$(RUN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-demo: ## show a real query cached, hit, dropped and read anew
+demo: ## show reads, a drop, a race, a crowd, an outage on real servers
 	@$(BOOTSTRAP) --servers
 	@$(RUN)/python -m tools.demo
 
