@@ -119,7 +119,7 @@ class Asking(Writes):
         return Claim.UNAVAILABLE
 
     def _counted(self, read: Read, entry: Entry | None) -> Entry | None:
-        if entry is None:
+        if entry is None or not read.policy.serves(entry.left):
             self._watch.miss(read.query)
         else:
             self._watch.hit(read.query)
