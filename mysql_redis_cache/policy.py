@@ -123,9 +123,14 @@ class Policy:
         if until_stale > 0:
             early = self.early_refresh and -load_time * self.early_refresh * _log(random()) >= until_stale
             return Freshness.AGING if early else Freshness.FRESH
-        if -until_stale <= self.stale_while_revalidate and self.stale_while_revalidate:
+        if self.serves(left):
             return Freshness.AGING
         return Freshness.FALLBACK if -until_stale <= self.stale_if_error else Freshness.OVER
+
+    def serves(self, left: float) -> bool:
+        """Return whether an entry with *left* seconds answers a read at once: a fallback does not."""
+        past = self.grace - left
+        return past < 0 or 0 < self.stale_while_revalidate >= past
 
     def pause(self, waited: float, random: Callable[[], float]) -> float:
         """Return how long to wait before asking again, having *waited* seconds already.

@@ -172,6 +172,7 @@ class LoopDriver:
         except BaseException:
             # Cancellation gets here past the steps: what they hold is let go without another await.
             self._core.end(read)
+            steps.close()
             raise
 
     def check_function(self, fn: object) -> None:

@@ -71,8 +71,10 @@ class Settings:
         return self.names.prefix
 
     def link(self) -> Link:
-        """Return the way to Redis."""
-        return link(self.redis_config, timeout=PATIENT)
+        """Return the way to Redis, closed at the end of the command."""
+        way = link(self.redis_config, timeout=PATIENT)
+        click.get_current_context().call_on_close(way.close)
+        return way
 
     def drops(self) -> Drops:
         """Return what drops entries."""

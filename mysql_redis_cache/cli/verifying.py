@@ -113,7 +113,7 @@ def _query(number: int, given: Any) -> Query:
 def _look(client: MRCClient, link: Link, reads: Sequence[Read]) -> tuple[Counter[Verdict], list[Read]]:
     """Judge each; those in doubt all together, a moment later."""
     core = client._core  # noqa: SLF001 - the command line and the client are one package
-    verifier = Verifier(Entries(link, 1.0), core._afresh, core.watch, 1.0)  # noqa: SLF001
+    verifier = Verifier(Entries(link, 1.0), core.afresh, core.watch, 1.0)
     verdicts: Counter[Verdict] = Counter()
     doubts: list[Checked] = []
     with progress("verifying", len(reads)) as done:

@@ -36,8 +36,8 @@ EVERY = 1.0
 """Seconds after which the files of a process are brought up to date."""
 
 # Held while figures are handed over. prometheus_client has locks that no child of a fork could have opened:
-# nobody forks while this is held.
-_handing_over = threading.Lock()
+# nobody forks while this is held, but by a signal handler of the thread that holds it.
+_handing_over = threading.RLock()
 
 if hasattr(os, "register_at_fork"):  # Windows does not fork
     os.register_at_fork(
@@ -72,7 +72,8 @@ class Exporter:
     def __init__(self, *sources: Watched, registry: CollectorRegistry = REGISTRY) -> None:
         if not sources:
             raise ValueError("there is nothing to export: name clients and servers, as export(client)")
-        self._sources = [_Source(watch_of(each)) for each in sources]
+        # Each once: a client and its facade have one watch.
+        self._sources = [_Source(watch) for watch in dict.fromkeys(map(watch_of, sources))]
         self._registry = registry
         self._is_alone = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
         # Asked by itself, it has figures of its own to bring up to date first.

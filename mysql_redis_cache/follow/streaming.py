@@ -158,6 +158,7 @@ class StreamFollower(Follower):
             again = again and bool(entries)
             if time.monotonic() - self._looked > _LOOK_EVERY:
                 self._look_for_gaps()
+                again = True  # a leader that was deposed may have read something, and ended
 
     def _take(self, entries: Sequence[Entry], source: Source, planner: Planner, envelopes: Envelopes) -> bool:
         """Drop what entries make outdated, then acknowledge them; return whether a table was redefined."""

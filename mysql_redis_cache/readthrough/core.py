@@ -9,19 +9,14 @@ from __future__ import annotations
 import random
 import time
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mysql_redis_cache.database import Database, ExternalConnection, ExternalDatabase, is_failure
+from mysql_redis_cache.database import ExternalConnection, is_failure
 from mysql_redis_cache.drops import Drops
 from mysql_redis_cache.errors import ClosedError
-from mysql_redis_cache.joined import Joined, joined_transaction
 from mysql_redis_cache.near import join
-from mysql_redis_cache.observe import Watch
 from mysql_redis_cache.runtime import Marks, Repeater, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
-from mysql_redis_cache.transaction import UnitOfWork, savepoint, transaction
-from mysql_redis_cache.values import codec, rows_as_list
 
 from . import steps as readthrough
 from .background import Background
@@ -29,33 +24,29 @@ from .cache import Cache
 from .flight import AGAIN, Flight, Flights, Landing, fresh
 from .functions import Stopped
 from .interruptions import is_interruption
-from .load_times import LoadTimes
+from .loading import Loads
 from .nearby import NearbyCache
 from .reads import Batch, Reads
 from .reports import reports
-from .steps import LOAD, SEAL, Loaded, Seat, Shared
+from .steps import SEAL, Loaded, Seat, Shared
 from .verifying import TICK, Verifier
-from .watching import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from mysql_redis_cache.joined import Work
-    from mysql_redis_cache.observe import Server, Stats
+    from mysql_redis_cache.observe import Stats
     from mysql_redis_cache.options import Options
-    from mysql_redis_cache.sql import Params
     from mysql_redis_cache.store import Link
-    from mysql_redis_cache.values import Between, Row
+    from mysql_redis_cache.values import Between
 
-    from .listed import Listed
     from .reads import Asked, Read
-    from .steps import JoinLate, Load, Seal, Settle, Steps
+    from .steps import JoinLate, Seal, Settle, Steps
 
-__all__ = ["Core", "uncommitted"]
+__all__ = ["Core"]
 
 
-class Core:
+class Core(Loads):
     """The parts of a client, and the steps of its reads.
 
     Args:
@@ -70,36 +61,19 @@ class Core:
         redis_config: object,
         options: Options,
     ) -> None:
-        self.options = options
+        super().__init__(mysql_config, options)
         self.reads = Reads(options.namespace, options.policy)
-        self.watch = Watch(options.name)
-        self.observer = Observer(self.watch)
-        self.external: ExternalDatabase | None = None
-        self.database: Database | ExternalDatabase
-        if isinstance(mysql_config, ExternalConnection):
-            self.external = ExternalDatabase(
-                mysql_config, dates=options.dates, zone=options.zone, watch=self.watch
-            )
-            self.database = self.external
-        else:
-            self.database = Database(mysql_config, dates=options.dates, zone=options.zone, watch=self.watch)
-        self.flights = Flights()
         self.late_flights = Flights()  # of those who gave one of the others up
-        self.loading: Marks[str] = Marks()  # the keys that are being loaded
-        self.transactions: Marks[Work] = Marks()  # those that are open
         self._off_here: Marks[bool] = Marks()
         self._off_everywhere: list[bool] = []  # as many as have switched the cache off
         self.background = Background()
-        self.cache: Cache | None = None
-        self.drops: Drops | None = None
         self.nearby: NearbyCache | None = None  # the cache, if it has a near one
         self.links: tuple[Link, ...] = ()  # to Redis, the last for what can be had nowhere else
         if redis_config is not None:
             self._connect(redis_config)
-        self._load_times = LoadTimes()
         self._reports = reports(options, self.stats, self.links)
         if self.cache is not None and options.verify:
-            verifier = Verifier(self.cache.entries, self._afresh, self.watch, options.verify)
+            verifier = Verifier(self.cache.entries, self.afresh, self.watch, options.verify)
             self.cache.verifier = verifier
             self._reports.append(Repeater("mysql_redis_cache-verify", TICK, verifier))
         self._closed = False
@@ -188,7 +162,7 @@ class Core:
         policy = read.policy
         if refresh:
             return readthrough.refresh(policy, time.monotonic, random.random)
-        load_time = self._load_times.of(read.query) if policy.early_refresh else 0.0
+        load_time = self.load_times.of(read.query) if policy.early_refresh else 0.0
         steps = readthrough.read(policy, time.monotonic, random.random, load_time)
         return self._counting_stale(read, steps) if policy.stale_if_error else steps
 
@@ -210,11 +184,6 @@ class Core:
         if read.has_failed:
             self.watch.bump("stale")
         return value
-
-    @property
-    def in_transaction(self) -> bool:
-        """Whether this thread or task has a transaction of this client open."""
-        return self.transaction_here() is not None
 
     def _inside(self, read: Read) -> str:
         """Return what *read* is in the middle of and must not be cached in, if there is such a thing."""
@@ -304,135 +273,6 @@ class Core:
             read.flight = None
         if read.holds_lease and self.cache is not None:
             self.cache.release_behind(read)
-
-    # Loading
-
-    def load(self, read: Read, step: Load = LOAD) -> Any:  # noqa: ARG002 - a step's performer
-        """Perform Load."""
-        began = self.begin_load(read)
-        try:
-            loaded = (read.load or self._load_query)(read)
-        except BaseException as error:
-            self.note_load(read, began, error)
-            raise
-        self.note_load(read, began, loaded)
-        return loaded
-
-    def begin_load(self, read: Read) -> float:
-        """Tell that a load begins; return when, as of ``time.monotonic``."""
-        self.observer.tell_loading(read, self._asked(read))
-        return time.monotonic()
-
-    def note_load(self, read: Read, began: float, outcome: Loaded | BaseException) -> None:
-        """Count a load, and remember how long it took, if early refreshes ask that.
-
-        Args:
-            read: whose.
-            began: what ``begin_load`` gave.
-            outcome: what came of it, or was raised.
-        """
-        took = time.monotonic() - began
-        self.watch.loaded(read.query, took, len(outcome.payload) if isinstance(outcome, Loaded) else None)
-        self.observer.tell_load(read, self._asked(read), took, outcome)
-        if not isinstance(outcome, Loaded):
-            read.has_failed = True
-        elif read.policy.early_refresh:
-            self._load_times.blend(read.query, took)
-
-    def _asked(self, read: Read) -> Server | None:
-        """Return the server that a load asks, if it calls no function."""
-        return self.database.server if read.load is None else None
-
-    def loaded(self, read: Read, value: object, between: Between = None) -> Loaded:
-        """Return what a function gave in the form that a later hit has; *between* as for ``codec.decode``."""
-        payload = codec.encode(value, self.options.dates)
-        return self._sized(read, Loaded(read.decode(payload, between, read.is_query), payload))
-
-    def check_value(self, value: object) -> None:
-        """Raise what storing *value* would, for a client without Redis: ``TypeError`` or ``ValueError``."""
-        codec.encode(value, self.options.dates)
-
-    def _load_query(self, read: Read) -> Loaded:
-        transaction = self.transaction_here()
-        rows = self._ask([read], transaction, read.query, read.params)
-        payload = codec.encode_rows(rows)
-        if read.decode is codec.decode:  # what that would give is here
-            loaded = Loaded(rows_as_list(rows), payload)
-        else:
-            loaded = Loaded(read.decode(payload, None, True), payload)
-        return self._sized(read, loaded) if transaction is None else uncommitted(loaded)
-
-    def _afresh(self, read: Read) -> bytes:
-        """Return the JSON of what a read would be answered with if it were loaded now; nothing is cached."""
-        if read.load is None:
-            return codec.encode_rows(self.database.query(read.query, read.params))
-        loaded: Loaded = read.load(read)
-        return loaded.payload
-
-    def load_many(self, asked: Listed, reads: Sequence[Read]) -> list[Loaded]:
-        """Perform LoadMany."""
-        began = self.begin_load(reads[0])
-        try:
-            transaction, loaded = self.transaction_here(), []
-            payloads = asked.payloads(reads, partial(self._ask, reads, transaction))
-            for read, payload in zip(reads, payloads, strict=True):
-                one = Loaded(read.decode(payload, None, True), payload)
-                loaded.append(self._sized(read, one) if transaction is None else uncommitted(one))
-        except BaseException as error:
-            self.note_load(reads[0], began, error)
-            raise
-        self.note_load(reads[0], began, loaded[0])
-        return loaded
-
-    def _ask(self, reads: Sequence[Read], transaction: Work | None, query: str, params: Params) -> list[Row]:
-        """Load by *query*, for all of *reads*."""
-        if transaction is not None:
-            return transaction.query(query, params)
-        alone = [read for read in reads if read.flight is not None and not read.holds_lease]
-        if not alone:
-            return self.database.query(query, params)
-        return self.database.query(query, params, before_sending=partial(self._close_flights, alone))
-
-    def _close_flights(self, reads: Sequence[Read]) -> None:
-        for read in reads:
-            if read.flight is not None:
-                self.flights.seal(read.flight)  # one of the late ones may be joined until it lands
-
-    def transaction_here(self) -> Work | None:
-        """Return this client's open transaction in this thread or task, the innermost.
-
-        A task that was started inside one inherits it, and may live on when it is over. Over somebody else's
-        connection it is theirs, if one is open.
-        """
-        if self.external is not None:
-            is_open = self.external.connection.in_transaction
-            return Joined(self.external, self.drops, self.options.namespace) if is_open else None
-        return self._own_transaction()
-
-    def _own_transaction(self) -> UnitOfWork | None:
-        if is_clear():
-            return None
-        here = self.transactions.here()
-        return next((work for work in here if isinstance(work, UnitOfWork) and not work.is_over), None)
-
-    def open_transaction(self) -> AbstractContextManager[Work]:
-        """Return a context manager: a transaction, or within one a savepoint."""
-        namespace = self.options.namespace
-        if isinstance(self.database, ExternalDatabase):
-            return joined_transaction(self.database, self.drops, namespace)
-        outer = self._own_transaction()
-        if outer is not None:
-            return savepoint(outer)
-        return transaction(self.database, self.drops, namespace)
-
-    def _sized(self, read: Read, loaded: Loaded) -> Loaded:
-        fits = self.cache is None or (self.cache.fits(read, loaded.payload) and read.lives(loaded.value))
-        return loaded if fits else loaded._replace(fits=False)
-
-
-def uncommitted(loaded: Loaded) -> Loaded:
-    """Return what was loaded in a transaction: it is neither cached nor shared."""
-    return loaded._replace(fits=False, is_shared=False)
 
 
 def _boarded(read: Read, flight: Flight, leads: bool) -> Flight | None:

@@ -248,6 +248,8 @@ class _Story:
         told.seconds, told.bytes = monotonic() - read.began, read.size
         if read.bypassed:
             told.outcome, told.reason = "bypassed", read.bypassed
+        elif isinstance(error, GeneratorExit):
+            told.outcome, told.reason = "failed", "it was cancelled"
         elif error is not None:
             told.outcome, told.reason = "failed", f"it raised {type(error).__name__}"
         elif self._has_failed:
@@ -258,7 +260,7 @@ class _Story:
             named = read.label or f"SHA-1 …{read.key[-40:]}"
             logger.debug("read %s: %s in %.1f ms, %s", named, told.outcome, 1000 * told.seconds, told.reason)
         if self._watch.events.heard:
-            self._conclude(None if error is None else type(error).__name__)
+            self._conclude(None if error is None else _name_of(error))
 
     def _conclude(self, error: str | None) -> None:
         told = self._told
@@ -282,6 +284,11 @@ class _Story:
 
     def _tell(self, kind: type[events.ReadEvent], **about: Any) -> None:
         _tell(self._watch, self._read, kind, **about)
+
+
+def _name_of(error: BaseException) -> str:
+    # A cancelled read does not see the cancellation: its steps are closed.
+    return "CancelledError" if isinstance(error, GeneratorExit) else type(error).__name__
 
 
 def _tell(watch: Watch, read: Read, kind: type[events.ReadEvent], **about: Any) -> None:

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from . import process
+from .waiters import Flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ class Repeater:
 
     def after_fork_in_child(self) -> None:
         """Have no thread: the parent's does not exist here."""
-        self._ended = threading.Event()
+        self._ended = Flag()
         self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
@@ -42,13 +43,13 @@ class Repeater:
         try:
             work.start()
         except RuntimeError:  # no more threads, or the interpreter is ending
-            self._ended.set()
+            self._ended.put_up()
 
     def end(self) -> None:
         """Do it no more; what is under way is not waited for."""
-        self._ended.set()
+        self._ended.put_up()
 
 
-def _repeat(job: Callable[[], bool], every: float, ended: threading.Event) -> None:
+def _repeat(job: Callable[[], bool], every: float, ended: Flag) -> None:
     while not ended.wait(every) and job():
         pass

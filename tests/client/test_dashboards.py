@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mysql_redis_cache.cli.app import mrc
 from mysql_redis_cache.contrib.prometheus import export
 from mysql_redis_cache.observe.metrics import DURATIONS, METRICS
 from tests.docs.pages import ROOT
@@ -77,6 +79,16 @@ def test_every_alert_has_its_paragraph() -> None:
 
     assert alerts == re.findall(r"^## (MRC\w+)$", RUNBOOK, re.MULTILINE)
     assert links == [alert.lower() for alert in alerts]
+
+
+def test_commands_of_the_runbook_exist() -> None:
+    """With the options that it names: nobody looks for them at three in the morning."""
+    said = [shlex.split(each)[1:] for each in re.findall(r"`(mrc [^`]+)`", RUNBOOK)]
+
+    assert {name for name, *_ in said} <= set(mrc.commands)
+    for name, *words in said:
+        known = {option for each in mrc.commands[name].params for option in each.opts}
+        assert {word for word in words if word.startswith("--")} <= known, name
 
 
 def test_the_dashboard_can_be_read() -> None:

@@ -258,7 +258,7 @@ async def test_without_redis_everything_works_uncached(
 
 async def test_stats_count(client: Any) -> None:
     """Hits, misses and fills by name; the snapshot is the caller's own."""
-    assert client.stats() == Stats()
+    assert client.stats() == Stats(pool_size=10)
     await client.with_cache(lambda: 1, "v1")
     await client.with_cache(lambda: 1, "v1")
     await client.with_cache(lambda: 1, "v2")

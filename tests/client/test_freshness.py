@@ -282,7 +282,7 @@ async def test_early_refresh_is_a_matter_of_chance(
     await name_of(client)
     asked = loads(client)
     for _ in range(100):  # a moving average
-        client._core._load_times.blend(QUERY, 1.0)
+        client._core.load_times.blend(QUERY, 1.0)
     age(redis_client, client, 10)
     rename(users, "Eve")
     monkeypatch.setattr("mysql_redis_cache.readthrough.core.random.random", lambda: chance)

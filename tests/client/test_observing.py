@@ -82,6 +82,18 @@ async def test_each_read_is_counted_by_what_answered_it(client: Any, users: Conn
     assert stats.load_seconds > 0
 
 
+async def test_what_is_too_old_is_a_miss(client: Any, redis_client: redis.Redis) -> None:
+    """Though it is there, in case that the load fails."""
+    await client.with_cache(lambda: 1, "v1", ttl=100, stale_if_error=100)
+    redis_client.pexpire(client.get_key_from_query("v1"), 50_000)
+    before = client.stats()
+
+    assert await client.with_cache(lambda: 2, "v1", ttl=100, stale_if_error=100) == 2
+
+    stats = client.stats() - before
+    assert (stats.hits, stats.misses, stats.loads, stats.stale) == (0, 1, 1, 0)
+
+
 async def test_figures_by_query(client: Any, users: Connection) -> None:
     """With their label, the size of the last answer, and why one was not cached."""
     await read(client, label="user_name")

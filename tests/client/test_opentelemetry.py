@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pymysql
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -232,6 +237,70 @@ async def test_spans_of_functions_go_under_their_load(client: Any, telemetry: Te
         assert parent_of(by_name["ask"], spans) == "mysql_redis_cache.load"
         assert by_name["mysql_redis_cache.load"].attributes == {"mysql_redis_cache.signature": "weather"}
         assert by_name["mysql_redis_cache.load"].kind is SpanKind.INTERNAL
+
+
+async def test_tasks_and_threads_have_their_own_traces(
+    client: Any, users: Connection, telemetry: Telemetry
+) -> None:
+    """Loads that go on at once are each under the request that asked."""
+    instrument(client.inner, **telemetry.providers)
+    together = threading.Barrier(3)
+
+    def load(number: int) -> int:
+        together.wait(10)
+        return number
+
+    async def ask(number: int) -> None:
+        with telemetry.request():
+            await client.with_cache(lambda: load(number), f"load {number}")
+
+    assert await client.together([lambda number=number: ask(number) for number in range(3)]) == [None] * 3
+
+    spans = telemetry.spans()
+    loads = [each for each in spans if each.name == "mysql_redis_cache.load"]
+    assert len({each.context.trace_id for each in loads}) == 3
+    assert [parent_of(each, spans) for each in loads] == ["mysql_redis_cache.read"] * 3
+    assert len(spans) == 9
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "trio"], indirect=True)
+async def test_a_cancelled_load_ends_its_spans(client: Any, telemetry: Telemetry) -> None:
+    """As one that failed; and the task goes on in its own span."""
+    instrument(client.inner, **telemetry.providers)
+    with telemetry.request() as request:
+        with anyio.CancelScope() as scope:
+
+            async def for_ever() -> None:
+                scope.cancel()
+                await anyio.sleep_forever()
+
+            await client.with_cache(for_ever, "for ever")
+        assert get_current_span() is request
+
+    ended = {each.name: each for each in telemetry.spans()}
+    assert set(ended) == {"request", "mysql_redis_cache.read", "mysql_redis_cache.load"}
+    assert ended["mysql_redis_cache.read"].attributes["error.type"] == "CancelledError"
+    assert ended["mysql_redis_cache.load"].status.status_code is StatusCode.ERROR
+    assert "Cancelled" in ended["mysql_redis_cache.load"].attributes["error.type"]
+
+
+def test_only_clients_and_servers_are_instrumented() -> None:
+    """Nothing else has events."""
+    with pytest.raises(TypeError, match="MRCClient or MRCServer"):
+        instrument("redis://localhost")  # type: ignore[arg-type]
+
+
+def test_opentelemetry_instrument_finds_it() -> None:
+    """By its entry point: without a line of code, every client is followed."""
+    program = (
+        "from mysql_redis_cache import MRCClient;"
+        "print(MRCClient('mysql://localhost', None).events.follows_reads)"
+    )
+    command = [Path(sys.executable).parent / "opentelemetry-instrument", sys.executable, "-c", program]
+    environment = {**os.environ, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": ""}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
+
+    assert done.stdout.strip() == "True", done.stderr
 
 
 async def read_nothing(client: Any) -> None:

@@ -89,7 +89,7 @@ async def test_a_refresh_behind_the_readers_back_that_is_too_large_deletes_the_o
     )
     await get(client, source, ttl=100)
     if early:
-        client._core._load_times.blend("sig", 1e6)
+        client._core.load_times.blend("sig", 1e6)
     (key,) = redis_client.keys("Id=*")
     redis_client.expire(key, left)
     source.value = LARGE

@@ -65,7 +65,7 @@ async def test_all_series_are_there_from_the_start(client: Any, registry: Collec
 
 async def test_what_a_client_did(client: Any, users: Connection, registry: CollectorRegistry) -> None:
     """Reads, loads, fills, drops, and labelled queries; the page may be asked again and again."""
-    export(client.inner, registry=registry)
+    export(client.inner, client.inner, registry=registry)
     for number in (123, 123, 124):
         await read(client, number, label="user_name")
         page(registry)

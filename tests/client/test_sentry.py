@@ -113,7 +113,7 @@ async def test_whole_keys_for_those_who_say_so(client: Any, users: Connection, i
     assert keys == [[client.get_key_from_query(USER, [123], ["UserId"])]] * 2
 
 
-async def test_functions_and_failures(client: Any, init: Any) -> None:
+async def test_functions_and_failures(client: Any, users: Connection, init: Any) -> None:
     """A function is none of a database; what failed says so."""
     transactions = init()
     with sentry_sdk.start_transaction(name="request"):

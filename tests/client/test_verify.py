@@ -126,7 +126,7 @@ def client(mysql_url: str, patient: str) -> Iterator[MRCClient]:
 def verifier(client: MRCClient) -> Verifier:
     inner = client._core
     assert inner.cache is not None
-    return Verifier(inner.cache.entries, inner._afresh, inner.watch, 1.0)
+    return Verifier(inner.cache.entries, inner.afresh, inner.watch, 1.0)
 
 
 def checked(client: MRCClient, verifier: Verifier) -> Checked:

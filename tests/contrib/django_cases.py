@@ -108,7 +108,10 @@ class InTransactionTest(Case, TestCase):
         assert in_redis() == []
 
     def test_statements_are_part_of_it(self) -> None:
-        assert client.execute("UPDATE shop_user SET name = ? WHERE id = ?", ["Eve", self.ada.pk]) == (1, 0)
+        assert client.execute("UPDATE shop_user SET name = ? WHERE id = ?", ["Eve", self.ada.pk])[:2] == (
+            1,
+            0,
+        )
         self.ada.refresh_from_db()
         assert self.ada.name == "Eve"
         assert client.query(NAMES, [self.ada.pk]) == [{"name": "Eve"}]

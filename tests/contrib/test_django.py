@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 import pytest
 
-from tests.support.drivers import mysqlclient
+from tests.support.drivers import has_mysqlclient
 from tests.support.processes import ROOT, ServingProcess, eventually
 from tests.support.urls import mysql_arguments, with_database
 
@@ -50,7 +50,7 @@ def project(mysql_server_url: str, redis_url: str, monkeypatch: pytest.MonkeyPat
 @pytest.fixture(params=["PyMySQL", "mysqlclient"])
 def driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the example use a driver."""
-    if request.param == "mysqlclient" and mysqlclient() is None:
+    if request.param == "mysqlclient" and not has_mysqlclient():
         pytest.skip("mysqlclient is not installed")
     monkeypatch.setenv("MYSQL_DRIVER", request.param)
 

@@ -129,6 +129,29 @@ def test_what_was_read_and_not_dropped_is_read_again(
         assert wait_until(lambda: changed.pending == 0)
 
 
+def test_what_a_deposed_leader_has_read_is_read_again(
+    changed: Changed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have ended with it, after another had taken over and looked at what was left."""
+    read, lost = Streams.read, list[Any]()
+
+    def lose(streams: Streams, *, again: bool) -> Any:
+        entries = read(streams, again=again)
+        if not entries or lost:
+            return entries
+        lost.append(entries)
+        return []
+
+    monkeypatch.setattr(streaming, "_LOOK_EVERY", 0.3)
+    monkeypatch.setattr(Streams, "read", lose)
+    with changed.followed() as follower:
+        changed.cached.read("t", k=1)
+        changed.update(1, 1)
+        changed.cached.wait_gone("t", k=1)
+        assert lost
+        assert follower.stats()["afresh"] == 1
+
+
 def test_one_leads_and_another_takes_over(changed: Changed) -> None:
     """As with the log itself."""
     with changed.followed(level=False) as first:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mysql_redis_cache.database import Database, ExternalDatabase
 from mysql_redis_cache.observe import Watch
 from mysql_redis_cache.values import codec
-from tests.support.drivers import mysqlclient
+from tests.support.drivers import connected_by_mysqlclient, has_mysqlclient
 from tests.support.external import PlainConnection
 from tests.support.urls import mysql_arguments
 
@@ -215,9 +215,9 @@ def test_node_reads_what_it_would_have_stored(name: str, database: Database, ser
 @pytest.fixture(scope="module", params=["PyMySQL", "mysqlclient"])
 def external(request: pytest.FixtureRequest, types: str) -> Iterator[ExternalDatabase]:
     """Over a connection of each driver that frameworks use."""
-    connect = pymysql.connect if request.param == "PyMySQL" else getattr(mysqlclient(), "connect", None)
-    if connect is None:
+    if request.param == "mysqlclient" and not has_mysqlclient():
         pytest.skip("mysqlclient is not installed")
+    connect = pymysql.connect if request.param == "PyMySQL" else connected_by_mysqlclient
     with closing(connect(**mysql_arguments(types) | {"read_timeout": 60}, autocommit=True)) as connection:
         yield ExternalDatabase(PlainConnection(connection), dates="iso", zone=None, watch=Watch())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,6 @@ def test_a_server_without_a_log_tells_nothing(mysql_server_url: str, server_flav
     """There is nothing to tell, and writes work as ever."""
     with MRCClient(mysql_server_url) as client:
         has_log = client.query("SELECT @@log_bin AS n")[0]["n"]
-        schema = "mrc_test_gtids"
+        schema = f"mrc_test_{uuid.uuid4().hex[:12]}"
         assert bool(client.execute(f"CREATE DATABASE {schema}").gtid) is bool(has_log)
         client.execute(f"DROP DATABASE {schema}")

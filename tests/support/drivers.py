@@ -4,25 +4,47 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["mysqlclient"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+__all__ = ["connected_by_mysqlclient", "has_mysqlclient"]
 
 NAME = "MySQLdb"
+_its_own: dict[str, ModuleType] = {}
 
 
-def mysqlclient() -> Any:
-    """The module, or ``None``; what has been imported under its name, PyMySQL maybe, stays as it is."""
-    before = {name: sys.modules.pop(name) for name in _loaded()}
+def has_mysqlclient() -> bool:
+    """Whether it is installed."""
+    with _under_its_name():
+        try:
+            importlib.import_module(NAME)
+        except ImportError:
+            return False
+    return True
+
+
+def connected_by_mysqlclient(**arguments: Any) -> Any:
+    """Return a connection of it."""
+    with _under_its_name():  # it imports from itself when it connects
+        return importlib.import_module(NAME).connect(**arguments)
+
+
+@contextmanager
+def _under_its_name() -> Iterator[None]:
+    """Have its modules found under their name for the block; what was there, PyMySQL maybe, comes back."""
+    before = _taken()
+    sys.modules.update(_its_own)
     try:
-        return importlib.import_module(NAME)
-    except ImportError:
-        return None
+        yield
     finally:
-        for name in _loaded():
-            del sys.modules[name]
+        _its_own.update(_taken())
         sys.modules.update(before)
 
 
-def _loaded() -> list[str]:
-    return [name for name in sys.modules if name.partition(".")[0] == NAME]
+def _taken() -> dict[str, ModuleType]:
+    names = [name for name in sys.modules if name.partition(".")[0] == NAME]
+    return {name: sys.modules.pop(name) for name in names}

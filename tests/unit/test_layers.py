@@ -34,8 +34,8 @@ HOUSE = """
     calls/        blocking | decorating
                   | listing reading halves statements dropping instant lasting transaction
                   | asking caching pending pool waiting watched*
-    readthrough/  blocking | explaining | core | watching nearby | cache | listed verifying writes | reads
-                  | guard many* params*
+    readthrough/  blocking | explaining | core | loading | watching nearby | cache | asking
+                  | listed verifying writes | reads | guard many* params*
                   | background breaker* flight functions* interruptions load_times* reports
                   | steps*
     joined
