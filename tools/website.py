@@ -135,8 +135,8 @@ def public_names(module: str) -> list[str]:
 def mermaid() -> bytes:
     """The script that draws diagrams, from the npm package."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["npm", "pack", MERMAID, "--json", "--silent", "--pack-destination", folder]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
+        command = ["npm", "pack", MERMAID, "--json", "--loglevel=error", "--pack-destination", folder]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=SECONDS, check=True)
         packed = Path(folder, json.loads(done.stdout)[0]["filename"]).read_bytes()
     with tarfile.open(fileobj=io.BytesIO(packed)) as package:
         script = package.extractfile("package/dist/mermaid.min.js")
