@@ -48,7 +48,9 @@ class Browser:
     address: str
 
     def open(self, page: str) -> None:
-        """Open a page, in a wide window of a reader who prefers light."""
+        """Open a page, in a wide window of a reader who prefers light; what was before is forgotten."""
+        self.complaints()
+        self.asked()
         self.look(1280, "light")
         self.driver.get(self.address + page)
 

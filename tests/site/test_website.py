@@ -119,7 +119,6 @@ def test_nobody_reads_what_only_tests_run(site: Path) -> None:
 @pytest.mark.parametrize("page", [pytest.param(page, id=page or "landing page") for page in ADDRESSES])
 def test_a_page_can_be_read(browser: Browser, page: str) -> None:
     """It renders without a complaint, from this host alone; no picture is broken, nothing sticks out."""
-    browser.asked(), browser.complaints()  # those of another page, whose test has failed
     browser.open(page)
     light, contrast = browser.run(CONTRAST)
     sticking_out = browser.run(WIDE)
