@@ -14,7 +14,7 @@ from mysql_redis_cache import AsyncMRCClient, AsyncMRCServer, MRCClient, MRCServ
 from mysql_redis_cache.aio import AsyncTransaction
 from mysql_redis_cache.calls import Transaction
 from mysql_redis_cache.options import ClientOptions, ServerOptions
-from mysql_redis_cache.readthrough import core
+from mysql_redis_cache.values import codec
 from tests.client.drivers import AT_ONCE
 
 if TYPE_CHECKING:
@@ -208,14 +208,14 @@ async def test_large_values_are_decoded_in_threads(mysql_url: str, redis_url: st
         async def read() -> None:
             assert await client.with_cache(load, "large", ttl=60) == value
 
-        original = core.codec._decode_large
+        original = codec._decode_large
 
         def watched(payload: bytes, *between: Any, **options: Any) -> object:
             decoded_in.add(threading.get_ident())
             return original(payload, *between, **options)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(core.codec, "_decode_large", watched)
+            patch.setattr(codec, "_decode_large", watched)
             async with anyio.create_task_group() as tasks:
                 for _ in range(5):
                     tasks.start_soon(read)
