@@ -49,6 +49,8 @@ class Result(NamedTuple):
         loads: how many loads there were.
         killed: how many loaders were killed.
         unanswered: how often Redis did not answer a reader in time, so that it loaded for itself.
+        verified: how many hits were compared with MySQL, behind the readers' backs.
+        alarms: how many of them were taken for outdated.
         errors: what reads and writes raised.
         loads_per_cold_key: the most loads of any of the keys that were cold for all readers at once.
     """
@@ -59,13 +61,16 @@ class Result(NamedTuple):
     loads: int
     killed: int
     unanswered: int
+    verified: int
+    alarms: int
     errors: list[str]
     loads_per_cold_key: int
 
     @property
     def is_good(self) -> bool:
         """Whether the promises were kept."""
-        return not self.stale and not self.errors and (self.loads_per_cold_key == 1 or self.unanswered > 0)
+        is_right = not (self.stale or self.alarms or self.errors)
+        return is_right and (self.loads_per_cold_key == 1 or self.unanswered > 0)
 
 
 def hammer(mysql_url: str, redis_url: str, mode: str, seconds: float) -> Result:
@@ -104,6 +109,8 @@ def _run_children(context: SpawnContext, board: Board, orders: Orders) -> Result
         loads=sum(board.loads),
         killed=killed,
         unanswered=sum(each.get("unanswered", 0) for each in given),
+        verified=sum(each.get("verified", 0) for each in given),
+        alarms=sum(each.get("alarms", 0) for each in given),
         errors=[error for each in given for error in each["errors"]],
         loads_per_cold_key=max(board.cold_loads()),
     )
