@@ -17,11 +17,12 @@ import multiprocessing
 import sys
 import time
 import uuid
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 import pymysql
 
@@ -32,13 +33,16 @@ from tools.private_servers import PrivateRedis
 from tools.soaking import COUNTS, FAULTS, KEYS, Board, descriptors, soak_process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.process import BaseProcess
 
 __all__ = ["Sample", "grown", "main", "soak", "verdict"]
 
 EACH_FAULT = 2.0
 """Seconds that each fault lasts, and the quiet after it."""
+
+GREETING = "SET autocommit = 0, sql_mode = 'NO_BACKSLASH_ESCAPES', time_zone = '+05:00'"
+"""What the server has each connection begin with, for a while: nobody's rows or writes may suffer."""
 
 TABLE_EVERY = 10.0
 PATIENCE = 60.0
@@ -124,8 +128,15 @@ class Tormentor:
             "Redis restarted": (redis.kill, redis.start),
             "MySQL killed": (self._kill_connections, self._kill_connections),
             "MySQL cut": (self._mysql_proxy.cut, self._mysql_proxy.cut),
+            "MySQL with init_connect": (partial(self._greet, GREETING), partial(self._greet, "")),
         }
         return ways.get(fault, (_nothing, _nothing))
+
+    def _greet(self, statements: str) -> None:
+        """Have the server run statements when somebody connects, and everybody connect anew."""
+        with cursor_at(self._mysql_url) as cursor:
+            cursor.execute("SET GLOBAL init_connect = %s", [statements])
+        self._kill_connections()
 
     def _kill_connections(self) -> None:
         listed = "FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
@@ -134,6 +145,18 @@ class Tormentor:
             for (number,) in cursor.fetchall():
                 with suppress(pymysql.MySQLError):  # it has gone by itself
                     cursor.execute(f"KILL CONNECTION {number}")
+
+
+@contextmanager
+def unprivileged(mysql_url: str, name: str) -> Iterator[str]:
+    """Give the name and password of an account for whose connections the server runs its init_connect."""
+    schema = urlsplit(mysql_url).path.lstrip("/")
+    run_statement(mysql_url, f"CREATE USER '{name}'@'%' IDENTIFIED BY 'soak'")
+    try:
+        run_statement(mysql_url, f"GRANT ALL ON `{schema}`.* TO '{name}'@'%'")
+        yield f"{name}:soak"
+    finally:
+        run_statement(mysql_url, f"DROP USER '{name}'@'%'")
 
 
 def _spoilt(reply: bytes) -> bytes:
@@ -169,8 +192,16 @@ class Soak:
         try:
             rows = ", ".join(f"({key}, 0)" for key in range(KEYS))
             run_statement(self._mysql_url, f"INSERT INTO {name} VALUES {rows}")
-            with PrivateRedis() as redis, Proxy(self._mysql_url) as mysql, Proxy(redis.url) as proxy:
-                orders = Orders(f"{mysql.url}?maxsize=6", proxy.url, "sweep", name, name, self._seconds)
+            with (
+                unprivileged(self._mysql_url, name) as account,
+                PrivateRedis() as redis,
+                Proxy(self._mysql_url) as mysql,
+                Proxy(redis.url) as proxy,
+            ):
+                parts = urlsplit(mysql.url)
+                place = parts.netloc.rpartition("@")[2]
+                url = urlunsplit(parts._replace(netloc=f"{account}@{place}", query="maxsize=6"))
+                orders = Orders(url, proxy.url, "sweep", name, name, self._seconds)
                 told = self._watch(orders, Tormentor(self._mysql_url, redis, (mysql, proxy)))
         finally:
             run_statement(self._mysql_url, f"DROP TABLE {name}")

@@ -46,6 +46,7 @@ FAULTS = (
     "Redis restarted",
     "MySQL killed",
     "MySQL cut",
+    "MySQL with init_connect",
     "interruptions",
     "forks",
     "deadlocks",
