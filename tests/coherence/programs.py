@@ -2,6 +2,8 @@
 
 ==================  ==========================================================================
 commit              commit a new version
+ended               hear that the server has ended the transaction by itself: after a commit that a statement
+                    of the block brought about, or with nothing committed
 meet lease entry    a walk over the keys comes by these names and notes which are there
 meet listed         ask the index, which names lease and entry of what it lists
 doubt               go on at the sweep after the first "return" if the index may be incomplete

@@ -63,6 +63,9 @@ RIDE = ("commit", "ride", "alight", "return")
 NPM_READ = ("npm get", "npm load", "npm fill")
 NPM_DROP = ("commit", "meet lease entry", "cut lease entry")
 WRITE_THROUGH = ("commit", "put", "return")
+# A statement of the block has committed what came before, and a later one fails: the drops run all the same.
+ENDED = ("commit", "ended", *SWEEP[1:])
+UNDONE = ("ended",)
 # In a process with a near cache. Of a drop elsewhere it promises what pushes have told: the same.
 SWEEP_NEAR = (*SWEEP[:-1], "beat", "heard", "return")
 INDEX_NEAR = (*INDEX[:-1], "beat", "heard", "return")
@@ -144,6 +147,8 @@ SAFE = {
     "early_refresh": Scenario((SHARED, SHARED), (SWEEP,), EARLY),
     "write_to_cache of what was committed": Scenario(THREE, (WRITE_THROUGH,)),
     "write_to_cache beside a drop": Scenario((ALONE, ALONE), (WRITE_THROUGH, INDEX)),
+    "a transaction that the server has committed by itself": Scenario(THREE, (ENDED,)),
+    "one that it has committed, and one that it has undone": Scenario((SHARED, ALONE), (ENDED, UNDONE)),
     "lists": Scenario(THREE, (SWEEP,), alter=in_list),
     "lists, by index": Scenario(THREE, (INDEX,), alter=in_list),
     "lists, waiting takes too long": Scenario(THREE, (SWEEP,), deadlines=True, alter=in_list),
@@ -303,6 +308,9 @@ SPOILED = {
     "doubts before the look-up": Scenario(TWO, (DOUBTS_FIRST,), ticks=True, evicts=True),
     "index begun, nobody looks for loads under way": Scenario(
         (PLAIN, PLAIN), (LOOK_UP, ("begin", "settle")), ticks=True
+    ),
+    "transaction that the server has committed, taken for undone": Scenario(
+        TWO, (("commit", "ended", "return"),)
     ),
     "drop that joins a sweep under way": Scenario(TWO, (SWEEP, RIDE_LATE)),
     "flight shared after a refused fill": Scenario(
