@@ -23,7 +23,7 @@ from .speaking import as_json, printable, say, write
 if TYPE_CHECKING:
     from .settings import Settings
 
-__all__ = ["stats", "top"]
+__all__ = ["screen", "stats", "top"]
 
 NOBODY = "no client shares its stats here: MRCClient(…, share_stats=True), and five seconds of patience"
 HEADS_EVERY = 20
@@ -119,7 +119,7 @@ def top(*, settings: Settings, interval: float, sort: str, is_json: bool) -> Non
     each: dict[str, float] = {}
     with Keyboard(sort) as keys, Live(screen=True, auto_refresh=False) as live:
         while not keys.is_over:
-            live.update(_screen(now, each, keys, settings.place, live.console.height), refresh=True)
+            live.update(screen(now, each, keys, settings.place, live.console.height), refresh=True)
             if not keys.wait(interval):
                 continue
             now, moment = gathered(board.notices()), time.monotonic()
@@ -128,7 +128,7 @@ def top(*, settings: Settings, interval: float, sort: str, is_json: bool) -> Non
                 before, began = now, moment
 
 
-def _screen(now: Gathered, each: dict[str, float], keys: Keyboard, place: str, height: int) -> Group:
+def screen(now: Gathered, each: dict[str, float], keys: Keyboard, place: str, height: int) -> Group:
     """Draw one picture; on 80 columns and 24 lines everything has its place."""
     head = Text(f"{place}: {now.clients} clients, {100 * now.hit_ratio:.2f} % hits of {now.reads:,} reads")
     told = "  ".join(f"{name} {rate:,.0f}" for name, rate in each.items() if rate)
