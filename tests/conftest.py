@@ -6,7 +6,6 @@ No test skips because a server is missing: it fails, and says what to do.
 from __future__ import annotations
 
 import os
-import uuid
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,8 @@ from hypothesis import settings
 from tests.support.binlogs import LOGGING
 from tests.support.flushing import ours_to_flush
 from tests.support.proxy import Proxy
-from tests.support.urls import mysql_arguments, with_database
+from tests.support.schemas import fresh_schema
+from tests.support.urls import mysql_arguments
 from tools.private_servers import PrivateMySQL, PrivateRedis
 from tools.programs import describe_mysql, describe_redis
 
@@ -87,15 +87,8 @@ def mysql_server_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def mysql_url(mysql_server_url: str) -> Iterator[str]:
     """URL of a fresh schema, dropped at the end."""
-    schema = f"mrc_test_{uuid.uuid4().hex[:12]}"
-    _run(mysql_server_url, f"CREATE DATABASE {schema} CHARACTER SET utf8mb4")
-    yield with_database(mysql_server_url, schema)
-    _run(mysql_server_url, f"DROP DATABASE IF EXISTS {schema}")
-
-
-def _run(url: str, statement: str) -> None:
-    with closing(pymysql.connect(**mysql_arguments(url))) as connection, connection.cursor() as cursor:
-        cursor.execute(statement)
+    with fresh_schema(mysql_server_url) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -111,10 +104,8 @@ def logging_server_url() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def logged_url(logging_server_url: str) -> Iterator[str]:
     """URL of a fresh schema on a server that keeps a binary log, dropped at the end."""
-    schema = f"mrc_log_{uuid.uuid4().hex[:12]}"
-    _run(logging_server_url, f"CREATE DATABASE {schema} CHARACTER SET utf8mb4")
-    yield with_database(logging_server_url, schema)
-    _run(logging_server_url, f"DROP DATABASE IF EXISTS {schema}")
+    with fresh_schema(logging_server_url, "mrc_log") as url:
+        yield url
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 
 from mysql_redis_cache import MRCClient
 from tests.support.processes import ROOT, ServingProcess, eventually
+from tests.support.schemas import fresh_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +31,13 @@ CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, user_id INT NOT NULL, to
 INSERT INTO users VALUES (1, 'Ada', 6), (2, 'Bob', 6)
 """
 USER = "SELECT name FROM users WHERE id = ?"
+
+
+@pytest.fixture(scope="session")
+def mysql_url(mysql_server_url: str) -> Iterator[str]:
+    """A schema beside that of the other tests: theirs has tables of the same names."""
+    with fresh_schema(mysql_server_url, "mrc_contrib") as url:
+        yield url
 
 
 @pytest.fixture

@@ -19,8 +19,6 @@ from .forms import as_node, as_python
 from .peer import PeerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pymysql.connections import Connection
     from redis import Redis
 
@@ -37,8 +35,8 @@ def query_for(name: str) -> str:
 
 
 @pytest.fixture(scope="session", name="kinds")
-def _kinds(mysql_url: str, server_flavour: str) -> Iterator[set[Server]]:
-    """A table with a column per case; yields which cases this server has."""
+def _kinds(mysql_url: str, server_flavour: str) -> set[Server]:
+    """A table with a column per case; returns which cases this server has."""
     with closing(pymysql.connect(**mysql_arguments(mysql_url), autocommit=True)) as connection:
         kinds: set[Server] = {"any", "mariadb" if server_flavour == "mariadb" else "mysql"}
         if server_flavour == "mysql" and int(connection.get_server_info().split(".")[0]) >= 9:
@@ -50,8 +48,7 @@ def _kinds(mysql_url: str, server_flavour: str) -> Iterator[set[Server]]:
             cursor.execute("SET SESSION sql_mode = ''")  # zero and partial dates
             cursor.execute(f"CREATE TABLE {TABLE} ({columns}) CHARACTER SET utf8mb4")
             cursor.execute(f"INSERT INTO {TABLE} VALUES ({literals})")
-            yield kinds
-            cursor.execute(f"DROP TABLE {TABLE}")
+        return kinds  # the schema ends with the run
 
 
 @pytest.fixture(name="case", params=CASES)
