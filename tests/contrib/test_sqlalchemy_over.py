@@ -191,6 +191,29 @@ def test_a_drop_that_fails_is_raised_by_the_commit(
         assert failure.value.retry() == 0
 
 
+def test_what_strikes_one_client_s_drops_spares_the_others(
+    db: Any, client: MRCClient, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ctrl-C may: its own go on in a thread, theirs are performed."""
+    perform, strikes = Drops.perform, [KeyboardInterrupt]
+
+    def struck(self: Drops, *args: Any, **kwargs: Any) -> int:
+        if strikes:
+            raise strikes.pop()
+        return perform(self, *args, **kwargs)
+
+    with MRCClient(over(db), redis_url, namespace="other") as other:
+        assert (name_by(client), name_by(other)) == ("Ada", "Ada")
+        db.get(User, 1).name = "Ann"
+        client.drop_outdated_cache(["UserId"], [1])
+        other.drop_outdated_cache(["UserId"], [1])
+        monkeypatch.setattr(Drops, "perform", struck)
+        with pytest.raises(KeyboardInterrupt):
+            db.commit()
+        assert other.read_from_cache(USER, {"UserId": 1}) is None
+        wait_until(lambda: client.read_from_cache(USER, {"UserId": 1}) is None)
+
+
 def test_a_refresh_behind_a_reader_s_back_needs_no_session(engine: Engine, redis_url: str) -> None:
     """In its thread there is none, as outside an application's context."""
     here, main = Session(engine), threading.current_thread()
