@@ -181,7 +181,7 @@ def over(sessions: scoped_session[Any] | Callable[[], Session]) -> ExternalConne
 
     Raises:
         TypeError: neither. One that is no ``Session`` is told when it is used.
-        InvalidationFailed: as of ``after_commit``.
+        InvalidationFailed: (of the session's ``commit()``) as of ``after_commit``.
     """
     if isinstance(sessions, sessionmaker) or not callable(sessions):
         raise TypeError(
