@@ -1,23 +1,27 @@
-"""Drops once a session of SQLAlchemy has committed, and its texts with bound params for cached reads."""
+"""SQLAlchemy: drops once a session has committed, reads over its connection, texts with bound params."""
 
 from __future__ import annotations
 
+import threading
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeAlias, TypeVar
 
-from sqlalchemy import event
-from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy import Connection, event
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.util import await_only
 
 from mysql_redis_cache.aio import AsyncMRCClient, AsyncMRCServer
 from mysql_redis_cache.aio.threads import shielded
 from mysql_redis_cache.calls import Pending
+from mysql_redis_cache.database import ExternalConnection
 from mysql_redis_cache.errors import InvalidationFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
-    from sqlalchemy import TextClause
+    from sqlalchemy import Engine, TextClause
     from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
     from sqlalchemy.orm import SessionTransaction
 
@@ -29,7 +33,9 @@ if TYPE_CHECKING:
     AnySession: TypeAlias = "Session | scoped_session[Any] | AsyncSession | async_scoped_session[Any]"
     Dropper: TypeAlias = MRCClient | MRCServer | AsyncMRCClient | AsyncMRCServer
 
-__all__ = ["after_commit", "statement"]
+__all__ = ["after_commit", "over", "statement"]
+
+T = TypeVar("T")
 
 
 def after_commit(session: AnySession, client: Dropper) -> Pending:
@@ -92,42 +98,30 @@ def _means(client: Dropper, *, is_async: bool) -> tuple[Callable[[], Following],
     return client._following, _run  # noqa: SLF001
 
 
-class _AfterCommit:
-    """The drops that follow a session's transactions, one after another.
+class _Waiting(Generic[T]):
+    """What waits for the COMMIT of a session's transactions, one after another.
 
     Args:
         session: whose end to wait for.
-        follow: gives what performs the drops of one transaction.
-        run: performs them.
+        new: gives what holds that of one transaction.
+        run: is given it, and whether it is certain that the transaction was committed (else ``None``).
     """
 
-    def __init__(
-        self,
-        session: Session,
-        follow: Callable[[], Following],
-        run: Callable[[Following, bool | None], None],
-    ) -> None:
-        self._follow = follow
+    def __init__(self, session: Session, new: Callable[[], T], run: Callable[[T, bool | None], None]) -> None:
+        self._new = new
         self._run = run
-        self._following: Following | None = None
+        self._held: T | None = None
         self._committed: bool | None = False  # None, while that is not known
         event.listen(session, "before_commit", self._commits)
         event.listen(session, "after_commit", self._has_committed)
         event.listen(session, "after_transaction_end", self._ends)
 
     @property
-    def namespace(self) -> Namespace:
-        """Whose entries the drops are for."""
-        return self._current().namespace
-
-    def want(self, *wanted: Wanted) -> None:
-        """Have these performed after the next COMMIT."""
-        self._current().want(*wanted)
-
-    def _current(self) -> Following:
-        if self._following is None:
-            self._following = self._follow()
-        return self._following
+    def held(self) -> T:
+        """What waits for the next COMMIT."""
+        if self._held is None:
+            self._held = self._new()
+        return self._held
 
     def _commits(self, session: Session) -> None:
         if not session.in_nested_transaction():
@@ -140,10 +134,23 @@ class _AfterCommit:
     def _ends(self, _session: Session, transaction: SessionTransaction) -> None:
         if transaction.parent is not None:
             return
-        following, self._following = self._following, None
+        held, self._held = self._held, None
         committed, self._committed = self._committed, False
-        if following is not None and committed is not False:
-            self._run(following, committed)
+        if held is not None and committed is not False:
+            self._run(held, committed)
+
+
+class _AfterCommit(_Waiting["Following"]):
+    """The drops that follow a session's transactions."""
+
+    @property
+    def namespace(self) -> Namespace:
+        """Whose entries the drops are for."""
+        return self.held.namespace
+
+    def want(self, *wanted: Wanted) -> None:
+        """Have these performed after the next COMMIT."""
+        self.held.want(*wanted)
 
 
 def _run(following: Following, committed: bool | None) -> None:
@@ -160,6 +167,142 @@ def _run(following: Following, committed: bool | None) -> None:
 def _await(following: Following, committed: bool | None) -> None:
     """Perform the drops in a thread, and let the event loop run meanwhile."""
     await_only(shielded(partial(following.run, committed)))
+
+
+def over(sessions: scoped_session[Any] | Callable[[], Session]) -> ExternalConnection:
+    """Return what a client takes in place of ``mysql_config``, to read over the connection of a session.
+
+    ``MRCClient(over(scoped), redis_config)``: while the session of this thread or request is in a
+    transaction, cached reads are part of it, past the cache, and see what it has written; drops wait for its
+    COMMIT. Otherwise they are cached, and loaded over a connection of the session's engine.
+
+    Args:
+        sessions: a scoped session, or a function that returns the session of the caller; for blocking code.
+
+    Raises:
+        TypeError: neither. One that is no ``Session`` is told when it is used.
+        InvalidationFailed: (of the session's ``commit()``) as of ``after_commit``.
+    """
+    if isinstance(sessions, sessionmaker) or not callable(sessions):
+        raise TypeError(
+            "sessions must be a scoped_session, or a function that returns the session in use, not "
+            f"{type(sessions).__name__}"
+        )
+    return _SessionConnection(sessions)
+
+
+class _Apart(threading.local):
+    """What a thread of the library's reads over, in which there is no session."""
+
+    engine: Engine | Connection | None = None
+
+
+class _SessionConnection(ExternalConnection):
+    """The connection of whichever session is the caller's; see ``over``."""
+
+    def __init__(self, sessions: Callable[[], Session]) -> None:
+        self._sessions = sessions
+        self._apart = _Apart()
+
+    def _session(self) -> Session:
+        session = self._sessions()
+        if not isinstance(session, Session):
+            raise TypeError(f"sessions must give a blocking Session, not {type(session).__name__}")
+        return session
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the session is; one that is bound to a connection is inside whatever that is in."""
+        if self._apart.engine is not None:
+            return False
+        session = self._session()
+        return session.in_transaction() or isinstance(session.bind, Connection)
+
+    @contextmanager
+    def execute(self, statement: str, inmost: Callable[[Any], AbstractContextManager[None]]) -> Iterator[Any]:
+        """Execute by SQLAlchemy, so that its log and its events see it, and errors are its own."""
+        with self._lent() as connection, ExitStack() as around:
+            cursors = []
+
+            def enter(_connection: Connection, cursor: Any, *_: Any) -> None:
+                cursors.append(cursor)
+                around.enter_context(inmost(cursor))
+
+            event.listen(connection, "before_cursor_execute", enter)  # after those of the engine
+            try:
+                result = connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            finally:
+                event.remove(connection, "before_cursor_execute", enter)
+                around.close()
+            with result:
+                yield cursors[0]
+
+    @contextmanager
+    def _lent(self) -> Iterator[Connection]:
+        """Lend the session's connection; without a transaction one of its engine's, lest this begins one."""
+        if self.in_transaction:
+            session = self._session()
+            if session.autoflush:
+                session.flush()
+            yield session.connection()
+            return
+        with (self._apart.engine or self._session().get_bind()).engine.begin() as connection:
+            yield connection
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Return the session's ``begin()``, or in a transaction ``begin_nested()``."""
+        session = self._session()
+        return session.begin_nested() if session.in_transaction() else session.begin()
+
+    def on_commit(self, call: Callable[[], None]) -> None:
+        """Have *call* called after the session's next COMMIT, also if its outcome is not certain."""
+        self._waiting().append(call)
+
+    def waiting(self) -> Iterable[Callable[[], object]]:
+        """Return what waits for it, the newest first."""
+        return reversed(self._waiting())
+
+    def _waiting(self) -> list[Callable[[], None]]:
+        session = self._session()
+        if __name__ not in session.info:
+            calls: _Waiting[list[Callable[[], None]]] = _Waiting(session, list, partial(_call, session))
+            session.info[__name__] = calls
+        held: list[Callable[[], None]] = session.info[__name__].held
+        return held
+
+    async def in_thread(self, call: Callable[[], T]) -> NoReturn:  # noqa: ARG002
+        """Raise: a blocking session is of no use to an event loop."""
+        raise TypeError("a client over blocking sessions is for blocking code, not for coroutines")
+
+    def apart(self, job: Callable[[], object]) -> Callable[[], object]:
+        """Return *job* as it goes on without a session, over the engine of this one."""
+        engine = self._session().get_bind()
+
+        def run() -> object:
+            self._apart.engine = engine
+            try:
+                return job()
+            finally:
+                self._apart.engine = None
+
+        return run
+
+    def tell(self, failure: InvalidationFailed) -> None:
+        """Keep it, to be raised when everything that waited for the COMMIT is done."""
+        self._session().info[_FAILED] = failure
+
+
+_FAILED = f"{__name__} failed"
+
+
+def _call(session: Session, calls: list[Callable[[], None]], _committed: bool | None) -> None:
+    """Call all that waited for a COMMIT, whatever strikes; raise what drop failed."""
+    with ExitStack() as all_of_them:
+        for call in reversed(calls):
+            all_of_them.callback(call)
+    failure = session.info.pop(_FAILED, None)
+    if failure is not None:
+        raise failure
 
 
 def statement(text: TextClause) -> tuple[str, dict[str, Any]]:

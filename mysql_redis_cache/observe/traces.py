@@ -28,6 +28,7 @@ class TracedRead:
         mysql_seconds: of these, in the load.
         wait_seconds: of these, waiting for somebody else's load.
         bytes: the JSON of the answer; 0 if that is not known.
+        label: what the read was labelled with.
     """
 
     query: str
@@ -40,6 +41,7 @@ class TracedRead:
     mysql_seconds: float = 0.0
     wait_seconds: float = 0.0
     bytes: int = 0
+    label: str | None = None
 
 
 @dataclass(slots=True)

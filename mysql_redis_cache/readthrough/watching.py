@@ -245,7 +245,7 @@ class _Story:
     def end(self, error: BaseException | None, traces: list[Trace]) -> None:
         """Tell how it ended."""
         told, read = self._told, self._read
-        told.seconds, told.bytes = monotonic() - read.began, read.size
+        told.seconds, told.bytes, told.label = monotonic() - read.began, read.size, read.label
         if read.bypassed:
             told.outcome, told.reason = "bypassed", read.bypassed
         elif isinstance(error, GeneratorExit):

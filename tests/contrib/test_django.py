@@ -71,6 +71,13 @@ def test_under_django_s_own_runner(tests: str) -> None:
 
 
 @pytest.mark.usefixtures("project")
+def test_the_panel_for_debug_toolbar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the example, with a toolbar."""
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.contrib.django_panel_settings")
+    assert "OK" in manage("test", "tests.contrib.django_panel_cases", "--noinput", "--debug-mode")
+
+
+@pytest.mark.usefixtures("project")
 def test_the_example_is_in_order() -> None:
     """Its settings are checked, its migrations are its models."""
     assert "no issues" in manage("check")

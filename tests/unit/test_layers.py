@@ -24,10 +24,10 @@ HOUSE = """
     __init__
     contrib/      fastapi instrumentor | celery flask opentelemetry prometheus sentry sqlalchemy starlette
                   | django/__init__ django/apps django/management/commands/mrc | django/checks django/drops
-                  | django/tables | django/clients | django/configuring | django/connection
+                  django/panels | django/tables | django/clients | django/configuring | django/connection
                   | django/management/__init__ django/management/commands/__init__
-                  [asgiref celery django fastapi flask opentelemetry prometheus_client sentry_sdk
-                   sqlalchemy starlette]
+                  [asgiref celery debug_toolbar django fastapi flask opentelemetry prometheus_client
+                   sentry_sdk sqlalchemy starlette]
     client server
     aio/          client server | transaction | borrowing decorating facade driver | gather lanes
                   | threads workers    [anyio asyncio]
@@ -68,7 +68,16 @@ HOUSE = """
 
 DRIVERS = {
     *("pymysql", "dbutils", "redis", "anyio", "trio", "asyncio", "click", "rich", "pytest"),
-    *("asgiref", "celery", "django", "fastapi", "flask", "opentelemetry", "prometheus_client"),
+    *(
+        "asgiref",
+        "celery",
+        "debug_toolbar",
+        "django",
+        "fastapi",
+        "flask",
+        "opentelemetry",
+        "prometheus_client",
+    ),
     *("sentry_sdk", "sqlalchemy", "starlette"),
 }
 IMPURE = {

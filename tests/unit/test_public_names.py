@@ -8,11 +8,17 @@ import re
 import tomllib
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
+from django.conf import UserSettingsHolder, global_settings, settings
 
 import mysql_redis_cache
 from mysql_redis_cache import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PACKAGE = Path(mysql_redis_cache.__file__).parent
 MODULES = sorted(
@@ -20,6 +26,13 @@ MODULES = sorted(
     for path in PACKAGE.rglob("*.py")
     if path.stem != "__main__"
 )
+
+
+@pytest.fixture(autouse=True)
+def django_settings() -> Iterator[None]:
+    """Debug Toolbar cannot be imported without."""
+    with patch.dict(vars(settings), {"_wrapped": UserSettingsHolder(global_settings)}, clear=True):
+        yield
 
 
 def sort_key(name: str) -> tuple[int, str]:
