@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from tools.private_servers import PrivateRedis
 
+# SQLAlchemy names the schema to mysqlclient by a name that this calls deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:'db' is deprecated:DeprecationWarning")
+
 USER = "SELECT name FROM users WHERE id = :UserId"
 RENAME = "UPDATE users SET name = ? WHERE id = 1"
 
