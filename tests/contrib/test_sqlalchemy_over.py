@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, scop
 from mysql_redis_cache import AsyncMRCClient, InvalidationFailed, MRCClient
 from mysql_redis_cache.contrib.sqlalchemy import after_commit, over
 from mysql_redis_cache.drops import Drops
-from tests.support.drivers import has_mysqlclient
+from tests.support.drivers import has_mysqlclient, mysqlclient_as_itself
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from tools.private_servers import PrivateRedis
-
-# SQLAlchemy names the schema to mysqlclient by a name that this calls deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:'db' is deprecated:DeprecationWarning")
 
 USER = "SELECT name FROM users WHERE id = :UserId"
 RENAME = "UPDATE users SET name = ? WHERE id = 1"
@@ -48,9 +45,10 @@ class User(Base):
 def engine(request: pytest.FixtureRequest, mysql_url: str, tables: None) -> Iterator[Engine]:
     if request.param == "mysqldb" and not has_mysqlclient():
         pytest.skip("mysqlclient is not installed")
-    engine = create_engine(mysql_url.replace("mysql://", f"mysql+{request.param}://"))
-    yield engine
-    engine.dispose()
+    with mysqlclient_as_itself() if request.param == "mysqldb" else nullcontext():
+        engine = create_engine(mysql_url.replace("mysql://", f"mysql+{request.param}://"))
+        yield engine
+        engine.dispose()
 
 
 @pytest.fixture

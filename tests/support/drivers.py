@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-__all__ = ["connected_by_mysqlclient", "has_mysqlclient"]
+__all__ = ["connected_by_mysqlclient", "has_mysqlclient", "mysqlclient_as_itself"]
 
 NAME = "MySQLdb"
 _its_own: dict[str, ModuleType] = {}
@@ -19,7 +19,7 @@ _its_own: dict[str, ModuleType] = {}
 
 def has_mysqlclient() -> bool:
     """Whether it is installed."""
-    with _under_its_name():
+    with mysqlclient_as_itself():
         try:
             importlib.import_module(NAME)
         except ImportError:
@@ -29,12 +29,12 @@ def has_mysqlclient() -> bool:
 
 def connected_by_mysqlclient(**arguments: Any) -> Any:
     """Return a connection of it."""
-    with _under_its_name():  # it imports from itself when it connects
+    with mysqlclient_as_itself():  # it imports from itself when it connects
         return importlib.import_module(NAME).connect(**arguments)
 
 
 @contextmanager
-def _under_its_name() -> Iterator[None]:
+def mysqlclient_as_itself() -> Iterator[None]:
     """Have its modules found under their name for the block; what was there, PyMySQL maybe, comes back."""
     before = _taken()
     sys.modules.update(_its_own)
