@@ -257,7 +257,10 @@ def test_the_drops_of_a_transaction_have_one_time(
     assert (failed.namespace, failed.timeout) == ("shop", 60)
     proxy.resume()
     with MRCServer(redis_url, namespace=failed.namespace) as server:
-        assert [server.drop_outdated_cache(*pairs) for pairs in failed.pairs] == [0, 1, *[0] * 7]
+        dropped = [server.drop_outdated_cache(*pairs) for pairs in failed.pairs]
+    # What was sent into the silence may have arrived after it, and been the first to delete the entry.
+    assert dropped in ([0, 1, *[0] * 7], [0] * 9)
+    assert client.read_from_cache("q", [1], ["A"]) is None
 
 
 def test_one_round_trip_serves_a_thousand_lookups(
