@@ -238,7 +238,7 @@ def test_the_drops_of_a_transaction_have_one_time(
 ) -> None:
     """Redis is silent: eight drops give up as soon as one would, and say what is missing."""
     proxy = proxy_to(redis_url)
-    client = make_client({"port": proxy.port, "socket_timeout": 0.3}, namespace="shop")
+    client = make_client(f"{proxy.url}?socket_timeout=0.3", namespace="shop")
     client.write_to_cache("q", 1, [1], ["A"])
 
     def write() -> None:
@@ -257,10 +257,7 @@ def test_the_drops_of_a_transaction_have_one_time(
     assert (failed.namespace, failed.timeout) == ("shop", 60)
     proxy.resume()
     with MRCServer(redis_url, namespace=failed.namespace) as server:
-        dropped = [server.drop_outdated_cache(*pairs) for pairs in failed.pairs]
-    # What was sent into the silence may have arrived after it, and been the first to delete the entry.
-    assert dropped in ([0, 1, *[0] * 7], [0] * 9)
-    assert client.read_from_cache("q", [1], ["A"]) is None
+        assert [server.drop_outdated_cache(*pairs) for pairs in failed.pairs] == [0, 1, *[0] * 7]
 
 
 def test_one_round_trip_serves_a_thousand_lookups(
