@@ -38,10 +38,13 @@ TICK = 0.2
 """Seconds between two rounds."""
 
 AT_ONCE = 2
-"""How many hits are looked at in one: ten loads a second at most."""
+"""How many hits are looked at in one: ten loads a second, and as many again if all of them differ."""
 
 WAITING = 100
 """How many wait for that; while there are as many, none is added."""
+
+TOLD = 1000
+"""Queries of which it is remembered that they were logged."""
 
 LATER = 2.0
 """Seconds after which what differed is looked at once more."""
@@ -162,6 +165,8 @@ class Verifier:
             self._watch.tell(StaleFound(**read.described()), read.key)
         if hash(read.query) in self._told:
             return
+        if len(self._told) >= TOLD:
+            self._told.clear()
         self._told.add(hash(read.query))
         about = read.described()
         logger.warning(
