@@ -274,11 +274,11 @@ class _SessionConnection(ExternalConnection):
         """Raise: a blocking session is of no use to an event loop."""
         raise TypeError("a client over blocking sessions is for blocking code, not for coroutines")
 
-    def apart(self, job: Callable[[], object]) -> Callable[[], object]:
+    def apart(self, job: Callable[[], T]) -> Callable[[], T]:
         """Return *job* as it goes on without a session, over the engine of this one."""
         engine = self._session().get_bind()
 
-        def run() -> object:
+        def run() -> T:
             self._apart.engine = engine
             try:
                 return job()

@@ -70,7 +70,7 @@ class ExternalConnection(ABC):
     async def in_thread(self, call: Callable[[], T]) -> T:
         """Run *call*, from an event loop, in the thread whose connection the caller's other code uses."""
 
-    def apart(self, job: Callable[[], object]) -> Callable[[], object]:
+    def apart(self, job: Callable[[], T]) -> Callable[[], T]:
         """Return *job* as it is to be run by a thread of the library's: what it opens is closed after it."""
         return job
 

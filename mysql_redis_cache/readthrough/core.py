@@ -73,7 +73,8 @@ class Core(Loads):
             self._connect(redis_config)
         self._reports = reports(options, self.stats, self.links)
         if self.cache is not None and options.verify:
-            verifier = Verifier(self.cache.entries, self.afresh, self.watch, options.verify)
+            external = None if self.external is None else self.external.connection
+            verifier = Verifier(self.cache.entries, self.afresh, self.watch, options.verify, external)
             self.cache.verifier = verifier
             self._reports.append(Repeater("mysql_redis_cache-verify", TICK, verifier))
         self._closed = False

@@ -25,6 +25,7 @@ from mysql_redis_cache.runtime import apart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mysql_redis_cache.database import ExternalConnection
     from mysql_redis_cache.observe import Watch
     from mysql_redis_cache.store import Entries
 
@@ -83,10 +84,19 @@ class Verifier:
         load: gives the JSON of a read's answer, past the cache; a method, whose object is not kept alive.
         watch: counts, and tells of what is stale.
         share: of the hits, from 0 to 1.
+        external: the connection of a framework's that loads go over, if they do.
     """
 
-    def __init__(self, entries: Entries, load: Callable[[Read], bytes], watch: Watch, share: float) -> None:
+    def __init__(
+        self,
+        entries: Entries,
+        load: Callable[[Read], bytes],
+        watch: Watch,
+        share: float,
+        external: ExternalConnection | None = None,
+    ) -> None:
         self._entries, self._watch, self._share = entries, watch, share
+        self._external = external
         self._load = WeakMethod(load)
         self._new: deque[Checked] = deque(maxlen=WAITING)
         self._doubts: deque[Checked] = deque(maxlen=WAITING)
@@ -127,7 +137,9 @@ class Verifier:
 
     def _check_of(self, read: Read) -> Checked:
         again = read.again()
-        return Checked(again, apart(partial(self._loaded, again)))
+        load = partial(self._loaded, again)
+        here = load if self._external is None else self._external.apart(load)
+        return Checked(again, apart(here))
 
     def look_again(self, checked: Checked) -> Verdict:
         """Look at one that differed; if it is as it was, and still differs, it is stale."""

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from contextlib import nullcontext, suppress
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -229,6 +230,28 @@ def test_a_refresh_behind_a_reader_s_back_needs_no_session(engine: Engine, redis
         client.execute(RENAME, ["Ann"])
         wait_until(lambda: name_by(client, **windows) == "Ann")
         assert client.stats().refreshes >= 1
+
+
+def has_looked(client: MRCClient, before: int) -> bool:
+    return client.stats().verified > before
+
+
+def test_a_look_at_a_hit_needs_no_session(engine: Engine, redis_url: str) -> None:
+    """Nor does it keep one, whose snapshot would call every later entry outdated."""
+    here, main = Session(engine), threading.current_thread()
+
+    def current() -> Session:
+        assert threading.current_thread() is main
+        return here
+
+    with here, MRCClient(over(current), redis_url, verify=1.0) as client:
+        for name in ("Ada", "Ann"):
+            before = client.stats().verified
+            client.execute(RENAME, [name], drops={"UserId": 1})
+            assert name_by(client) == name  # a miss
+            assert name_by(client) == name  # a hit, which is looked at
+            wait_until(partial(has_looked, client, before))
+        assert client.stats().stale_found == 0
 
 
 def test_a_session_on_a_connection_is_inside_its_transaction(engine: Engine, redis_url: str) -> None:

@@ -89,10 +89,10 @@ class DjangoConnection(ExternalConnection):
         """Run *call* where Django's ORM runs: in the one thread of the request, or of the test."""
         return await sync_to_async(call, thread_sensitive=True)()
 
-    def apart(self, job: Callable[[], object]) -> Callable[[], object]:
+    def apart(self, job: Callable[[], T]) -> Callable[[], T]:
         """Return *job* with what it opens closed after it, since no request ends in that thread."""
 
-        def run() -> object:
+        def run() -> T:
             try:
                 return job()
             finally:
