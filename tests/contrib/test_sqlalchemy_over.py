@@ -250,7 +250,7 @@ def test_a_look_at_a_hit_needs_no_session(engine: Engine, redis_url: str) -> Non
             client.execute(RENAME, [name], drops={"UserId": 1})
             assert name_by(client) == name  # a miss
             assert name_by(client) == name  # a hit, which is looked at
-            wait_until(partial(has_looked, client, before))
+            assert wait_until(partial(has_looked, client, before))
         assert client.stats().stale_found == 0
 
 
