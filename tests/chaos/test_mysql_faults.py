@@ -73,7 +73,7 @@ def struck(admin: Connection, blow: str, statement: Callable[[], Any], blows: in
                 (number,) = comes()
                 seen.add(number)
                 statements(admin, f"{blow} {number}")
-            wait_until(lambda: comes() or outcome.done())
+            assert wait_until(lambda: comes() or outcome.done())
             seen |= comes()
         finally:
             statements(admin, "UNLOCK TABLES")

@@ -73,7 +73,7 @@ def break_snapshots(admin: Redis, broken: bool) -> None:
     if broken:
         admin.config_set("dir", "/proc")  # where no file can be made
         admin.bgsave()
-        wait_until(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "err")
+        assert wait_until(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "err")
         admin.config_set("dir", place)
 
 

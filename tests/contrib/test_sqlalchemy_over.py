@@ -213,7 +213,7 @@ def test_what_strikes_one_client_s_drops_spares_the_others(
         with pytest.raises(KeyboardInterrupt):
             db.commit()
         assert other.read_from_cache(USER, {"UserId": 1}) is None
-        wait_until(lambda: client.read_from_cache(USER, {"UserId": 1}) is None)
+        assert wait_until(lambda: client.read_from_cache(USER, {"UserId": 1}) is None)
 
 
 def test_a_refresh_behind_a_reader_s_back_needs_no_session(engine: Engine, redis_url: str) -> None:
@@ -228,7 +228,7 @@ def test_a_refresh_behind_a_reader_s_back_needs_no_session(engine: Engine, redis
     with here, MRCClient(over(current), redis_url) as client:
         assert name_by(client, **windows) == "Ada"
         client.execute(RENAME, ["Ann"])
-        wait_until(lambda: name_by(client, **windows) == "Ann")
+        assert wait_until(lambda: name_by(client, **windows) == "Ann")
         assert client.stats().refreshes >= 1
 
 
