@@ -45,6 +45,8 @@ class MRCClient(BlockingClient):
             of all processes.
         verify: the share of hits, from 0 to 1, whose entries are compared with MySQL behind the reader's
             back; outdated ones, whose drop was forgotten, are logged, counted and told.
+        on_event: a function of one event that hears all of them from the first on, as by
+            ``events.subscribe``, for clients that are made from settings.
 
     Raises:
         TypeError: a configuration of the wrong type.

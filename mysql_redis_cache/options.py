@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from mysql_redis_cache.keys import Namespace
 from mysql_redis_cache.observe import check_label
 from mysql_redis_cache.policy import Policy, check_count, wait_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from datetime import timedelta, tzinfo
 
     from mysql_redis_cache.values import Dates
@@ -31,6 +31,7 @@ class ServerOptions(TypedDict, total=False):
     names: Collection[str] | None
     index: bool
     wait_replicas: int
+    on_event: Callable[[Any], object] | None
 
 
 class ClientOptions(ServerOptions, total=False):
@@ -125,6 +126,7 @@ class Options:
     log_stats: float | None = None  # seconds between two lines
     share_stats: bool = False
     verify: float = 0.0  # the share of hits
+    on_event: Callable[[Any], object] | None = None
 
     def __post_init__(self) -> None:
         if self.dates not in {"iso", "npm"}:

@@ -21,6 +21,7 @@ class MRCServer(BlockingServer):
         names: the names that drops may have; any other is a ``ValueError``. By default all.
         index: find entries by the index that clients with ``index=True`` keep.
         wait_replicas: how many replicas must have a deletion before a drop returns.
+        on_event: a function of one event that hears all of them from the first on.
     """
 
     async def __aenter__(self) -> AsyncMRCServer:

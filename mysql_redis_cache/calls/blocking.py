@@ -28,7 +28,7 @@ from .waiting import Waiting
 from .watched import Watched
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from datetime import timedelta, tzinfo
 
     from mysql_redis_cache.database import ExternalConnection
@@ -67,6 +67,7 @@ class BlockingClient(Decorating, Listing, Halves, Statements, Dropping, Waiting,
         log_stats: float | timedelta | None = None,
         share_stats: bool = False,
         verify: float = 0,
+        on_event: Callable[[Any], object] | None = None,
     ) -> None:
         policy = Policy(
             stale_while_revalidate=seconds("stale_while_revalidate", stale_while_revalidate),
@@ -89,6 +90,7 @@ class BlockingClient(Decorating, Listing, Halves, Statements, Dropping, Waiting,
             None if log_stats is None else wait_seconds("log_stats", log_stats),
             share_stats,
             verify,
+            on_event,
         )
         self._core = Core(mysql_config, redis_config, options)
         self._drops = self._core.drops
@@ -177,10 +179,11 @@ class BlockingServer(Dropping, Waiting, Watched, Lasting):
         names: Collection[str] | None = None,
         index: bool = False,
         wait_replicas: int = 0,
+        on_event: Callable[[Any], object] | None = None,
     ) -> None:
         self._namespace = Namespace(namespace, names)
         self._link = link(redis_config, timeout=PATIENT)
-        self._own_watch = Watch(name_of(name, self._namespace.prefix[:-1]))
+        self._own_watch = Watch(name_of(name, self._namespace.prefix[:-1]), on_event)
         self._drops: Drops | None = Drops(
             self._link, self._namespace, indexed=index, wait_replicas=wait_replicas, watch=self._own_watch
         )

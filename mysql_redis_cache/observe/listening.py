@@ -71,7 +71,7 @@ class Events:
             TypeError: *hook* cannot be called, or *kinds* has something that is no class of events.
         """
         if not callable(hook):
-            raise TypeError(f"hook must be a function of one event, not {type(hook).__name__}")
+            raise TypeError(f"who listens to events must be a function of one, not {type(hook).__name__}")
         subscription = _Subscription(hook, _kinds(kinds), keys)
         self._hear((*self.heard, subscription))
 

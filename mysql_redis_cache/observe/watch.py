@@ -25,6 +25,10 @@ class Watch:
 
     Args:
         name: of the client, by which its figures are told from others'.
+        on_event: a function of one event, the first who listens to all of them.
+
+    Raises:
+        TypeError: *on_event* cannot be called.
 
     Attributes:
         name: as given.
@@ -33,12 +37,14 @@ class Watch:
         events: those who listen.
     """
 
-    def __init__(self, name: str = "default") -> None:
+    def __init__(self, name: str = "default", on_event: Callable[[Any], object] | None = None) -> None:
         self.name = name
         self._used: tuple[Callable[[], object], ...] = ()
         self.counters = Counters(self._is_used)
         self.queries = Queries()
         self.events = Events()
+        if on_event is not None:
+            self.events.subscribe(on_event)
         self._gauges: WeakMethod[Callable[[], Mapping[str, int]]] | None = None
         self.after_fork_in_child()
         process.register(self)

@@ -50,7 +50,7 @@ class Loads:
 
     def __init__(self, mysql_config: Mapping[str, Any] | str | ExternalConnection, options: Options) -> None:
         self.options = options
-        self.watch = Watch(options.name)
+        self.watch = Watch(options.name, options.on_event)
         self.observer = Observer(self.watch)
         ways: Any = {"dates": options.dates, "zone": options.zone, "watch": self.watch}
         self.external: ExternalDatabase | None = None

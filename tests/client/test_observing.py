@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 import pytest
 
-from mysql_redis_cache import CacheUnavailable, MRCServer, Near
+from mysql_redis_cache import CacheUnavailable, MRCClient, MRCServer, Near
 from mysql_redis_cache.database.config import parse_mysql_config
 from mysql_redis_cache.observe import (
     Bypass,
@@ -488,6 +488,26 @@ async def test_a_hook_that_raises_harms_no_read(
         assert await read(client) == [{"name": "Ada"}]
 
     assert len([each for each in caplog.records if each.exc_info]) == 1
+
+
+async def test_a_hook_may_come_with_the_options(
+    make_client: Callable[..., Any], users: Connection, redis_url: str
+) -> None:
+    """It hears everything from the first event on; of a server's drops, too."""
+    heard: list[Any] = []
+    client = make_client(on_event=heard.append)
+    await read(client)
+    await read(client)
+    with MRCServer(redis_url, on_event=heard.append) as server:
+        server.drop_outdated_cache(["UserId"], [123])
+
+    assert [type(each).__name__ for each in heard] == ["Loading", "Load", "Fill", "Miss", "Hit", "Drop"]
+
+
+@pytest.mark.parametrize("make", [lambda: MRCClient({}, None, on_event=1), lambda: MRCServer({}, on_event=1)])
+def test_a_hook_that_cannot_be_called_is_refused(make: Callable[[], Any]) -> None:
+    with pytest.raises(TypeError, match="must be a function of one, not int"):
+        make()
 
 
 async def test_reads_that_are_no_hits_are_logged_for_who_debugs(
