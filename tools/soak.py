@@ -44,6 +44,11 @@ EACH_FAULT = 2.0
 GREETING = "SET autocommit = 0, sql_mode = 'NO_BACKSLASH_ESCAPES', time_zone = '+05:00'"
 """What the server has each connection begin with, for a while: nobody's rows or writes may suffer."""
 
+# Quiet and a fault by turns.
+ROUND = 2 * (len(FAULTS) - 1)
+ROUNDS_TO_JUDGE = 4
+"""Rounds of all faults from which on growth is judged: each of the thirds compared then sees all of them."""
+
 TABLE_EVERY = 10.0
 PATIENCE = 60.0
 # What may come on top of what there was, for noise: so much of it, and so many.
@@ -83,7 +88,7 @@ def take_sample(pid: int, began: float, tasks: int) -> Sample:
 def grown(samples: Sequence[Sample]) -> dict[str, tuple[float, float]]:
     """Return what has grown from the first third after the warm-up to the last third, with both medians.
 
-    The warm-up is the first tenth. Each third should see every fault.
+    The warm-up is the first tenth. Each third should see every fault, hence ``ROUNDS_TO_JUDGE``.
     """
     warm = samples[len(samples) // 10 :]
     third = max(1, len(warm) // 3)
@@ -205,7 +210,9 @@ class Soak:
                 told = self._watch(orders, Tormentor(self._mysql_url, redis, (mysql, proxy)))
         finally:
             run_statement(self._mysql_url, f"DROP TABLE {name}")
-        return {**dict(zip(COUNTS, self.board.counts, strict=True)), **told, "grown": grown(self.samples)}
+        judged = len(self.samples) >= ROUNDS_TO_JUDGE * ROUND
+        growth = grown(self.samples) if judged else None
+        return {**dict(zip(COUNTS, self.board.counts, strict=True)), **told, "grown": growth}
 
     def _watch(self, orders: Orders, tormentor: Tormentor) -> dict[str, Any]:
         answers = self._context.SimpleQueue()
@@ -229,8 +236,8 @@ class Soak:
 
     def _torment(self, tormentor: Tormentor, child: BaseProcess) -> None:
         began = printed = time.monotonic()
-        turn, whole_round = 0, 2 * len(FAULTS) - 2
-        while child.is_alive() and (turn < whole_round or time.monotonic() < began + self._seconds):
+        turn = 0
+        while child.is_alive() and (turn < ROUND or time.monotonic() < began + self._seconds):
             # Quiet and a fault by turns: drops need a while in which they succeed.
             number = 0 if turn % 2 == 0 else 1 + turn // 2 % (len(FAULTS) - 1)
             self._have(tormentor, number)
@@ -267,15 +274,18 @@ class Soak:
 
 def verdict(result: dict[str, Any]) -> tuple[bool, str]:
     """Return whether the soak was passed, and the line that says it."""
-    said = []
-    for name in ALLOWED:
-        first, last = result["grown"].get(name, (0, 0))
-        change = f"grew from {first:.0f} to {last:.0f}" if name in result["grown"] else "flat"
-        said.append(f"{name.replace('rss', 'RSS')} {change}")
+    said = _growth(result["grown"])
     left = [f"{number} {name}" for name, number in result["left"].items() if number > 0]
     said += [f"wrong {result['wrong']}", f"unexpected errors {len(result['errors'])}"]
     said.append(f"left open after closing: {' and '.join(left) or 'nothing'}")
     return not (result["grown"] or left or result["wrong"] or result["errors"]), ", ".join(said)
+
+
+def _growth(grown: dict[str, tuple[float, float]] | None) -> list[str]:
+    if grown is None:
+        return [f"growth not judged, that takes {ROUNDS_TO_JUDGE * ROUND * EACH_FAULT / 60:.0f} minutes"]
+    said = {name: f"grew from {first:.0f} to {last:.0f}" for name, (first, last) in grown.items()}
+    return [f"{name.replace('rss', 'RSS')} {said.get(name, 'flat')}" for name in ALLOWED]
 
 
 def soak(mysql_url: str, seconds: float, show: Callable[[str], object] = print) -> dict[str, Any]:

@@ -75,6 +75,11 @@ def test_the_verdict_says_what_is_wrong(change: dict[str, Any], said: str) -> No
         "RSS flat, sockets flat, threads flat, tasks flat, wrong 0, unexpected errors 0, "
         "left open after closing: nothing",
     )
+    assert verdict(good | {"grown": None}) == (
+        True,
+        "growth not judged, that takes 4 minutes, wrong 0, unexpected errors 0, "
+        "left open after closing: nothing",
+    )
     is_good, line = verdict(good | change)
     assert not is_good
     assert said in line
