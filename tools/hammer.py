@@ -5,6 +5,11 @@ loads and is killed in mid-load, again and again. A read is stale if it gives a 
 had returned before the read started. Ends with status 1 if there was one::
 
     python -m tools.hammer --seconds 60
+
+With ``--near`` all keep what they read near: in the process that drops no read is stale, in the others none
+is by more than the heartbeat, and it is printed how long after a drop they are::
+
+    python -m tools.hammer --near --seconds 60
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pymysql
 
 from tools.hammering import READERS, Board, Orders, read_all, read_and_die, write_and_drop
+from tools.hammering_near import SPOILED, hammer_near
 from tools.private_servers import PrivateMySQL, PrivateRedis
 
 if TYPE_CHECKING:
@@ -31,6 +37,8 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnContext, SpawnProcess
 
     from pymysql.cursors import Cursor
+
+    from tools.hammering_near import NearResult
 
 __all__ = ["cursor_at", "hammer", "main", "mysql_server", "run_statement"]
 
@@ -178,13 +186,21 @@ def mysql_server(stack: ExitStack) -> str:
     return named or urlunsplit(urlsplit(stack.enter_context(PrivateMySQL()).url)._replace(path="/mysql"))
 
 
-def _print(mode: str, seconds: float, result: Result) -> None:
+def _print(mode: str, seconds: float, result: Result | NearResult) -> None:
     print(f"\n{mode}, {seconds:g} s")
     for name, value in result._asdict().items():
-        shown = f"{value:,}" if isinstance(value, int) else str(len(value))
-        print(f"  {name.replace('_', ' '):20}{shown:>12}")
+        print(f"  {name.replace('_', ' '):20}{_shown(value):>12}")
     for error in result.errors[:5]:
         print(f"  {error}")
+
+
+def _shown(value: object) -> str:
+    match value:
+        case list():
+            return str(len(value))
+        case tuple():
+            return " / ".join(map(str, value))
+    return f"{value:,}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -192,13 +208,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="for each mode (default: 60)")
     parser.add_argument("--mode", choices=MODES, action="append", help="default: sweep, then index")
+    parser.add_argument("--near", action="store_true", help="near caches instead of these modes")
+    parser.add_argument("--spoil", choices=[*filter(None, SPOILED)], default="", help="break near caches")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     asked = parser.parse_args(arguments)
-    results = {}
+    results: dict[str, Result | NearResult] = {}
     with ExitStack() as stack:
         mysql_url, redis_url = _servers(stack)
-        for mode in asked.mode or MODES[:2]:
-            results[mode] = hammer(mysql_url, redis_url, mode, asked.seconds)
+        for mode in ["near"] if asked.near else asked.mode or MODES[:2]:
+            if asked.near:
+                results[mode] = hammer_near(mysql_url, redis_url, asked.seconds, run_statement, asked.spoil)
+            else:
+                results[mode] = hammer(mysql_url, redis_url, mode, asked.seconds)
             if not asked.json:
                 _print(mode, asked.seconds, results[mode])
     if asked.json:

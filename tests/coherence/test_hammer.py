@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,18 +23,19 @@ pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 3
+CLUSTER = ("--mode", "cluster")
 
 
 @pytest.mark.parametrize("mode", ["sweep", "index"])
 def test_a_short_hammering_finds_nothing_stale(mode: str, mysql_url: str, redis_url: str) -> None:
     """No read is stale and none fails, whoever writes, drops, is cancelled or is killed meanwhile."""
-    with hammering(mode, mysql_url, redis_url) as process:
+    with hammering(mysql_url, redis_url, "--mode", mode) as process:
         check(mode, process)
 
 
 def test_nothing_is_stale_on_a_cluster_whose_slots_move(mysql_url: str) -> None:
     """The same on a Redis Cluster, while the slots of the entries go from node to node."""
-    with PrivateCluster() as cluster, hammering("cluster", mysql_url, cluster.nodes[0].server.url) as process:
+    with PrivateCluster() as cluster, hammering(mysql_url, cluster.nodes[0].server.url, *CLUSTER) as process:
         moves = 0
         while process.poll() is None:
             moves += move_a_slot(cluster)
@@ -42,6 +43,25 @@ def test_nothing_is_stale_on_a_cluster_whose_slots_move(mysql_url: str) -> None:
         check("cluster", process)
 
     assert moves > 0
+
+
+def test_near_caches_give_nothing_older_than_they_promise(mysql_url: str, redis_url: str) -> None:
+    """Nothing where the drops are, elsewhere for the heartbeat at most: stopped, cut off or neither."""
+    with hammering(mysql_url, redis_url, "--near") as process:
+        result = told("near", process)
+
+    assert (result["stale_here"], result["too_old"], result["errors"]) == (0, 0, []), result
+    assert process.returncode == 0, result
+    assert min(result["near_hits"], result["drops"], result["losses"], result["stops"]) > 0, result
+
+
+def test_near_caches_that_hear_nothing_are_found_out(mysql_url: str, redis_url: str) -> None:
+    """The same, where nobody listens to what Redis pushes."""
+    with hammering(mysql_url, redis_url, "--near", "--spoil", "pushes") as process:
+        result = told("near", process)
+
+    assert process.returncode == 1
+    assert min(result["stale_here"], result["too_old"]) > 0, result
 
 
 def move_a_slot(cluster: PrivateCluster) -> int:
@@ -56,9 +76,9 @@ def move_a_slot(cluster: PrivateCluster) -> int:
 
 
 @contextmanager
-def hammering(mode: str, mysql_url: str, redis_url: str) -> Iterator[subprocess.Popen[str]]:
+def hammering(mysql_url: str, redis_url: str, *options: str) -> Iterator[subprocess.Popen[str]]:
     """Hammer in another process."""
-    command = [sys.executable, "-m", "tools.hammer", "--seconds", str(SECONDS), "--mode", mode, "--json"]
+    command = [sys.executable, "-m", "tools.hammer", "--seconds", str(SECONDS), *options, "--json"]
     servers = {"MRC_TEST_MYSQL_URL": mysql_url, "MRC_TEST_REDIS_URL": redis_url}
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | servers, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -69,12 +89,18 @@ def hammering(mode: str, mysql_url: str, redis_url: str) -> Iterator[subprocess.
             process.kill()
 
 
-def check(mode: str, process: subprocess.Popen[str]) -> None:
-    """Check what the hammer printed."""
+def told(mode: str, process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Return what the hammer printed."""
     printed, complaints = process.communicate(timeout=110)
     assert printed, complaints
-    result = json.loads(printed)[mode]
+    result: dict[str, Any] = json.loads(printed)[mode]
+    return result
 
-    assert (result["stale"], result["errors"]) == (0, []), complaints
-    assert process.returncode == 0, (result, complaints)
+
+def check(mode: str, process: subprocess.Popen[str]) -> None:
+    """Check what the hammer printed."""
+    result = told(mode, process)
+
+    assert (result["stale"], result["errors"]) == (0, []), result
+    assert process.returncode == 0, result
     assert min(result["reads"], result["drops"], result["killed"]) > 0, result
