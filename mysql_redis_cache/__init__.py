@@ -27,6 +27,7 @@ from mysql_redis_cache.errors import (
 )
 from mysql_redis_cache.options import Near
 from mysql_redis_cache.readthrough import Query
+from mysql_redis_cache.runtime import unheard
 from mysql_redis_cache.server import MRCServer
 
 __all__ = [
@@ -57,6 +58,8 @@ __all__ = [
 # Tracebacks, reprs and pickles show the names under which users know these, not the files they stand in.
 for _public in [globals()[name] for name in __all__]:
     _public.__module__ = __name__
+
+unheard.attend(__name__)
 
 if TYPE_CHECKING:
     __version__: str

@@ -26,7 +26,7 @@ from .events import (
     Wait,
     Write,
 )
-from .explanation import Explanation, Room
+from .explanation import Explanation, Holder, Room
 from .listening import Events
 from .queries import check_label
 from .reporting import Notices, Summaries
@@ -45,6 +45,7 @@ __all__ = [
     "Explanation",
     "Fill",
     "Hit",
+    "Holder",
     "Load",
     "Loading",
     "Miss",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Explanation", "Room"]
+__all__ = ["Explanation", "Holder", "Room"]
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """An entry where it is kept.
+    """An entry where it is kept. How old it is is not kept: its ttl is spread by a tenth, and not stored.
 
     Attributes:
         bytes: its JSON.
@@ -19,6 +19,21 @@ class Room:
 
     bytes: int
     left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that loads an entry.
+
+    Attributes:
+        host: the name of its machine.
+        pid: its number there.
+        is_this: whether it is the one that asks.
+    """
+
+    host: str
+    pid: int
+    is_this: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +52,9 @@ class Explanation:
         redis_problem: why Redis could not be asked; empty if it answered.
         redis: the entry in Redis, if it is there.
         near: the entry in this process, if it is there.
-        lease_left: seconds until the lease of a load under way ends; ``None`` if nobody loads it.
+        lease_left: seconds until the lease of a load under way ends unless it is renewed; ``None`` if nobody
+            loads it.
+        holder: who holds that lease; ``None`` if nobody does, or it does not say.
     """
 
     query: str
@@ -52,6 +69,7 @@ class Explanation:
     redis: Room | None = None
     near: Room | None = None
     lease_left: float | None = None
+    holder: Holder | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as JSON has it."""
@@ -79,7 +97,14 @@ class Explanation:
     def _load(self) -> str:
         if self.lease_left is None:
             return "nobody loads it"
-        return f"somebody loads it; the lease ends in {self.lease_left:.1f} s unless it is renewed"
+        return f"{self._holder} loads it; the lease ends in {self.lease_left:.1f} s unless it is renewed"
+
+    @property
+    def _holder(self) -> str:
+        if self.holder is None:
+            return "somebody"
+        this = ", this one," if self.holder.is_this else ""
+        return f"process {self.holder.pid} on {self.holder.host}{this}"
 
 
 _INDENT = "\n" + 12 * " "

@@ -12,6 +12,7 @@ from weakref import ref
 
 from mysql_redis_cache import near
 from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import Found, Name, Refused
 
 from .asking import Asking
@@ -222,4 +223,5 @@ class Cache(Asking):
 
 
 def _token() -> bytes:
-    return os.urandom(16).hex().encode()
+    """Return what stands in a lease: nobody else's, and says whose."""
+    return f"{process.label()}:{os.urandom(16).hex()}".encode()

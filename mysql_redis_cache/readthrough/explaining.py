@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mysql_redis_cache import keys, sql
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.observe import Explanation, Room
+from mysql_redis_cache.observe import Explanation, Holder, Room
+from mysql_redis_cache.runtime import process
 
 if TYPE_CHECKING:
     from mysql_redis_cache.keys import Tagged
@@ -88,7 +89,16 @@ def _in_redis(core: Core, read: Read) -> dict[str, Any]:
     if name is None:
         return {"redis_problem": "a cluster cannot keep this key"}
     try:
-        entry, lease_left = core.cache.entries.state(name)
+        entry, lease = core.cache.entries.state(name)
     except CacheUnavailable as error:
         return {"redis_problem": str(error)}
-    return {"redis": None if entry is None else Room(*entry), "lease_left": lease_left}
+    token, left = lease or (b"", None)
+    return {"redis": None if entry is None else Room(*entry), "lease_left": left, "holder": _holder(token)}
+
+
+def _holder(token: bytes) -> Holder | None:
+    """Return who drew the token of a lease, by what ``process.label`` put in front of it."""
+    label, _, _ = token.decode("utf-8", "replace").rpartition(":")
+    host, _, rest = label.partition(":") if label.count(":") == 2 else ("", "", "")
+    pid, _, _ = rest.partition(":")
+    return Holder(host, int(pid), label == process.label()) if pid.isdecimal() else None

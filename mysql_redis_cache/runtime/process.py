@@ -9,11 +9,12 @@ are noticed by ``check``, which every public call makes first.
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["Forkable", "check", "register"]
+__all__ = ["Forkable", "check", "label", "register"]
 
 
 class Forkable(Protocol):
@@ -27,6 +28,7 @@ _registered: WeakSet[Forkable] = WeakSet()
 _pid = os.getpid()
 # One for each process: an inherited lock may be held by a thread that only the parent has.
 _locks: dict[int, threading.Lock] = {}
+_labels: dict[int, str] = {}
 
 
 def register(forkable: Forkable) -> None:
@@ -38,6 +40,13 @@ def check() -> None:
     """Start everything afresh if this process was forked without Python's hooks being run."""
     if os.getpid() != _pid:
         _start_afresh()
+
+
+def label() -> str:
+    """Return ``host:pid:random``: who this process is, to those who look from outside."""
+    pid = os.getpid()
+    known = _labels.get(pid)  # a forked child is another one
+    return known or _labels.setdefault(pid, f"{socket.gethostname()}:{pid}:{os.urandom(4).hex()}")
 
 
 def _start_afresh() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mysql_redis_cache import keys
 
@@ -82,19 +82,19 @@ class Entries:
         replies = self._link.calls([(command, key) for key in keys for command in (b"PTTL", b"GET")])
         return [_aged(left, payload) for left, payload in zip(replies[::2], replies[1::2], strict=True)]
 
-    def state(self, name: Name) -> tuple[tuple[int, float | None] | None, float | None]:
+    def state(self, name: Name) -> tuple[tuple[int, float | None] | None, tuple[bytes, float] | None]:
         """Return what is there of an entry, in one round trip and without its value.
 
         Returns:
             its bytes and the seconds it has left (``None``: it has no end), or ``None`` if it is not there;
-            and the seconds that its lease has left, ``None`` if nobody holds it.
+            the token in its lease and the seconds that this has left, ``None`` if nobody holds it.
         """
-        asked = [(b"STRLEN", name.key), (b"PTTL", name.key), (b"PTTL", name.lease)]
-        size, left, lease = [_or_none(reply) for reply in self._link.calls(asked)]
+        asked = [(b"STRLEN", name.key), (b"PTTL", name.key), (b"PTTL", name.lease), (b"GET", name.lease)]
+        size, left, lease, token = [_or_none(reply) for reply in self._link.calls(asked)]
         entry = (
             None if not size or left == _ABSENT else (size, None if left is None or left < 0 else left / 1000)
         )
-        return entry, None if lease is None or lease < 0 else lease / 1000
+        return entry, None if token is None or lease is None or lease < 0 else (token, lease / 1000)
 
     def acquire(self, name: Name, token: bytes, newer_than: float) -> bool | Found:
         """Take the lease, unless somebody holds it or an entry with more than *newer_than* seconds is there.
@@ -185,7 +185,7 @@ _ABSENT = -2
 """What PTTL says of a key that is not there."""
 
 
-def _or_none(reply: int | Refused) -> int | None:
+def _or_none(reply: Any) -> Any:
     if not isinstance(reply, Refused):
         return reply
     _check_type_error(reply)

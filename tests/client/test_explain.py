@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mysql_redis_cache import Near
+from mysql_redis_cache.observe import Holder
 from tests.client.drivers import until
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ async def test_a_call_that_is_cached(client: Any, users: Connection) -> None:
     assert (found.folded, found.refusal, found.redis_problem) == ("", "", "")
     assert found.redis.bytes == len('[{"name":"Ada"}]')
     assert 85 < found.redis.left < 115
-    assert (found.near, found.lease_left) == (None, None)
+    assert (found.near, found.lease_left, found.holder) == (None, None, None)
     assert found.drops[0].startswith("drop_outdated_cache(['UserId'], […])")
     assert json.loads(json.dumps(found.as_dict()))["pairs"] == [["UserId", "123"]]
 
@@ -96,7 +99,41 @@ async def test_a_load_under_way(client: Any, users: Connection) -> None:
 
     assert 0 < seen[0].lease_left <= 10
     assert seen[0].redis is None
-    assert "somebody loads it" in str(seen[0])
+    assert seen[0].holder == Holder(socket.gethostname(), os.getpid(), is_this=True)
+    assert f"process {os.getpid()} on {socket.gethostname()}, this one, loads it" in str(seen[0])
+    assert json.loads(json.dumps(seen[0].as_dict()))["holder"]["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        (f"{socket.gethostname()}:{os.getpid()}:00000000:ab", f"process {os.getpid()} on "),
+        ("web-1:4711:0123abcd:ab", "process 4711 on web-1 loads it"),
+        ("fe80::1:4711:0123abcd:ab", "somebody loads it"),
+        ("web-1:x:0123abcd:ab", "somebody loads it"),
+        ("0123456789abcdef", "somebody loads it"),
+        (b"\xff:1:2:3", "process 1 on \ufffd loads it"),
+        ("", "somebody loads it"),
+    ],
+)
+async def test_who_loads(client: Any, redis_client: redis.Redis, token: Any, said: str) -> None:
+    """Its lease says so; another process with this number, or another version's token, is not this one."""
+    redis_client.set(f"{{{client.get_key_from_query('sig')}}}:lease", token, px=5000)
+
+    found = await client.explain("sig")
+
+    assert said in str(found)
+    assert ", this one," not in str(found)
+    assert 0 < found.lease_left <= 5
+
+
+async def test_a_lease_of_another_type(client: Any, redis_client: redis.Redis) -> None:
+    """It is none."""
+    redis_client.lpush(f"{{{client.get_key_from_query('sig')}}}:lease", "x")
+
+    found = await client.explain("sig")
+
+    assert (found.lease_left, found.holder) == (None, None)
 
 
 async def test_what_is_kept_in_this_process(make_client: Callable[..., Any], users: Connection) -> None:

@@ -302,3 +302,22 @@ def test_closing_from_many_threads_at_once(mysql_url: str, redis_url: str) -> No
         thread.join()
 
     assert failures == []
+
+
+def test_a_script_that_reads_once_says_that_redis_is_away(mysql_url: str) -> None:
+    """On stderr, also though it has not set up logging; its answer is right all the same."""
+    script = (
+        "import sys\nfrom mysql_redis_cache import MRCClient\n"
+        "with MRCClient(sys.argv[1], 'redis://127.0.0.1:1/0') as client:\n"
+        "    print(client.query_with_cache('SELECT 7 AS n')[0]['n'])\n"
+    )
+
+    ran = subprocess.run(
+        [sys.executable, "-c", script, mysql_url], capture_output=True, text=True, timeout=60
+    )
+
+    assert (ran.returncode, ran.stdout) == (0, "7\n")
+    assert ran.stderr.startswith(
+        "mysql_redis_cache.redis: Redis is failing; reads go to MySQL until it is back: "
+    )
+    assert ran.stderr.count("\n") == 1

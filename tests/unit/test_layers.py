@@ -63,7 +63,7 @@ HOUSE = """
     values/       shapes rows | misfits | typed | adjusting cells given
                   | codec hints zones | buffers decimals    [pure]
     policy* errors* gtids*
-    runtime/      context | slots repeating | process tls waiters kept*
+    runtime/      context | slots repeating | process tls unheard waiters kept*
 """
 
 DRIVERS = {

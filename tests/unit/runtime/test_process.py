@@ -112,3 +112,12 @@ client.close()
     )
 
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_a_process_has_a_label() -> None:
+    """The same for as long as it lives; a child has one of its own."""
+    assert process.label() == process.label()
+    assert process.label().split(":")[-2] == str(os.getpid())
+    ours, childs, pid = [process.label(), *in_child(lambda: [process.label(), str(os.getpid())])]
+    assert childs != ours
+    assert childs.split(":")[-2] == pid
