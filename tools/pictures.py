@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.text import Text
 
 from mysql_redis_cache import MRCClient
-from mysql_redis_cache.cli.gathering import gathered, rates
+from mysql_redis_cache.cli.drawing import screen
+from mysql_redis_cache.cli.gathering import rates
 from mysql_redis_cache.cli.keyboard import Keyboard
-from mysql_redis_cache.cli.watching import screen
+from mysql_redis_cache.cli.watching import Watched
 from mysql_redis_cache.readthrough import reports
-from mysql_redis_cache.store import Noticeboard, link
+from mysql_redis_cache.store import link
 from tools.private_servers import PrivateMySQL, PrivateRedis
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -41,17 +42,18 @@ def main() -> None:
             life.enter_context(MRCClient(mysql_url, redis_url, share_stats=True, name=name))
             for name in ("web", "worker")
         ]
-        board = Noticeboard(link(redis_url), "")
+        watched = Watched(link(redis_url), "")
         _read(clients, 2.0)
-        before, began = gathered(board.notices()), time.monotonic()
+        before, began = watched.look(), time.monotonic()
         _read(clients, 3.0)
-        now, each = (
-            gathered(board.notices()),
-            rates(before, gathered(board.notices()), time.monotonic() - began),
-        )
-        console = _console()
-        console.print(screen(now, each, Keyboard("reads"), "no namespace in redis://cache:6379/0", 20))
-        _save(console, "mrc top", "top.svg")
+        now = watched.look()
+        each = rates(before, now, time.monotonic() - began)
+        keys, place = Keyboard("reads"), "no namespace in redis://cache:6379/0"
+        for name in ("top.svg", "top-processes.svg"):
+            console = _console()
+            console.print(screen(now, each, keys, place, 20))
+            _save(console, "mrc top", name)
+            keys.take("p")
         command = [
             sys.executable,
             "-m",

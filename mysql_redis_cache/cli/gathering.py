@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ORDERS", "Gathered", "Line", "gathered", "rates"]
+__all__ = ["ORDERS", "Gathered", "Line", "Process", "gathered", "rates"]
 
 ORDERS = ("reads", "ratio", "loads", "mean", "worst")
 """What queries may be sorted by."""
@@ -61,6 +61,40 @@ class Line:
 
 
 @dataclass
+class Process:
+    """One client of one process, as it was when it told.
+
+    Attributes:
+        client: its name.
+        host: its machine.
+        pid: its process there.
+        reads: how many reads asked the cache.
+        hit_ratio: hits of all of them; 1.0 if there were none.
+        redis_down: whether its breaker is open, so that reads go past Redis.
+        pool_in_use: connections to MySQL that are in use.
+        pool_idle: those that are open, and not in use.
+        pool_size: how many there may be; 0 if they are a framework's.
+        near_bytes: the size of its near cache.
+    """
+
+    client: str
+    host: str
+    pid: int
+    reads: int
+    hit_ratio: float
+    redis_down: bool
+    pool_in_use: int
+    pool_idle: int
+    pool_size: int
+    near_bytes: int
+
+    @property
+    def place(self) -> str:
+        """Which process it is."""
+        return f"{self.host}:{self.pid}"
+
+
+@dataclass
 class Gathered:
     """What all processes have told.
 
@@ -69,25 +103,28 @@ class Gathered:
         counts: the sums of their counts.
         at: when the latest of them told, seconds since 1970.
         queries: their queries, by SHA-1.
+        processes: each of them, the most read first.
+        memory: bytes that Redis uses; ``None`` if it did not say.
+        max_memory: bytes that it may use; 0 if it has no limit.
     """
 
     clients: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     at: float = 0.0
     queries: dict[str, Line] = field(default_factory=dict)
+    processes: list[Process] = field(default_factory=list)
+    memory: int | None = None
+    max_memory: int = 0
 
     @property
     def hit_ratio(self) -> float:
         """Reads answered by the cache, of all that asked it; 1.0 if there were none."""
-        hits = self.counts["hits"] + self.counts["near_hits"]
-        asked = hits + self.counts["misses"] + self.counts["unavailable"]
-        return hits / asked if asked else 1.0
+        return _ratio(self.counts)
 
     @property
     def reads(self) -> int:
         """How many reads asked the cache."""
-        counts = self.counts
-        return int(counts["hits"] + counts["near_hits"] + counts["misses"] + counts["unavailable"])
+        return _reads(self.counts)
 
     def lines(self, order: str, words: str = "") -> list[Line]:
         """Return the queries that have *words* in them, the largest of *order* first."""
@@ -101,6 +138,8 @@ class Gathered:
             "hit_ratio": self.hit_ratio,
             "counts": dict(self.counts),
             "queries": {sha1: vars(line) for sha1, line in self.queries.items()},
+            "processes": [vars(each) for each in self.processes],
+            "redis": {"memory": self.memory, "max_memory": self.max_memory},
         }
 
 
@@ -112,17 +151,44 @@ def gathered(notices: list[bytes]) -> Gathered:
             _add(found, json.loads(text))
         except (AttributeError, KeyError, TypeError, ValueError):  # of another version, or somebody else's
             continue
+    found.processes.sort(key=lambda each: each.reads, reverse=True)
     return found
 
 
 def _add(found: Gathered, notice: dict[str, Any]) -> None:
     counts = {name: number for name, number in notice["counts"].items() if isinstance(number, (int, float))}
+    process = _process(notice, Counter(counts))
     found.at = max(found.at, float(notice["at"]))
     found.clients += 1
+    found.processes.append(process)
     found.counts.update(counts)
     for told in notice["queries"]:
         line = found.queries.setdefault(told["sha1"], Line(told["label"] or " ".join(told["query"].split())))
         line.add(told)
+
+
+def _process(notice: dict[str, Any], counts: Counter[str]) -> Process:
+    return Process(
+        client=str(notice["client"]),
+        host=str(notice["host"]),
+        pid=int(notice["pid"]),
+        reads=_reads(counts),
+        hit_ratio=_ratio(counts),
+        redis_down=bool(counts["redis_down"]),
+        pool_in_use=counts["pool_in_use"],
+        pool_idle=counts["pool_idle"],
+        pool_size=counts["pool_size"],
+        near_bytes=counts["near_bytes"],
+    )
+
+
+def _reads(counts: Counter[str]) -> int:
+    return int(counts["hits"] + counts["near_hits"] + counts["misses"] + counts["unavailable"])
+
+
+def _ratio(counts: Counter[str]) -> float:
+    reads = _reads(counts)
+    return (counts["hits"] + counts["near_hits"]) / reads if reads else 1.0
 
 
 def rates(before: Gathered, now: Gathered, seconds: float) -> dict[str, float]:

@@ -28,11 +28,13 @@ class Keyboard:
     Attributes:
         order: what they are sorted by.
         words: which of them are shown: those with these words.
+        shows_processes: whether processes are shown, not queries.
         is_over: whether it is to end.
     """
 
     def __init__(self, order: str) -> None:
         self.order, self.words, self.is_over = order, "", False
+        self.shows_processes = False
         self._is_typing = False
         self._termios: Any = None
         self._before: list[Any] = []
@@ -67,7 +69,9 @@ class Keyboard:
         elif key in END:
             self.is_over = True
         elif key == "/":
-            self._is_typing, self.words = True, ""
+            self._is_typing, self.words, self.shows_processes = True, "", False
+        elif key == "p":
+            self.shows_processes = not self.shows_processes
         else:
             self.order = ORDERS.get(key, self.order)
 
@@ -85,4 +89,5 @@ class Keyboard:
         if self._is_typing:
             return f"/{self.words}_"
         shown = f"  showing {self.words!r}" if self.words else ""
-        return f"r h l m w sort   / words   q end{shown}"
+        other = "queries" if self.shows_processes else "processes"
+        return f"r h l m w sort   / words   p {other}   q end{shown}"

@@ -7,13 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Group
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
-from mysql_redis_cache.store import Noticeboard
+from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.store import Noticeboard, Refused
 
+from .drawing import screen
 from .endings import NOTHING, give_up
 from .gathering import ORDERS, Gathered, gathered, rates
 from .keyboard import Keyboard
@@ -21,13 +20,14 @@ from .settings import servers
 from .speaking import as_json, printable, say, write
 
 if TYPE_CHECKING:
+    from mysql_redis_cache.store import Link
+
     from .settings import Settings
 
-__all__ = ["screen", "stats", "top"]
+__all__ = ["Watched", "stats", "top"]
 
 NOBODY = "no client shares its stats here: MRCClient(…, share_stats=True), and five seconds of patience"
 HEADS_EVERY = 20
-MOST_QUERIES = 200
 
 
 @click.command(
@@ -47,33 +47,69 @@ def stats(*, settings: Settings, interval: float | None, count: int | None, is_j
 
     Sums since their starts; with --interval what happens each second. Clients share with share_stats=True.
     """
-    board = Noticeboard(settings.link(), settings.prefix)
-    now = _look(board)
+    watched = Watched(settings.link(), settings.prefix)
+    now = watched.look()
     if interval is not None:
-        _roll(board, now, interval, count, is_json=is_json)
+        _roll(watched, now, interval, count, is_json=is_json)
         return
     if is_json:
         write(as_json(now.as_dict()))
         return
     write(f"clients\t{now.clients}")
     write(f"hit ratio\t{now.hit_ratio:.4f}")
+    if now.memory is not None:
+        write(f"Redis memory\t{now.memory}")
     for name, number in sorted(now.counts.items()):
         write(f"{printable(name)}\t{number:.6g}")
 
 
-def _look(board: Noticeboard) -> Gathered:
-    found = gathered(board.notices())
-    if not found.clients:
-        give_up(NOBODY, NOTHING)
-    return found
+class Watched:
+    """The processes whose clients share their stats, and the Redis that they share.
+
+    Args:
+        link: the way to Redis.
+        prefix: the namespace's.
+    """
+
+    def __init__(self, link: Link, prefix: str) -> None:
+        self._link = link
+        self._board = Noticeboard(link, prefix)
+
+    def look(self) -> Gathered:
+        """Return what they have told; end the command if nobody has told anything."""
+        found = self.look_again()
+        if not found.clients:
+            give_up(NOBODY, NOTHING)
+        return found
+
+    def look_again(self) -> Gathered:
+        """Return what they have told, be it nothing.
+
+        Raises:
+            CacheUnavailable: Redis did not answer.
+        """
+        found = gathered(self._board.notices())
+        memory = _memory(self._link)
+        found.memory, found.max_memory = memory.get("used_memory"), memory.get("maxmemory", 0)
+        return found
 
 
-def _roll(board: Noticeboard, before: Gathered, interval: float, count: int | None, *, is_json: bool) -> None:
+def _memory(link: Link) -> dict[str, int]:
+    """Return what Redis says of its memory; nothing if the account may not ask."""
+    try:
+        text = bytes(link.call(b"INFO", b"memory")).decode("utf-8", "replace")
+    except Refused:
+        return {}
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return {name: int(fields[name]) for name in ("used_memory", "maxmemory") if name in fields}
+
+
+def _roll(watched: Watched, before: Gathered, interval: float, count: int | None, *, is_json: bool) -> None:
     """Write a line every *interval* seconds."""
     lines, began = 0, time.monotonic()
     while count is None or lines < count:
         time.sleep(interval)
-        now, moment = gathered(board.notices()), time.monotonic()
+        now, moment = watched.look_again(), time.monotonic()
         each = rates(before, now, moment - began)
         if is_json:
             write(as_json({"clients": now.clients, "hit_ratio": now.hit_ratio, **each}))
@@ -97,6 +133,7 @@ Examples:
 \b
 Keys:
     r h l m w  sort by reads, hit ratio, loads, mean or worst time of a load
+    p          processes, each with its breaker and pool, or queries again
     /          show only queries with some words: type them, Enter ends
     q          end
 """
@@ -106,49 +143,30 @@ Keys:
 @click.option("--sort", default="reads", show_default=True, type=click.Choice(ORDERS))
 @click.option("--json", "is_json", is_flag=True, help="One JSON object, and end; as without a terminal.")
 def top(*, settings: Settings, interval: float, sort: str, is_json: bool) -> None:
-    """Watch all processes whose clients share their stats: hits, loads, the hottest and slowest queries.
+    """Watch all processes whose clients share their stats.
 
-    Without a terminal it writes one line of JSON, and ends.
+    Hits, loads, the hottest and slowest queries, breakers and pools, the memory of Redis. Without a terminal
+    it writes one line of JSON, and ends. While Redis is away it goes on with what was told before.
     """
-    board = Noticeboard(settings.link(), settings.prefix)
-    now = _look(board)
+    watched = Watched(settings.link(), settings.prefix)
+    now = watched.look()
     if is_json or not (sys.stdout.isatty() and sys.stdin.isatty()):
         write(as_json(now.as_dict()))
         return
     before, began = now, time.monotonic()
     each: dict[str, float] = {}
+    problem = ""
     with Keyboard(sort) as keys, Live(screen=True, auto_refresh=False) as live:
         while not keys.is_over:
-            live.update(screen(now, each, keys, settings.place, live.console.height), refresh=True)
+            picture = screen(now, each, keys, settings.place, live.console.height, problem=problem)
+            live.update(picture, refresh=True)
             if not keys.wait(interval):
                 continue
-            now, moment = gathered(board.notices()), time.monotonic()
+            try:
+                now, moment, problem = watched.look_again(), time.monotonic(), ""
+            except CacheUnavailable as error:
+                problem = str(error)
+                continue
             if now.at > before.at:
                 each = rates(before, now, moment - began)
                 before, began = now, moment
-
-
-def screen(now: Gathered, each: dict[str, float], keys: Keyboard, place: str, height: int) -> Group:
-    """Draw one picture; on 80 columns and 24 lines everything has its place."""
-    head = Text(f"{place}: {now.clients} clients, {100 * now.hit_ratio:.2f} % hits of {now.reads:,} reads")
-    told = "  ".join(f"{name} {rate:,.0f}" for name, rate in each.items() if rate)
-    speed = Text(f"each second: {told}" if told else "nothing happens, or the first notices are awaited")
-    counts = now.counts
-    trouble = {
-        "failures of Redis": counts["cache_failures"],
-        "fills refused": counts["refused_fills"],
-        "drops failed": counts["drop_failures"],
-        "waits for MySQL": counts["pool_waits"] + counts["pool_timeouts"],
-        "loads failed": counts["load_failures"],
-    }
-    found = ", ".join(f"{number:,.0f} {what}" for what, number in trouble.items() if number)
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
-    for name in ("reads", "ratio", "loads", "mean ms", "worst ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column(f"query (sorted by {keys.order})", ratio=1, no_wrap=True, overflow="ellipsis")
-    for line in now.lines(keys.order, keys.words)[: max(1, min(MOST_QUERIES, height - 7))]:
-        mean, worst = f"{1000 * line.mean:,.1f}", f"{1000 * line.worst:,.1f}"
-        ratio = f"{100 * line.ratio:.1f} %"
-        table.add_row(f"{line.reads:,}", ratio, f"{line.loads:,}", mean, worst, Text(printable(line.query)))
-    foot = Text(keys.prompt, style="dim")
-    return Group(head, speed, Text(f"trouble: {found or 'none'}"), Text(), table, Text(), foot)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     import redis
     from click.testing import Result
+
+    from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.real
 
@@ -75,13 +79,61 @@ def test_top_in_a_pipe_is_one_line(env: dict[str, str], shared: MRCClient) -> No
 
 def test_top_in_a_terminal(env: dict[str, str], shared: MRCClient) -> None:
     """It draws, takes keys, and leaves the terminal as it was."""
-    answers = [("1 clients", "w"), ("sorted by worst", "/no such"), ("/no such_", "\n"), ("'no such'", "q")]
+    answers = [
+        ("1 clients", "p"),
+        (f"web, {socket.gethostname()}:{os.getpid()}"[:30], "p"),
+        ("sorted by reads", "w"),
+        ("sorted by worst", "/no such"),
+        ("/no such_", "\n"),
+        ("'no such'", "q"),
+    ]
 
     code, seen = in_terminal("top", "--interval", "0.3", env=env, answers=answers)
 
     assert code == 0
     assert "50.00 % hits of 2 reads" in seen
     assert "user" in seen
+    assert "breakers closed" in seen
+    assert "1 idle, of 10" in seen
+
+
+def test_top_goes_on_while_redis_is_away(
+    proxy_to: Callable[..., Proxy], env: dict[str, str], redis_url: str, shared: MRCClient
+) -> None:
+    """With what was told before, and says so."""
+    proxy = proxy_to(redis_url)
+    answers = [("hits of 2 reads", proxy.stop), ("no news: ", "q")]
+
+    code, seen = in_terminal(
+        "top", "--interval", "0.2", env={**env, "MRC_REDIS_URL": proxy.url}, answers=answers
+    )
+
+    assert code == 0
+    assert "50.00 % hits of 2 reads" in seen
+
+
+def test_each_process_and_the_memory_of_redis(run: Callable[..., Result], shared: MRCClient) -> None:
+    """For programs."""
+    told = json.loads(run("top", "--json").stdout)
+
+    (process,) = told["processes"]
+    assert (process["client"], process["pid"], process["redis_down"]) == ("web", os.getpid(), False)
+    assert (process["pool_in_use"], process["pool_idle"], process["pool_size"]) == (0, 1, 10)
+    assert told["redis"]["memory"] > 100_000
+    assert "Redis memory" in run("stats").stdout
+
+
+def test_an_account_that_may_not_ask_for_it(
+    run: Callable[..., Result], shared: MRCClient, redis_client: redis.Redis, redis_url: str
+) -> None:
+    """Of the memory nothing is said then."""
+    redis_client.execute_command("ACL", "SETUSER", "watcher", "on", ">pw", "~*", "+@all", "-info")
+    try:
+        url = redis_url.replace("redis://", "redis://watcher:pw@")
+        told = run("top", "--json", "--redis", url)
+        assert json.loads(told.stdout)["redis"] == {"memory": None, "max_memory": 0}
+    finally:
+        redis_client.execute_command("ACL", "DELUSER", "watcher")
 
 
 def test_notices_end_by_themselves(shared: MRCClient, redis_client: redis.Redis, redis_url: str) -> None:

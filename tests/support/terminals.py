@@ -15,7 +15,9 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    Answer = tuple[str, str | Callable[[], object]]
 
 __all__ = ["CODES", "in_pipe", "in_terminal"]
 
@@ -39,14 +41,14 @@ def in_pipe(
 
 
 def in_terminal(
-    *arguments: str, env: Mapping[str, str], answers: Sequence[tuple[str, str]] = (), raw: bool = False
+    *arguments: str, env: Mapping[str, str], answers: Sequence[Answer] = (), raw: bool = False
 ) -> tuple[int, str]:
     """Run the command line in a terminal.
 
     Args:
         arguments: those of the command.
         env: beside the environment of the tests.
-        answers: what is typed once some text has appeared.
+        answers: what is typed, or called, once some text has appeared.
         raw: with the codes for colours and the cursor.
 
     Returns:
@@ -75,13 +77,14 @@ def in_terminal(
     return code, text if raw else CODES.sub("", text)
 
 
-def _talk(terminal: int, answers: list[tuple[str, str]]) -> str:
-    """Read until the other side closes, and type what is to be typed."""
+def _talk(terminal: int, answers: list[Answer]) -> str:
+    """Read until the other side closes, and do what is to be done."""
     seen, place, until = "", 0, time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if answers and (found := seen.find(answers[0][0], place)) >= 0:
             place = found + len(answers[0][0])
-            os.write(terminal, answers.pop(0)[1].encode())
+            _, answer = answers.pop(0)
+            _ = os.write(terminal, answer.encode()) if isinstance(answer, str) else answer()
         if not select.select([terminal], [], [], 0.1)[0]:
             continue
         try:

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[2] / "mysql_redis_cache"
 HOUSE = """
     __main__
     cli/          app | looking dropping warming following doctor watching verifying
-                  | redis_checks key_checks mysql_checks
+                  | redis_checks key_checks mysql_checks drawing
                   | inventory settings findings health
                   | speaking inputs endings gathering* keyboard    [click rich]
     testing/      plugin | recorder | clients conditions fakes watching | faces tables*    [pytest]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import socket
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from mysql_redis_cache.cli.drawing import screen
 from mysql_redis_cache.cli.gathering import Gathered, gathered, rates
 from mysql_redis_cache.cli.keyboard import Keyboard
 from mysql_redis_cache.observe import QueryStats, Stats
@@ -89,5 +94,66 @@ def test_the_keys_of_top() -> None:
     keys.take("/")
     assert keys.prompt == "/_"
     keys.take("\x1b")
+    keys.take("p")
+    assert keys.shows_processes
+    assert "queries" in keys.prompt
+    keys.take("p")
+    assert not keys.shows_processes
+    assert "processes" in keys.prompt
     keys.take("q")
     assert (keys.words, keys.is_over) == ("", True)
+
+
+def test_processes_are_told_apart() -> None:
+    """Each with its breaker, its pool and its near cache; the most read first."""
+    quiet = posted(hits=1, redis_down=1, pool_size=5, pool_in_use=2, pool_idle=1, near_bytes=7)
+    busy = posted(hits=3, misses=1, pool_size=10)
+
+    found = gathered([quiet, busy])
+
+    assert [each.reads for each in found.processes] == [4, 1]
+    assert [each.redis_down for each in found.processes] == [False, True]
+    assert (found.processes[0].client, found.processes[0].pid) == ("web", os.getpid())
+    assert found.processes[0].hit_ratio == 0.75
+    told = json.loads(json.dumps(found.as_dict()))["processes"][1]
+    assert (told["pool_in_use"], told["pool_idle"], told["pool_size"], told["near_bytes"]) == (2, 1, 5, 7)
+
+
+@pytest.mark.parametrize("shown", ["", "p"])
+@pytest.mark.parametrize("processes", [1, 50])
+@pytest.mark.parametrize("problem", ["", "Redis is not available: " + "x" * 100])
+def test_the_picture_fits_80_by_24(shown: str, processes: int, problem: str) -> None:
+    """However many there are of everything, and whatever their names are."""
+    queries = [QueryStats(f"{number:040}", "SELECT " + "x" * 200, hits=10**9) for number in range(30)]
+    notices = [
+        posted(*queries, hits=10**12, redis_down=number % 2, pool_size=100, pool_in_use=50, near_bytes=10**9)
+        for number in range(processes)
+    ]
+    now, keys = gathered(notices), Keyboard("reads")
+    now.memory, now.max_memory = 10**12, 10**13
+    for key in shown:
+        keys.take(key)
+    console = Console(width=80, height=24, file=io.StringIO(), force_terminal=True, record=True)
+
+    each = dict.fromkeys(("hits", "near_hits", "misses", "unavailable", "loads", "drops"), 1000000000.0)
+    console.print(
+        screen(now, each, keys, "namespace shop in redis://cache.internal:6379/0", 24, problem=problem)
+    )
+
+    lines = console.export_text().splitlines()
+    assert len(lines) <= 24
+    assert all(len(line.rstrip()) <= 80 for line in lines)
+    assert lines[-1].startswith("r h l m w sort")
+    assert "of 10,000,000.0 MB" in lines[2]
+    assert lines[3].startswith("MySQL: ")
+
+
+def test_the_picture_names_open_breakers() -> None:
+    """And what is not known is not invented: the memory of a Redis that does not tell it."""
+    now = gathered([posted(hits=1, redis_down=1), posted(hits=1)])
+    console = Console(width=80, file=io.StringIO(), record=True)
+
+    console.print(screen(now, {}, Keyboard("reads"), "no namespace", 24))
+
+    place = f"{socket.gethostname()}:{os.getpid()}"
+    assert f"Redis: does not tell its memory, breaker open in 1 of 2: {place}"[:80] in console.export_text()
