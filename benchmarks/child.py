@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import select
+import signal
 import subprocess
 import tempfile
 from functools import cached_property
@@ -75,6 +76,14 @@ class Child:
         if "error" in answer:
             raise ChildError(answer["error"])
         return answer
+
+    def freeze(self) -> None:
+        """Have it stand still."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """End the process: its input ends, and if that does not do, it is killed."""

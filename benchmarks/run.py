@@ -19,6 +19,7 @@ from core import measure_core
 from core_report import core_chart, core_text
 from facade import measure_facade
 from facade_report import facade_chart, facade_text
+from follow import follow_text
 from index_memory import index_text
 from near import near_text
 from report import machine, replace_section
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 CORE = {"hit", "miss", "key", "drop"}
-PARTS = (*sorted(CORE), "bulk", "typed", "index", "cold", "facade", "near")
+PARTS = (*sorted(CORE), "bulk", "typed", "index", "cold", "facade", "near", "follow")
 MAKERS = (
     "ours.make_subject",
     "ours.make_index_subject",
@@ -67,6 +68,8 @@ def main() -> None:
             run_facade(workload, quick=options.quick)
         if "near" in parts:
             publish("near", near_text(workload, quick=options.quick), whole=not options.quick)
+        if "follow" in parts:
+            publish("follow", follow_text(quick=options.quick), whole=not options.quick)
 
 
 def run_core(workload: Workload, parts: set[str], *, quick: bool) -> None:

@@ -162,7 +162,7 @@ def restore_dropped(client: redis.Redis) -> None:
 
 def _index_dropped(client: redis.Redis) -> None:
     with client.pipeline(transaction=False) as pipeline:
-        pipeline.zadd("mrc:idx", {"looked": _FAR_MOMENT, "over": _FAR_MOMENT})
+        pipeline.zadd("mrc:idx", {"over": _FAR_MOMENT})
         for user, store in dropped_or_alike():
             for pair in (f"UserId={user}", f"StoreId={store}"):
                 digest = digest_of(pair)[:20]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GtidSet",
     "by_bytes",
+    "count_missing",
     "covers",
     "is_gtids",
     "is_maria",
@@ -66,6 +67,31 @@ def covers(known: str, wanted: str) -> bool:
         for source, ranges in parse_gtid_set(wanted).items()
         for low, high in ranges
     )
+
+
+def count_missing(known: str, wanted: str) -> int:
+    """Count those of some transactions that are not among others.
+
+    Args:
+        known: the others, as of ``covers``.
+        wanted: those that are counted, in the same form.
+
+    Returns:
+        How many; of MariaDB's by their numbers, of which some may be nobody's.
+
+    Raises:
+        ValueError: one is in neither form.
+    """
+    if is_maria(wanted):
+        latest = _by_domain(known) if is_maria(known) else {}
+        return sum(max(0, number - latest.get(domain, 0)) for domain, number in _by_domain(wanted).items())
+    there = {} if is_maria(known) else parse_gtid_set(known)
+    counted = 0
+    for source, ranges in parse_gtid_set(wanted).items():
+        for low, high in ranges:
+            shared = [min(high, last) - max(low, first) + 1 for first, last in there.get(source, ())]
+            counted += high - low + 1 - sum(max(0, each) for each in shared)
+    return counted
 
 
 def _by_domain(text: str) -> dict[str, int]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["screen"]
 
-MOST_ROWS = 200
+MOST_ROWS, MOST_FOLLOWERS = 200, 3
 AROUND = 9
 """Lines that are no rows of the table."""
 
@@ -39,7 +39,8 @@ def screen(
     head = f"{place}: {now.clients} clients, {100 * now.hit_ratio:.2f} % hits of {now.reads:,} reads"
     told = "  ".join(f"{name} {rate:,.0f}" for name, rate in each.items() if rate)
     speed = f"each second: {told}" if told else "nothing happens, or the first notices are awaited"
-    most = max(1, min(MOST_ROWS, height - AROUND))
+    followers = [_line(f"follower {each.name}: {each.line}") for each in now.followers[:MOST_FOLLOWERS]]
+    most = max(1, min(MOST_ROWS, height - AROUND - len(followers)))
     return Group(
         _line(head),
         _line(f"no news: {problem}" if problem else speed, is_bad=bool(problem)),
@@ -48,6 +49,7 @@ def screen(
         ),
         _line(f"MySQL: {_pools(now)}"),
         _line(f"trouble: {_trouble(now)}"),
+        *followers,
         Text(),
         _processes(now, most) if keys.shows_processes else _queries(now, keys, most),
         Text(),

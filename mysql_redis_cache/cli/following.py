@@ -18,7 +18,7 @@ from .settings import servers, with_account
 from .speaking import as_json, say, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from .health import Address
@@ -65,7 +65,7 @@ Rules, in pyproject.toml or the file that --config names:
     "--health",
     metavar="HOST:PORT",
     callback=_address_of,
-    help="Answer HTTP there: 200 and its state in JSON while all is well, else 503.",
+    help="Answer HTTP there: 200 and its state in JSON while all is well, else 503; /metrics to Prometheus.",
 )
 @click.option(
     "--failover",
@@ -166,4 +166,13 @@ def _answering(follower: Follower, health: Address | None, max_lag: float) -> Ab
         lag = stats["lag"]
         return (lag <= max_lag if lag is not None else not stats["problem"]), stats
 
-    return serving(health, look)
+    return serving(health, look, _measuring(follower))
+
+
+def _measuring(follower: Follower) -> Callable[[], bytes] | None:
+    """Return what writes the figures as Prometheus reads them; ``None`` if its client is not installed."""
+    try:
+        from mysql_redis_cache.contrib.prometheus import page  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError:
+        return None
+    return page(follower)

@@ -7,12 +7,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from .followers import Follower
+
 __all__ = ["ORDERS", "Gathered", "Line", "Process", "gathered", "rates"]
 
 ORDERS = ("reads", "ratio", "loads", "mean", "worst")
 """What queries may be sorted by."""
 
-RATES = ("hits", "near_hits", "misses", "unavailable", "loads", "drops", "cache_failures", "refused_fills")
+RATES = (
+    *("hits", "near_hits", "misses", "unavailable", "loads", "drops", "cache_failures", "refused_fills"),
+    "follow_events",
+)
 """What is told as so much a second."""
 
 
@@ -106,6 +111,7 @@ class Gathered:
         processes: each of them, the most read first.
         memory: bytes that Redis uses; ``None`` if it did not say.
         max_memory: bytes that it may use; 0 if it has no limit.
+        followers: the states of those who follow the binary log, by name the one that leads first.
     """
 
     clients: int = 0
@@ -115,6 +121,7 @@ class Gathered:
     processes: list[Process] = field(default_factory=list)
     memory: int | None = None
     max_memory: int = 0
+    followers: list[Follower] = field(default_factory=list)
 
     @property
     def hit_ratio(self) -> float:
@@ -140,6 +147,7 @@ class Gathered:
             "queries": {sha1: vars(line) for sha1, line in self.queries.items()},
             "processes": [vars(each) for each in self.processes],
             "redis": {"memory": self.memory, "max_memory": self.max_memory},
+            "followers": [each.as_dict() for each in self.followers],
         }
 
 
@@ -152,10 +160,14 @@ def gathered(notices: list[bytes]) -> Gathered:
         except (AttributeError, KeyError, TypeError, ValueError):  # of another version, or somebody else's
             continue
     found.processes.sort(key=lambda each: each.reads, reverse=True)
+    found.followers.sort(key=lambda each: (each.name, not each.leads))
     return found
 
 
 def _add(found: Gathered, notice: dict[str, Any]) -> None:
+    if "follower" in notice:
+        _add_follower(found, notice)
+        return
     counts = {name: number for name, number in notice["counts"].items() if isinstance(number, (int, float))}
     process = _process(notice, Counter(counts))
     found.at = max(found.at, float(notice["at"]))
@@ -189,6 +201,13 @@ def _reads(counts: Counter[str]) -> int:
 def _ratio(counts: Counter[str]) -> float:
     reads = _reads(counts)
     return (counts["hits"] + counts["near_hits"]) / reads if reads else 1.0
+
+
+def _add_follower(found: Gathered, notice: dict[str, Any]) -> None:
+    follower = Follower.of(notice)
+    found.at = max(found.at, float(notice["at"]))
+    found.counts.update(follower.counts)
+    found.followers.append(follower)
 
 
 def rates(before: Gathered, now: Gathered, seconds: float) -> dict[str, float]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Address = tuple[str, int]
     Look = Callable[[], tuple[bool, dict[str, Any]]]
+    Measure = Callable[[], bytes]
 
 __all__ = ["serving"]
 
@@ -28,9 +29,12 @@ PATIENCE = 1.0
 
 MOST_BYTES = 8192
 
+METRICS, TEXT = "/metrics", "text/plain; version=0.0.4; charset=utf-8"
+MISSING = b"pip install 'mysql-redis-cache[prometheus]'\n"
+
 
 @contextmanager
-def serving(address: Address, look: Look) -> Iterator[int]:
+def serving(address: Address, look: Look, measure: Measure | None = None) -> Iterator[int]:
     """Answer requests in a thread until the block ends; yield the port.
 
     Ends the command if nobody can listen there.
@@ -38,8 +42,10 @@ def serving(address: Address, look: Look) -> Iterator[int]:
     Args:
         address: host and port to listen on; port 0 is any that is free.
         look: tells whether all is well, for status 200 or 503, and what JSON to answer with.
+        measure: returns what to answer with under ``/metrics``, as Prometheus reads it; without it there is
+            no such path.
     """
-    with _listening(address, look) as server:
+    with _listening(address, look, measure) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="mrc-health", daemon=True)
         thread.start()
         try:
@@ -49,17 +55,17 @@ def serving(address: Address, look: Look) -> Iterator[int]:
             thread.join()
 
 
-def _listening(address: Address, look: Look) -> _Server:
+def _listening(address: Address, look: Look, measure: Measure | None) -> _Server:
     try:
-        return _Server(address, look)
+        return _Server(address, look, measure)
     except OSError as error:
         give_up(f"--health cannot listen on {address[0]}:{address[1]}: {error.strerror or error}", FAILED)
 
 
 class _Server(HTTPServer):
-    def __init__(self, address: Address, look: Look) -> None:
+    def __init__(self, address: Address, look: Look, measure: Measure | None) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        super().__init__(address, partial(_Answer, look))
+        super().__init__(address, partial(_Answer, look, measure))
 
     def server_bind(self) -> None:
         """Bind, and do not look up what this machine is called, which may take long."""
@@ -74,8 +80,8 @@ class _Server(HTTPServer):
 class _Answer(BaseHTTPRequestHandler):
     server_version, sys_version = "mrc", ""
 
-    def __init__(self, look: Look, *arguments: Any) -> None:
-        self._look = look
+    def __init__(self, look: Look, measure: Measure | None, *arguments: Any) -> None:
+        self._look, self._measure = look, measure
         super().__init__(*arguments)
 
     def setup(self) -> None:
@@ -84,10 +90,17 @@ class _Answer(BaseHTTPRequestHandler):
         self.rfile = io.BytesIO(_head_of_request(self.connection))
 
     def do_GET(self) -> None:
-        is_well, about = self._look()
-        body = json.dumps(about).encode() + b"\n"
-        self.send_response(200 if is_well else 503)
-        self.send_header("Content-Type", "application/json")
+        if self.path.partition("?")[0] != METRICS:
+            is_well, about = self._look()
+            self._answer(200 if is_well else 503, "application/json", json.dumps(about).encode() + b"\n")
+        elif self._measure is None:
+            self._answer(404, TEXT, MISSING)
+        else:
+            self._answer(200, TEXT, self._measure())
+
+    def _answer(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "GET":

@@ -61,6 +61,8 @@ def stats(*, settings: Settings, interval: float | None, count: int | None, is_j
         write(f"Redis memory\t{now.memory}")
     for name, number in sorted(now.counts.items()):
         write(f"{printable(name)}\t{number:.6g}")
+    for follower in now.followers:
+        write(f"follower {printable(follower.name)}\t{printable(follower.line)}")
 
 
 class Watched:
@@ -78,7 +80,7 @@ class Watched:
     def look(self) -> Gathered:
         """Return what they have told; end the command if nobody has told anything."""
         found = self.look_again()
-        if not found.clients:
+        if not found.clients and not found.followers:
             give_up(NOBODY, NOTHING)
         return found
 

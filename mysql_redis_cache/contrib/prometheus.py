@@ -3,6 +3,8 @@
 Nothing is done where a read is a hit: the counts are there anyway, and are taken when somebody asks. Where
 ``PROMETHEUS_MULTIPROC_DIR`` is set, nobody is asked but the files of ``prometheus_client``, so a thread of
 each process that does anything brings them up to date every second.
+
+``export_follower(follower)`` has those of a process that follows the binary log.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from mysql_redis_cache.calls import watch_of
 from mysql_redis_cache.observe.metrics import DURATIONS, METRICS, SECONDS, together
@@ -25,12 +28,15 @@ if TYPE_CHECKING:
     from prometheus_client.metrics import MetricWrapperBase
 
     from mysql_redis_cache.calls import Watched
+    from mysql_redis_cache.follow import Follower
     from mysql_redis_cache.observe import Watch
     from mysql_redis_cache.observe.metrics import Duration, Metric
 
+    _State = dict[str, Any]
+    _Values = dict[str, float]
     _Series = tuple[Metric, tuple[str, ...]]
 
-__all__ = ["Exporter", "export"]
+__all__ = ["Exporter", "FollowerExporter", "export", "export_follower", "page"]
 
 EVERY = 1.0
 """Seconds after which the files of a process are brought up to date."""
@@ -207,3 +213,115 @@ def _made(metric: Metric, home: CollectorRegistry) -> Counter | Gauge:
 def _histogram(duration: Duration, home: CollectorRegistry) -> Histogram:
     labels = ("cache", "result") if duration.results else ("cache",)
     return Histogram(duration.prometheus, duration.help, labels, buckets=SECONDS, registry=home)
+
+
+# --- followers ---------------------------------------------------------------------------------------------
+
+
+class _Followed(NamedTuple):
+    """A metric of a follower.
+
+    Attributes:
+        name: Prometheus' name, without ``_total``.
+        help: what it is.
+        read: gives its values from ``stats()``, by that of the label ``kind``; by "" without such a label.
+        is_gauge: whether it may go down.
+    """
+
+    name: str
+    help: str
+    read: Callable[[_State], _Values]
+    is_gauge: bool = False
+
+
+def _plain(name: str) -> Callable[[_State], _Values]:
+    """Read one of the state; what only a leader knows may be ``None``."""
+    return lambda state: {} if state[name] is None else {"": state[name]}
+
+
+def _file(state: _State) -> _Values:
+    number = state["file"].rpartition(".")[2]
+    return {"": int(number)} if number.isdecimal() else {}
+
+
+def _drops(state: _State) -> _Values:
+    return {"exact": state["values"], "wide": state["wide"]}
+
+
+FOLLOWED = (
+    _Followed("mrc_follow_leader", "1 if it leads, 0 if it stands by.", _plain("leader"), is_gauge=True),
+    _Followed(
+        "mrc_follow_lag_seconds",
+        "No change is older and not dropped, as the leader knows.",
+        _plain("lag"),
+        is_gauge=True,
+    ),
+    _Followed(
+        "mrc_follow_pending_transactions",
+        "Transactions that are committed and not dropped, as the leader knows.",
+        _plain("pending"),
+        is_gauge=True,
+    ),
+    _Followed("mrc_follow_file", "Number of the log's file that its position is in.", _file, is_gauge=True),
+    _Followed("mrc_follow_offset_bytes", "Its position in that file.", _plain("offset"), is_gauge=True),
+    _Followed("mrc_follow_events", "Events of the log that were read.", _plain("events")),
+    _Followed("mrc_follow_transactions", "Transactions that were read.", _plain("transactions")),
+    _Followed("mrc_follow_drops", "Values dropped one by one, and names that were dropped whole.", _drops),
+    _Followed("mrc_follow_dropped_entries", "Entries that were deleted.", _plain("dropped")),
+    _Followed("mrc_follow_afresh", "How often the names of all rules were dropped.", _plain("afresh")),
+    _Followed("mrc_follow_reconnects", "Interruptions.", _plain("reconnects")),
+    _Followed("mrc_follow_retries", "Drops that Redis did not take at once.", _plain("retries")),
+)
+
+
+def export_follower(*followers: Follower, registry: CollectorRegistry = REGISTRY) -> FollowerExporter:
+    """Have the figures of followers of the binary log exported, with their names as the label ``follower``.
+
+    They are taken when somebody asks. Where ``PROMETHEUS_MULTIPROC_DIR`` is set nobody does: give a follower
+    a process of its own.
+
+    Args:
+        *followers: those of this process, each with another name.
+        registry: where, if not in the one that all use.
+
+    Returns:
+        The exporter, which ends with ``close()``.
+
+    Raises:
+        ValueError: that registry has such an exporter already.
+    """
+    return FollowerExporter(followers, registry)
+
+
+def page(*followers: Follower) -> Callable[[], bytes]:
+    """Return what writes the figures of followers, and of nothing else, as Prometheus reads them."""
+    registry = CollectorRegistry()
+    export_follower(*followers, registry=registry)
+    return lambda: generate_latest(registry)
+
+
+class FollowerExporter:
+    """A collector of the figures of followers. Made by ``export_follower``."""
+
+    def __init__(self, followers: Iterable[Follower], registry: CollectorRegistry) -> None:
+        self._followers, self._registry = tuple(followers), registry
+        registry.register(self)
+
+    def collect(self) -> Iterable[Family]:
+        """Return the figures as they are now."""
+        now = [(follower.name, follower.stats()) for follower in self._followers]
+        return [_family(metric, now) for metric in FOLLOWED]
+
+    def close(self) -> None:
+        """Export nothing more."""
+        self._registry.unregister(self)
+
+
+def _family(metric: _Followed, now: Iterable[tuple[str, _State]]) -> Family:
+    values = [(name, kind, value) for name, state in now for kind, value in metric.read(state).items()]
+    labels = ["follower", "kind"] if metric.read is _drops else ["follower"]
+    make = GaugeMetricFamily if metric.is_gauge else CounterMetricFamily
+    family: Any = make(metric.name, metric.help, labels=labels)
+    for *named, value in values:
+        family.add_metric(named[: len(labels)], value)
+    return family  # type: ignore[no-any-return]

@@ -19,7 +19,7 @@ from mysql_redis_cache.errors import CacheUnavailable, DatabaseUnavailable, Drop
 from mysql_redis_cache.keys import Namespace
 from mysql_redis_cache.policy import seconds
 from mysql_redis_cache.runtime import Flag
-from mysql_redis_cache.store import PATIENT, link
+from mysql_redis_cache.store import PATIENT, Noticeboard, link
 from mysql_redis_cache.store.ledger import Deposed, Ledger, WentBack
 
 from .checking import CannotFollow, Report, examine, zone_of
@@ -34,10 +34,12 @@ from .schema import Schema
 from .session import LogReset, Session
 from .source import Source
 from .stream import FilePosition, GtidPosition, Stream
+from .telling import Telling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from mysql_redis_cache.observe import Events
 
 __all__ = ["Follower"]
 
@@ -71,7 +73,7 @@ class Follower:
         index: as of the clients.
         wait_replicas: as of ``MRCServer``.
         lease: seconds after which another takes over from a leader that gives no sign of life.
-        max_lag: seconds of lag from which on the log has a warning.
+        max_lag: seconds of lag from which on the log has a warning, and ``events`` a ``LateInvalidation``.
 
     Raises:
         TypeError, ValueError: a bad argument.
@@ -103,10 +105,11 @@ class Follower:
         self._link = link(redis_config, timeout=PATIENT)
         self._drops = Drops(self._link, entries, indexed=index, wait_replicas=wait_replicas)
         self._ledger = Ledger(self._link, self._prefix + name, lease)
-        self._progress = Progress(3 * _HEARTBEAT, seconds("max_lag", max_lag))
+        self._progress = Progress(name, 3 * _HEARTBEAT, seconds("max_lag", max_lag))
         self._stopping = Flag()
         self._leading = Leading(self._ledger, lease, self._progress, self._stopping)
         self._performing = Performing(self._drop, self._progress, self._leading.look, self._stopping.wait)
+        self._telling = Telling(name, self.stats, Noticeboard(self._link, self._prefix))
         self._server_id = 1 << 28 | secrets.randbits(28)
         self._was_checked = False
 
@@ -135,7 +138,7 @@ class Follower:
             pymysql.err.Error: MySQL refuses the account.
         """
         pause = _SHORTEST_PAUSE
-        with self._leading.renewed():
+        with self._leading.renewed(), self._telling.repeated():
             while not self._stopping.is_raised:
                 began = time.monotonic()
                 self._go_on()
@@ -152,14 +155,25 @@ class Follower:
         self.stop()
         self._link.close()
 
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._progress.name
+
+    @property
+    def events(self) -> Events:
+        """Those who listen: ``follower.events.subscribe(hook)`` has it called when it has fallen behind."""
+        return self._progress.events
+
     def stats(self) -> dict[str, Any]:
         """Return how it is doing.
 
         Returns:
-            ``leader``; ``lag`` in seconds (``None`` if another leads); ``problem``, what it waits for;
-            ``server``, ``file``, ``offset`` and ``gtids`` of its position, ``prepared`` XA transactions; and
-            counts: ``transactions``, ``batches`` dropped at once, their ``values``, ``dropped`` entries,
-            names dropped ``wide``, starts ``afresh``, ``reconnects``, ``retries`` of drops.
+            ``leader``; ``lag`` in seconds and ``pending`` transactions (``None`` if another leads);
+            ``problem``, what it waits for; ``server``, ``file``, ``offset`` and ``gtids`` of its position,
+            ``prepared`` XA transactions; and counts: ``events`` read, ``transactions``, ``batches`` dropped
+            at once, their ``values``, ``dropped`` entries, names dropped ``wide``, starts ``afresh``,
+            ``reconnects``, ``retries`` of drops.
         """
         return self._progress.snapshot()
 

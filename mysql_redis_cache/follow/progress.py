@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from mysql_redis_cache.observe.counters import Counters
+from mysql_redis_cache.observe import Counters, Events, LateInvalidation
 
 if TYPE_CHECKING:
     from .place import Position
@@ -20,12 +20,19 @@ class Progress:
     """Counters and moments, written by one thread and read by others.
 
     Args:
+        name: of the follower.
         silence: seconds without a word from the server after which it is not taken to be idle any more.
-        max_lag: seconds of lag that are worth a warning.
+        max_lag: seconds of lag that are worth a warning, and an event.
+
+    Attributes:
+        events: tells those who listen.
+        pending: transactions that the server had committed, and that were not dropped, when last asked.
     """
 
-    def __init__(self, silence: float, max_lag: float) -> None:
-        self.counters = Counters()
+    def __init__(self, name: str, silence: float, max_lag: float) -> None:
+        self.name = name
+        self.counters, self.events = Counters(), Events()
+        self.pending = 0
         self.is_leader = False
         self.position: Position | None = None
         self.problem = ""
@@ -48,6 +55,7 @@ class Progress:
         """Note that everything the server has said is dropped."""
         self._heard_at = self._level_at = time.monotonic()
         self._is_level = True
+        self.pending = 0
         self.problem = ""
 
     @property
@@ -63,6 +71,7 @@ class Progress:
         lag = self.lag if self.is_leader else 0.0
         if lag > self._max_lag and not self._is_late:
             logger.warning("the follower is %.1f s behind; it waits for: %s", lag, self.problem or "nothing")
+            self.events.publish(LateInvalidation(client=self.name, lag=lag, problem=self.problem))
         elif self._is_late and not lag:
             logger.info("the follower has caught up")
         self._is_late = lag > self._max_lag or (self._is_late and lag > 0)
@@ -73,6 +82,7 @@ class Progress:
         return {
             "leader": self.is_leader,
             "lag": self.lag if self.is_leader else None,
+            "pending": self.pending if self.is_leader else None,
             "problem": self.problem,
             "server": position.server if position else "",
             "file": position.file if position else "",
@@ -84,4 +94,7 @@ class Progress:
         }
 
 
-_COUNTED = ("transactions", "batches", "values", "dropped", "wide", "afresh", "reconnects", "retries")
+_COUNTED = (
+    *("events", "transactions", "batches", "values", "dropped"),
+    *("wide", "afresh", "reconnects", "retries"),
+)

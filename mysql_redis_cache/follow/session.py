@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mysql_redis_cache.binlog import Wanted, files
 
 from .outdated import Outdated
+from .pacing import Pace
 from .place import Followed, Place, Position
 from .schema import effects_now
 
@@ -28,10 +29,7 @@ __all__ = ["LogReset", "Session"]
 _MOST_VALUES = 50_000
 """Values that one drop is for; more are dropped in turn."""
 
-_LINGER = 0.05
-"""Seconds for which a drop waits for more while there is more."""
-
-_SAVE_EVERY = 1.0
+_SAVE_EVERY = _LOOK_EVERY = 1.0
 _RELOAD_EVERY = 1.0
 
 
@@ -74,7 +72,8 @@ class Session:
         self._followed = Followed(position.gtids, source.is_mariadb)
         self._ended = (position.file, position.offset, position.born, position.stamp)
         self._batch, self._gtids = Outdated(), list[str]()
-        self._began = self._saved = self._reloaded = time.monotonic()
+        self._pace = Pace()
+        self._saved = self._reloaded = self._looked = time.monotonic()
         self._is_saved = True
 
     def run(self) -> None:
@@ -87,6 +86,7 @@ class Session:
             pymysql.err.Error: MySQL's answer.
         """
         for event in self._stream.events():
+            self._progress.counters.bump("events")
             self._look()
             self._take(event)
             if not self._planner.is_within:
@@ -116,7 +116,7 @@ class Session:
             self._followed.add(transaction.gtid)
         if transaction.outdated:
             if not self._batch:
-                self._began = time.monotonic()
+                self._pace.begin()
             self._batch.merge(transaction.outdated)
             if transaction.gtid is not None:
                 self._gtids.append(transaction.gtid)
@@ -135,13 +135,15 @@ class Session:
         """Between two transactions: drop, save, or wait for more."""
         has_more = self._stream.has_more
         if self._batch:
-            is_late = self._is_time(self._began, _LINGER)
-            if not has_more or is_late or len(self._batch) >= _MOST_VALUES:
+            if not has_more or self._pace.is_over or len(self._batch) >= _MOST_VALUES:
                 self._flush()
         elif not self._is_saved and self._is_time(self._saved, _SAVE_EVERY):
             self._save()
         if not has_more and not self._batch:
             self._progress.be_level()
+        elif self._is_time(self._looked, _LOOK_EVERY):
+            self._progress.pending = self._source.count_missing(str(self._followed)) + len(self._gtids)
+            self._looked = time.monotonic()
 
     def _is_time(self, since: float, seconds: float) -> bool:
         return time.monotonic() - since >= seconds
@@ -152,7 +154,8 @@ class Session:
         """Wait until what was read is visible, drop what it has made outdated, and only then move on."""
         file, offset, _, _ = self._ended
         self._source.await_visible(self._gtids, file, offset, self._look)
-        self._performing.perform(self._batch)
+        with self._pace.dropping():
+            self._performing.perform(self._batch)
         self._batch, self._gtids = Outdated(), []
         self._save()
 

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mysql_redis_cache.database.dump import DumpConnection
-from mysql_redis_cache.gtids import covers, is_maria, parse_gtid_set, show_gtid_set
+from mysql_redis_cache.gtids import count_missing, covers, is_maria, parse_gtid_set, show_gtid_set
 
 from .place import Position
 
@@ -122,6 +122,12 @@ class Source:
             raise ValueError("the position has no GTIDs of MariaDB")
         (row,) = self.ask("SELECT CONCAT_WS(',', @@gtid_binlog_state, @@gtid_slave_pos) AS gtids")
         return covers(str(row["gtids"]).strip(","), gtids)
+
+    def count_missing(self, gtids: str) -> int:
+        """Count the transactions in its log that are not among these."""
+        variable = "@@gtid_binlog_pos" if self.is_mariadb else "@@global.gtid_executed"
+        (row,) = self.ask(f"SELECT {variable} AS gtids")
+        return count_missing(gtids, str(row["gtids"] or ""))
 
     def await_visible(self, gtids: Sequence[str], file: str, offset: int, look: Callable[[], object]) -> None:
         """Wait until what was read of the log can be read from the tables.

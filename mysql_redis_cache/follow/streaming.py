@@ -136,6 +136,7 @@ class StreamFollower(Follower):
 
     def _look_for_gaps(self) -> None:
         self._looked = time.monotonic()
+        self._progress.pending = self._streams.count_unread()
         gaps = self._streams.gaps()
         if gaps:
             self._drop_everything(f"entries of {', '.join(gaps)} were trimmed before they were read")
@@ -169,6 +170,7 @@ class StreamFollower(Follower):
             for transaction in filter(None, map(planner.feed, change.events)):
                 batch.merge(transaction.outdated)
                 is_redefined |= transaction.changes_schema
+        self._progress.counters.bump("events", len(entries))
         self._progress.counters.bump("transactions", len(entries))
         self._await_visible(source, gtids)
         self._performing.perform(batch)

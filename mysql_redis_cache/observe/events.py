@@ -16,6 +16,7 @@ __all__ = [
     "Event",
     "Fill",
     "Hit",
+    "LateInvalidation",
     "Load",
     "Loading",
     "Miss",
@@ -259,6 +260,21 @@ class Drop(Event):
     entries: int
     seconds: float
     error: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class LateInvalidation(Event):
+    """A follower of the binary log has fallen behind: what changed meanwhile may be served outdated.
+
+    Its ``client`` is the follower's name. It is told once, until the follower has caught up.
+
+    Attributes:
+        lag: by how many seconds.
+        problem: what it waits for; empty if it only has much to do.
+    """
+
+    lag: float
+    problem: str
 
 
 @dataclass(slots=True, kw_only=True)

@@ -89,6 +89,11 @@ def test_it_drops_until_it_is_told_to_end(cached: Cached, env: Env) -> None:
         assert cached.is_cached("t", k=2)
         status, state = asked(port)
         assert (status, state["leader"], state["problem"]) == (200, True, "")
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+            assert 'mrc_follow_leader{follower="default"} 1.0' in response.read().decode()
+        assert wait_until(lambda: "leads, 0.0 s and 0 " in in_pipe("stats", env=env).stdout, 20)
+        (told,) = json.loads(in_pipe("top", env=env).stdout)["followers"]
+        assert (told["name"], told["leader"], told["server"]) == ("default", True, state["server"])
 
         with running("--health", f"127.0.0.1:{free_port()}", env=env) as second:
             assert second.stderr is not None

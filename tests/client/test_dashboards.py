@@ -13,11 +13,15 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mysql_redis_cache.cli.app import mrc
-from mysql_redis_cache.contrib.prometheus import export
+from mysql_redis_cache.contrib.prometheus import FOLLOWED, export, page
 from mysql_redis_cache.observe.metrics import DURATIONS, METRICS
 from tests.docs.pages import ROOT
+from tests.support.binlogs import LoggedServer
+from tests.support.following import following, rules_for, wait_followed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pymysql.connections import Connection
 
 pytestmark = pytest.mark.anyio
@@ -41,18 +45,37 @@ async def exported(client: Any) -> dict[str, dict[str, set[str]]]:
     exporter = export(client.inner, registry=registry)
     await client.query_with_cache("SELECT name FROM users WHERE id = ?", [123], ["UserId"], label="user")
     await client.drop_outdated_cache(["UserId"], [123])
-    for family in text_string_to_metric_families(generate_latest(registry).decode()):
-        for sample in family.samples:
-            labels = found.setdefault(sample.name, {})
-            for name, value in sample.labels.items():
-                labels.setdefault(name, set()).add(value)
+    add(found, generate_latest(registry))
     exporter.close()
     return found
 
 
-async def test_every_metric_asked_for_is_exported(client: Any, users: Connection) -> None:
+def add(found: dict[str, dict[str, set[str]]], text: bytes) -> None:
+    """Add what a page of Prometheus has."""
+    for family in text_string_to_metric_families(text.decode()):
+        for sample in family.samples:
+            labels = found.setdefault(sample.name, {})
+            for name, value in sample.labels.items():
+                labels.setdefault(name, set()).add(value)
+
+
+@pytest.fixture
+def followed(logged_url: str, redis_url: str) -> Iterator[bytes]:
+    """What a follower exports that has dropped something."""
+    server = LoggedServer(logged_url)
+    server.run("CREATE TABLE watched (id INT PRIMARY KEY)")
+    with following(server.url, redis_url, rules_for(server.schema, {"watched": {"Id": "id"}})) as follower:
+        server.run("INSERT INTO watched VALUES (1)")
+        wait_followed(follower, server)
+        yield page(follower)()
+    server.run("DROP TABLE watched")
+    server.close()
+
+
+async def test_every_metric_asked_for_is_exported(client: Any, users: Connection, followed: bytes) -> None:
     """With the labels and the values that are asked for."""
     found = await exported(client)
+    add(found, followed)
     asked = [match for each in expressions() for match in ASKED.finditer(each)]
 
     assert len(asked) > 40
@@ -68,6 +91,7 @@ async def test_every_metric_is_shown(client: Any, users: Connection) -> None:
     shown = {match[1] for each in expressions() for match in ASKED.finditer(each)}
     names = {each.prometheus if each.is_gauge else f"{each.prometheus}_total" for each in METRICS}
     names |= {f"{each.prometheus}_bucket" for each in DURATIONS}
+    names |= {each.name if each.is_gauge else f"{each.name}_total" for each in FOLLOWED}
 
     assert names - shown == set()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mysql_redis_cache.gtids import covers, is_gtids, is_maria, show_gtid_set
+from mysql_redis_cache.gtids import count_missing, covers, is_gtids, is_maria, show_gtid_set
 
 A, B = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
 
@@ -57,6 +57,13 @@ def test_sets_are_compared_as_sets(known: list[tuple[int, int]], wanted: list[tu
         return {number for first, more in ranges for number in range(first, first + more + 1)}
 
     assert covers(shown(known), shown(wanted)) is (numbers(wanted) <= numbers(known))
+    assert count_missing(shown(known), shown(wanted)) == len(numbers(wanted) - numbers(known))
+
+
+def test_transactions_of_mariadb_are_counted_by_domain() -> None:
+    """By the last of each; one that is ahead makes up for nothing."""
+    assert count_missing("0-1-7,1-1-5", "0-2-9,1-1-3,2-1-4") == 2 + 0 + 4
+    assert count_missing("0-1-7", "") == count_missing("", "") == 0
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ HOUSE = """
     cli/          app | looking dropping warming following doctor watching verifying
                   | redis_checks key_checks mysql_checks drawing
                   | inventory settings findings health
-                  | speaking inputs endings gathering* keyboard    [click rich]
+                  | speaking inputs endings gathering* keyboard | followers*    [click rich]
     testing/      plugin | recorder | clients conditions fakes watching | faces tables*    [pytest]
     __init__
     contrib/      fastapi instrumentor | celery flask opentelemetry prometheus sentry sqlalchemy starlette
@@ -40,7 +40,7 @@ HOUSE = """
                   | steps*
     joined
     transaction
-    follow/       streaming | follower | checking leading session | performing schema
+    follow/       streaming | follower | checking leading session | performing pacing schema telling
                   | envelopes* planning* progress source | connect_values* effects* place*
                   | outdated* rules* stream wording*
     drops/        following | dropping | lookup sharing | settling | sweep | budget

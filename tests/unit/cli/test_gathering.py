@@ -40,6 +40,40 @@ def test_sums_are_of_all_processes() -> None:
     assert json.loads(json.dumps(found.as_dict()))["clients"] == 2
 
 
+FOLLOWED: dict[str, Any] = {
+    "leader": True,
+    "lag": 1.25,
+    "pending": 1234,
+    "problem": "",
+    "file": "bin.000003",
+    "offset": 47,
+    "events": 9,
+    "transactions": 3,
+    "values": 5,
+    "wide": 2,
+    "dropped": 4,
+    "afresh": 1,
+}
+
+
+def test_followers_are_told_of_beside_the_clients() -> None:
+    """The one that leads first; their counts are added up under names of their own."""
+    waiting = {**FOLLOWED, "leader": False, "lag": None, "pending": None, "problem": "no Redis", "events": 1}
+    notices = [
+        json.dumps({"follower": "shop", "at": 7.0, "state": state}).encode() for state in (waiting, FOLLOWED)
+    ]
+
+    found = gathered([*notices, posted(hits=1)])
+
+    assert (found.clients, found.counts["follow_events"], found.counts["events"]) == (1, 10, 0)
+    assert [(each.name, each.line) for each in found.followers] == [
+        ("shop", "leads, 1.2 s and 1,234 transactions behind, 5 drops exact, 2 wide, at bin.000003:47"),
+        ("shop", "stands by, waits: no Redis"),
+    ]
+    assert json.loads(json.dumps(found.as_dict()))["followers"][0]["lag"] == 1.25
+    assert gathered([json.dumps({"follower": "shop", "at": 7.0, "state": {}}).encode()]).followers == []
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"7", b'{"counts": 1}', b'{"counts": {}, "at": "x"}'])
 def test_what_is_no_notice_is_passed_over(text: bytes) -> None:
     """Another version, or somebody else, may have written it."""

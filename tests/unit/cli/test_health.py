@@ -28,10 +28,10 @@ def answers() -> Iterator[tuple[int, list[bool]]]:
         yield port, well
 
 
-def asked(port: int, method: str = "GET") -> tuple[int, bytes]:
+def asked(port: int, method: str = "GET", path: str = "/healthz") -> tuple[int, bytes]:
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request(method, "/healthz")
+        connection.request(method, path)
         response = connection.getresponse()
         return response.status, response.read()
     finally:
@@ -48,6 +48,16 @@ def test_the_status_tells_whether_all_is_well(answers: tuple[int, list[bool]]) -
     assert (status, json.loads(body)) == (503, STATE)
     assert asked(port, "HEAD") == (503, b"")
     assert asked(port, "POST")[0] == 501
+
+
+def test_metrics_have_a_path_of_their_own(answers: tuple[int, list[bool]]) -> None:
+    """Whether all is well or not; without Prometheus' client it says what to install."""
+    port, _ = answers
+    assert asked(port, path="/metrics")[0] == 404
+    assert b"prometheus" in asked(port, path="/metrics")[1]
+    with serving(("127.0.0.1", 0), lambda: (False, STATE), lambda: b"mrc_up 1\n") as port:
+        assert asked(port, path="/metrics?x") == (200, b"mrc_up 1\n")
+        assert asked(port, "HEAD", "/metrics") == (200, b"")
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"x" * 20_000, b"\0\r\n\r\n"])

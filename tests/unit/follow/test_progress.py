@@ -9,6 +9,7 @@ import pytest
 
 from mysql_redis_cache.follow import progress
 from mysql_redis_cache.follow.progress import Progress
+from mysql_redis_cache.observe import LateInvalidation
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_lag_is_none_while_the_server_says_that_there_is_nothing(clock: list[float]) -> None:
     """What was heard and not dropped is as old as the last moment at which everything was."""
-    about = Progress(3.0, 30.0)
+    about = Progress("shop", 3.0, 30.0)
     about.be_level()
     clock[0] += 2
     assert about.lag == 0.0
@@ -35,7 +36,7 @@ def test_lag_is_none_while_the_server_says_that_there_is_nothing(clock: list[flo
 
 def test_who_stands_by_has_no_lag(clock: list[float]) -> None:
     """And what it has when it takes over counts from then."""
-    about = Progress(3.0, 30.0)
+    about = Progress("shop", 3.0, 30.0)
     clock[0] += 3600
     about.stand_by()
     assert about.snapshot()["lag"] is None
@@ -47,9 +48,10 @@ def test_who_stands_by_has_no_lag(clock: list[float]) -> None:
 def test_falling_behind_is_said_once_and_catching_up_too(
     clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With what it waits for; a follower that stands by says nothing."""
+    """In the log and as an event, with what it waits for; a follower that stands by says nothing."""
     caplog.set_level(logging.INFO)
-    about = Progress(3.0, 30.0)
+    about, heard = Progress("shop", 3.0, 30.0), list[LateInvalidation]()
+    about.events.subscribe(heard.append)
     clock[0] += 100
     about.warn()
     assert caplog.messages == []
@@ -57,6 +59,7 @@ def test_falling_behind_is_said_once_and_catching_up_too(
     for _ in range(3):
         about.warn()
     assert caplog.messages == ["the follower is 100.0 s behind; it waits for: Redis is away"]
+    assert heard == [LateInvalidation(client="shop", lag=100.0, problem="Redis is away")]
     about.be_level()
     about.hear()
     clock[0] += 1
@@ -67,4 +70,4 @@ def test_falling_behind_is_said_once_and_catching_up_too(
     assert caplog.messages[1:] == ["the follower has caught up"]
     clock[0] += 31
     about.warn()
-    assert len(caplog.messages) == 3
+    assert (len(caplog.messages), len(heard)) == (3, 2)
