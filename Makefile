@@ -28,7 +28,7 @@ docs-test: ## build the site and open it in a browser
 	@$(BOOTSTRAP) --node --chromium test site
 	@$(RUN)/python -m pytest tests/site $(ARGS)
 
-demo: ## show reads, a drop, a race, a crowd, an outage on real servers
+demo: ## show reads, a drop, a race, a crowd, an outage, a follower on real servers
 	@$(BOOTSTRAP) --servers
 	@$(RUN)/python -m tools.demo
 

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCRIPT = Path(__file__).resolve().parent / "follow_child.py"
-LOGGING = (
-    *("--log-bin=bin", "--binlog-format=ROW", "--binlog-row-metadata=FULL", "--server-id=1"),
-    *("--loose-gtid-mode=ON", "--loose-enforce-gtid-consistency=ON"),
-)
 ROWS = 100_000
 PROBE = ROWS  # the row that is waited for; writers leave it alone
 KEYS, QUICK_KEYS = 300_000, 100_000
@@ -75,7 +71,7 @@ class Result:
 
 def follow_text(*, quick: bool) -> str:
     """Measure by index and by sweep, on servers of their own, of which one keeps a log."""
-    from tools.private_servers import PrivateMySQL, PrivateRedis
+    from tools.private_servers import LOGGING, PrivateMySQL, PrivateRedis
 
     keys = QUICK_KEYS if quick else KEYS
     with PrivateMySQL(LOGGING) as mysql, PrivateRedis() as cache:

@@ -15,7 +15,8 @@ import redis
 
 from mysql_redis_cache import MRCClient, MRCServer
 from tools.demo_acts import show_async, show_crowd, show_outage, show_race
-from tools.private_servers import PrivateMySQL, PrivateRedis
+from tools.demo_follower import show_follower
+from tools.private_servers import LOGGING, PrivateMySQL, PrivateRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,8 +53,8 @@ REVENUE = "SELECT status, COUNT(*) AS orders, SUM(amount) AS revenue FROM orders
 
 NEXT = """
   Read on: docs/tutorial.md, from an empty file to cached and dropped reads in a quarter of an hour;
-  docs/how-to/ for Flask, Django, FastAPI and others; docs/explanation/coherence.md for why no stale
-  entry outlives a drop.
+  docs/tutorial-follower.md for the last act; docs/how-to/ for Flask, Django, FastAPI and others;
+  docs/explanation/coherence.md for why no stale entry outlives a drop.
 """
 
 
@@ -77,6 +78,7 @@ def main() -> None:
         show_crowd(client)
         show_outage(mysql_url)
         show_async(client)
+        show_follower(mysql_url, redis_url, namespace)
         if own_redis:
             server.drop_all()
         print(NEXT)
@@ -86,7 +88,7 @@ def main() -> None:
 def mysql_schema() -> Iterator[str]:
     """A schema of the demo's own, on a private server or on MRC_TEST_MYSQL_URL's; dropped at the end."""
     with ExitStack() as life:
-        url = os.environ.get("MRC_TEST_MYSQL_URL") or life.enter_context(PrivateMySQL()).url
+        url = os.environ.get("MRC_TEST_MYSQL_URL") or life.enter_context(PrivateMySQL(LOGGING)).url
         schema = f"mrc_demo_{uuid.uuid4().hex[:8]}"
         with MRCClient(url) as admin:
             admin.execute("CREATE DATABASE ??", [schema])

@@ -25,7 +25,7 @@ from tools.server import START_SECONDS, PrivateServer, ServerError, free_port
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["PrivateMySQL", "PrivateRedis", "PrivateServer", "ServerError", "free_port"]
+__all__ = ["LOGGING", "PrivateMySQL", "PrivateRedis", "PrivateServer", "ServerError", "free_port"]
 
 FAST = (
     "--skip-name-resolve",
@@ -37,6 +37,12 @@ FAST = (
     "--performance-schema=OFF",
     "--loose-mysqlx=OFF",
 )
+
+LOGGING = (
+    *("--server-id=1", "--log-bin=bin", "--binlog-format=ROW", "--binlog-row-metadata=FULL"),
+    *("--loose-gtid-mode=ON", "--loose-enforce-gtid-consistency=ON"),  # MySQL's; MariaDB always has GTIDs
+)
+"""Options of a MySQL that keeps a binary log to follow."""
 
 
 class PrivateRedis(PrivateServer):

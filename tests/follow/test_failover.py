@@ -24,7 +24,7 @@ class Pair:
 
     def __init__(self, private_mysql: Callable[..., PrivateMySQL]) -> None:
         self.first = private_mysql(*LOGGING)
-        self.second = private_mysql(*LOGGING[:-1], "--server-id=2", "--log-slave-updates", "--read-only")
+        self.second = private_mysql(*LOGGING, "--server-id=2", "--log-slave-updates", "--read-only")
         base = LoggedServer(with_database(self.first.url, "mysql"))
         base.run(
             "RESET MASTER",  # what made the account is in the log of each

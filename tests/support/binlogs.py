@@ -11,6 +11,7 @@ from mysql_redis_cache.binlog import Declared, Reader, Wanted
 from mysql_redis_cache.database.config import parse_mysql_config
 from mysql_redis_cache.follow.stream import FilePosition, Stream
 from tests.support.urls import mysql_arguments
+from tools.private_servers import LOGGING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from mysql_redis_cache.binlog import Event
 
 __all__ = ["LOGGING", "LoggedServer", "rows_of"]
-
-LOGGING = ("--log-bin=bin", "--binlog-format=ROW", "--binlog-row-metadata=FULL", "--server-id=1")
-"""Options of a private server that has a log to follow."""
 
 _REPLICA_ID = 4_000_001
 
