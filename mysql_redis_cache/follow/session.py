@@ -81,7 +81,7 @@ class Session:
 
         Raises:
             LogReset: the log is not the one that the position is of.
-            Deposed, WentBack: as ``Ledger.save``.
+            Deposed, WentBack: as ``Ledger.save``, ``Ledger.confirm``.
             DatabaseUnavailable: the connection was lost.
             pymysql.err.Error: MySQL's answer.
         """
@@ -137,8 +137,8 @@ class Session:
         if self._batch:
             if not has_more or self._pace.is_over or len(self._batch) >= _MOST_VALUES:
                 self._flush()
-        elif not self._is_saved and self._is_time(self._saved, _SAVE_EVERY):
-            self._save()
+        elif self._is_time(self._saved, _SAVE_EVERY):
+            self._confirm() if self._is_saved else self._save()
         if not has_more and not self._batch:
             self._progress.be_level()
         elif self._is_time(self._looked, _LOOK_EVERY):
@@ -166,6 +166,11 @@ class Session:
         self._ledger.save(position.as_json())
         self._progress.position = position
         self._saved, self._is_saved = time.monotonic(), True
+
+    def _confirm(self) -> None:
+        """Look, with nothing to save, whether Redis has gone back: entries, and the position of that time."""
+        self._ledger.confirm()
+        self._saved = time.monotonic()
 
     # The schema
 

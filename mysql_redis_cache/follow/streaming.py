@@ -121,6 +121,8 @@ class StreamFollower(Follower):
             self._afresh_from(f"of {', '.join(new)} it is not known what was read", new)
         elif self._went_back(known):
             self._afresh_from("the streams went back", new)
+        elif self._streams.skipped(known):
+            self._afresh_from("the position went back", new)
         self._ids = self._streams.delivered()
         self._look_for_gaps()
 
@@ -136,6 +138,7 @@ class StreamFollower(Follower):
 
     def _look_for_gaps(self) -> None:
         self._looked = time.monotonic()
+        self._ledger.confirm()
         self._progress.pending = self._streams.count_unread()
         gaps = self._streams.gaps()
         if gaps:
@@ -174,9 +177,9 @@ class StreamFollower(Follower):
         self._progress.counters.bump("transactions", len(entries))
         self._await_visible(source, gtids)
         self._performing.perform(batch)
-        self._streams.acknowledge(entries)
         self._ids |= {entry.stream: entry.id for entry in entries}
         self._ledger.save({"streams": self._ids})
+        self._streams.acknowledge(entries)
         return is_redefined
 
     def _await_visible(self, source: Source, gtids: Sequence[str]) -> None:

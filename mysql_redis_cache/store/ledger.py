@@ -2,13 +2,14 @@
 
 A Redis that restarts from an older snapshot brings back deleted entries, and with them the position of that
 time, so that what follows is dropped again. Every write compares first: whoever was deposed, or does not know
-of what is there, writes nothing.
+of what is there, writes nothing. Nor does whoever knows it from before Redis was started anew: that may have
+brought back what was deleted in between, with the very same position.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from .scripts import Script
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from .config import Link
 
 __all__ = ["Deposed", "Ledger", "WentBack"]
+
+_RUN = """
+local function run()
+  local text = redis.pcall('INFO', 'server')
+  return type(text) == 'string' and string.match(text, 'run_id:(%x+)') or ''
+end
+"""
 
 # KEYS: the leader. ARGV: token, ms → 1 leads, 0 another does
 _LEAD = Script.of(
@@ -38,15 +46,33 @@ return 0
 """
 )
 
-# KEYS: the leader, the state. ARGV: token, ms, version that is there ('' for none), new version, state
-# → 1 written, 0 another leads, -1 another version is there. Who leads is told afresh, if nobody does.
+# KEYS: the leader, the state → version, state, which start of Redis this is
+_LOAD = Script.of(
+    _RUN
+    + """
+return {redis.call('HGET', KEYS[2], 'version') or '', redis.call('HGET', KEYS[2], 'state') or '', run()}
+"""
+)
+
+# KEYS: the leader, the state. ARGV: version, start of Redis → whether both are what is there
+_IS_KNOWN = Script.of(
+    _RUN
+    + """
+return ((redis.call('HGET', KEYS[2], 'version') or '') == ARGV[1] and run() == ARGV[2]) and 1 or 0
+"""
+)
+
+# KEYS: the leader, the state. ARGV: token, ms, version that is there ('' for none), start of Redis, new
+# version, state → 1 written, 0 another leads, -1 it is another version or start. Who leads is told afresh, if
+# nobody does.
 _SAVE = Script.of(
-    """
+    _RUN
+    + """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
-if (redis.call('HGET', KEYS[2], 'version') or '') ~= ARGV[3] then return -1 end
+if (redis.call('HGET', KEYS[2], 'version') or '') ~= ARGV[3] or run() ~= ARGV[4] then return -1 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-redis.call('HSET', KEYS[2], 'version', ARGV[4], 'state', ARGV[5])
+redis.call('HSET', KEYS[2], 'version', ARGV[5], 'state', ARGV[6])
 return 1
 """
 )
@@ -57,12 +83,10 @@ class Deposed(Exception):
 
 
 class WentBack(Exception):
-    """Redis has another version of the state than it had acknowledged: an older one, or none."""
+    """Redis was started anew, or has another version of the state than it had acknowledged."""
 
 
-class _Kept(NamedTuple):
-    version: bytes
-    state: dict[str, Any] | None
+_WENT_BACK = "Redis was started anew, or does not have the position that it had acknowledged"
 
 
 class Ledger:
@@ -80,7 +104,7 @@ class Ledger:
         self._leader = self._state + b":leader"
         self._token = uuid4().hex.encode()
         self._milliseconds = round(lease * 1000)
-        self._version = b""
+        self._version = self._run = b""
 
     def lead(self) -> bool:
         """Become the leader, or stay it; return whether that is so.
@@ -100,39 +124,50 @@ class Ledger:
         Raises:
             CacheUnavailable: Redis did not answer.
         """
-        kept = self._kept()
-        self._version = kept.version
-        return kept.state
+        self._version, state, self._run = self._link.script(_LOAD, [self._leader, self._state])
+        return _parsed(state)
+
+    def confirm(self) -> None:
+        """Look whether the state is there that was loaded or saved before.
+
+        Raises:
+            WentBack: it is not, or Redis was started anew.
+            CacheUnavailable: Redis did not answer.
+        """
+        known = (self._version, self._run)
+        if not self._link.script(_IS_KNOWN, [self._leader, self._state], *known):
+            raise WentBack(_WENT_BACK)
 
     def peek(self) -> dict[str, Any] | None:
         """Return the state, for those who only look."""
-        return self._kept().state
-
-    def _kept(self) -> _Kept:
-        version, state = self._link.call(b"HMGET", self._state, b"version", b"state")
-        try:
-            found = json.loads(state)
-        except (TypeError, ValueError):
-            found = None
-        return _Kept(version or b"", found if isinstance(found, dict) else None)
+        return _parsed(self._link.call(b"HGET", self._state, b"state"))
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write the state over the one that was loaded or saved before.
 
         Raises:
             Deposed: another leads.
-            WentBack: what is there is not what was.
+            WentBack: what is there is not what was, or Redis was started anew.
             CacheUnavailable: Redis did not answer.
         """
         version = uuid4().hex.encode()
-        arguments = (self._token, self._milliseconds, self._version, version, json.dumps(state))
+        known = (self._token, self._milliseconds, self._version, self._run)
+        arguments = (*known, version, json.dumps(state))
         done = self._link.script(_SAVE, [self._leader, self._state], *arguments)
         if done == 0:
             raise Deposed("another follower leads")
         if done != 1 and not self._was_written(version):
-            raise WentBack("Redis does not have the position that it had acknowledged")
+            raise WentBack(_WENT_BACK)
         self._version = version
 
     def _was_written(self, version: bytes) -> bool:
         """Whether the state is there that a save, whose reply got lost and that was sent again, wrote."""
-        return self._kept().version == version
+        return bool(self._link.call(b"HGET", self._state, b"version") == version)
+
+
+def _parsed(state: bytes | None) -> dict[str, Any] | None:
+    try:
+        found = json.loads(state or b"")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .failures import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .config import Link
 
@@ -83,6 +83,24 @@ class Streams:
             LostGroup: a group is gone.
         """
         return {name.decode(): self._known(name)["last-delivered-id"].decode() for name in self._names}
+
+    def skipped(self, known: Mapping[str, str]) -> list[str]:
+        """Return the streams of which something was acknowledged behind the ID that is known.
+
+        Args:
+            known: by stream, the ID up to which entries were acknowledged, as far as it is known.
+
+        Raises:
+            LostGroup: a group is gone.
+        """
+        return [name.decode() for name in self._names if self._is_skipped(name, known.get(name.decode(), ""))]
+
+    def _is_skipped(self, name: bytes, known: str) -> bool:
+        following = self._ask(b"XRANGE", name, f"({known}" if known else "-", b"+", b"COUNT", 1)
+        if not following or _order(following[0][0]) > _order(self._known(name)["last-delivered-id"]):
+            return False
+        _, first, *_ = self._ask(b"XPENDING", name, self._group)
+        return bool(first != following[0][0])
 
     def gaps(self) -> list[str]:
         """Return the streams that were trimmed of what was not read.
@@ -163,6 +181,11 @@ class Streams:
             if "NOGROUP" in str(error) or "no such key" in str(error).lower():
                 raise LostGroup("a stream that was followed, or its group, is gone") from error
             raise
+
+
+def _order(place: bytes) -> tuple[int, int]:
+    milliseconds, _, number = place.partition(b"-")
+    return int(milliseconds), int(number)
 
 
 def _fields(reply: Sequence[Any]) -> dict[str, Any]:

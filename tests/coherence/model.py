@@ -37,6 +37,7 @@ from mysql_redis_cache.readthrough.steps import (
     Wait,
 )
 
+from . import following as followers
 from . import nearby
 from . import world as redis
 from .automaton import Automaton, Failed, Fate, Interrupted
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mysql_redis_cache.readthrough.steps import Steps
+
+    from .following import Followed
 
 __all__ = ["ALONE", "Model", "Reader", "Scenario", "State"]
 
@@ -96,11 +99,14 @@ class Scenario:
         readers: the reads of this library, one each.
         programs: everybody else: writers, drops, the npm package.
         policy: of the readers.
+        followers: those who follow the log of the writers.
         faults: how many times Redis may fail to answer a read.
         deadlines: whether waiting may last too long.
         failures: whether loads may fail, be interrupted, or give what is too large to cache.
         cancels: whether readers may be cancelled at any step.
         crashes: whether the processes of readers may be killed.
+        takeovers: whether those of followers may be.
+        goes_back: whether Redis may go back, once, to what it was.
         expiry: whether a lease or an entry may end at any moment.
         ticks: instead, whether they end by the clock, while holders renew their leases and the index is
             pruned.
@@ -115,11 +121,14 @@ class Scenario:
     readers: tuple[Reader, ...]
     programs: tuple[Program, ...] = ()
     policy: Policy = field(default_factory=Policy)
+    followers: tuple[Followed, ...] = ()
     faults: int = 0
     deadlines: bool = False
     failures: bool = False
     cancels: bool = False
     crashes: bool = False
+    takeovers: bool = False
+    goes_back: bool = False
     expiry: bool = True
     ticks: bool = False
     evicts: bool = False
@@ -166,14 +175,18 @@ class Model:
         places = (Place(),) * len(self.scenario.programs)
         late = (None,) * len(open_)
         near = nearby.Near() if any(reader.near for reader in readers) else None
-        world = World(open=open_, late=late, faults=self.scenario.faults, near=near)
+        following = (followers.Follower(),) * len(self.scenario.followers)
+        log = followers.Log(followers=following, may_go_back=self.scenario.goes_back) if following else None
+        world = World(open=open_, late=late, faults=self.scenario.faults, near=near, log=log)
         return State(world, tuple(minds), places)
 
     def has_ended(self, state: State) -> bool:
         """Return whether everybody is at the end."""
         programs = zip(state.places, self.scenario.programs, strict=True)
-        return all(mind.stand < 0 for mind in state.minds) and all(
-            place.at == len(program) for place, program in programs
+        return (
+            all(mind.stand < 0 for mind in state.minds)
+            and all(place.at == len(program) for place, program in programs)
+            and followers.has_ended(state.world)
         )
 
     def moves(self, state: State) -> Iterator[Move]:
@@ -195,6 +208,10 @@ class Model:
                 yield from self._program_moves(state, number)
         for label, world in self._world_moves(state):
             yield label, state._replace(world=world)
+        world = followers.restored(state.world, self.scenario.rules)
+        if world is not None:
+            minds = [mind._replace(promised=min(mind.promised, world.promised)) for mind in state.minds]
+            yield "Redis goes back", state._replace(world=world, minds=tuple(minds))
 
     def canonical(self, state: State) -> State:
         """Return the one of all equivalent states, which differ in the numbers of like readers."""
@@ -447,6 +464,7 @@ class Model:
     def _world_moves(self, state: State) -> Iterator[tuple[str, World]]:
         world, rules = state.world, self.scenario.rules
         yield from nearby.moves(world, rules)
+        yield from followers.moves(world, self.scenario.followers, rules, crash=self.scenario.takeovers)
         for command in world.sent:
             rest = world._replace(sent=tuple([each for each in world.sent if each is not command]))
             yield f"{command[1]}'s late {command[0]} arrives", _arrived(rest, command, rules)

@@ -2,6 +2,7 @@
 
 ==================  ==========================================================================
 commit              commit a new version
+log, log other      have the log have the version that is committed next, or what does not change the row
 ended               hear that the server has ended the transaction by itself: after a commit that a statement
                     of the block brought about, or with nothing committed
 meet lease entry    a walk over the keys comes by these names and notes which are there
@@ -28,7 +29,7 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import nearby
+from . import following, nearby
 from . import world as redis
 from .world import Row, Rules, World
 
@@ -66,9 +67,10 @@ def perform(
     version = place.version if place.version >= 0 or command == "commit" else world.committed
     world, met = _done(command, world, version, place.met)
     world = nearby.beat(world, number) if command == "beat" else world
+    world = following.write(world, is_ours=command == "log") if command.startswith("log") else world
     at = place.at + 1
     if command.startswith("meet") and not met:
-        at += sum(1 for _ in takewhile(_is_cut, programs[number][at:]))  # there is nothing to delete
+        at += sum(1 for _ in takewhile(redis.is_cut, programs[number][at:]))  # there is nothing to delete
     if command == "doubt" and redis.is_doubtful(world, rules):
         at = programs[number].index("return") + 1
     is_loading = command == "look for leases" and not redis.may_settle(world)
@@ -78,10 +80,6 @@ def perform(
     return said, world, Place(at, version, met if at < len(programs[number]) else ())
 
 
-def _is_cut(command: str) -> bool:
-    return command.startswith("cut")
-
-
 def _done(command: str, world: World, version: int, met: tuple[str, ...]) -> tuple[World, tuple[str, ...]]:
     match command.split():
         case ["commit"]:
@@ -89,9 +87,9 @@ def _done(command: str, world: World, version: int, met: tuple[str, ...]) -> tup
         case ["return"]:
             world = world._replace(promised=max(world.promised, version))
         case ["meet", *names]:
-            met = _met(world, names)
+            met = redis.met_of(world, names)
         case ["cut", *names]:
-            world = _cut(world, {name for name in names if name in met})
+            world = redis.cut_off(world, {name for name in names if name in met})
         case ["begin"]:
             world = redis.begin(world)
         case ["settle"]:
@@ -103,21 +101,6 @@ def _done(command: str, world: World, version: int, met: tuple[str, ...]) -> tup
         case ["npm", "fill"]:
             world = world._replace(cell=redis.Cell(Row(version, ours=False)))
     return world, met
-
-
-def _cut(world: World, names: set[str]) -> World:
-    return world._replace(
-        lease=None if "lease" in names else world.lease,
-        cell=None if "entry" in names else world.cell,
-        listed=None if "listed" in names else world.listed,
-    )
-
-
-def _met(world: World, names: list[str]) -> tuple[str, ...]:
-    if names == ["listed"]:
-        return () if world.listed is None else ("lease", "entry", "listed")
-    there = {"lease": world.lease is not None, "entry": world.cell is not None}
-    return tuple([name for name in names if there[name]])
 
 
 def _may_share(programs: Sequence[Program], places: Sequence[Place], number: int, command: str) -> bool:

@@ -36,6 +36,7 @@ from mysql_redis_cache.readthrough.steps import (
 
 from .automaton import Failed, Interrupted
 from .explore import explore
+from .following import Followed
 from .model import Reader, Scenario
 from .world import LEASE, Rules
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.readthrough.steps import Step, Steps
 
-__all__ = ["DROPPED_ONCE", "ENDING", "LONG", "ONE_LOAD", "ROBBED", "SAFE", "SPOILED"]
+__all__ = ["DROPPED_ONCE", "ENDING", "LONG", "ONE_LOAD", "ROBBED", "SAFE", "SPOILED", "UNHEALED"]
 
 ALONE = Reader()
 NEAR = Reader(0, near=True)
@@ -71,10 +72,21 @@ SWEEP_NEAR = (*SWEEP[:-1], "beat", "heard", "return")
 INDEX_NEAR = (*INDEX[:-1], "beat", "heard", "return")
 WRITE_NEAR = (*WRITE_THROUGH[:-1], "forget", "return")
 
+# Followers of the binary log, in which a transaction is before it can be read.
+WRITER = ("log", "commit")
+WRITERS = (("log", "commit", "log", "commit", "log other"),)
+BUSY = (WRITER, ("log other",))
+FOLLOW = Followed(("see", "visible", *SWEEP[1:-1], "save"), ("here", *SWEEP[1:-1], "save"))
+FOLLOW_INDEX = Followed(("see", "visible", *INDEX[1:-1], "save"), ("here", *SWEEP[1:-1], "save"))
+EAGER = Followed(("see", *SWEEP[1:-1], "save"), FOLLOW.afresh)
+SAVES_FIRST = Followed(("see", "visible", "save", *SWEEP[1:-1]), FOLLOW.afresh)
+HERE_LATE = Followed(FOLLOW.follow, (*SWEEP[1:-1], "here", "save"))
+
 SERVE_STALE = Policy(stale_while_revalidate=1)
 SERVE_ON_ERROR = Policy(stale_if_error=1)
 EARLY = Policy(early_refresh=1)
 THREE = (SHARED, SHARED, ALONE)
+TWO = (ALONE, ALONE)
 
 
 def in_list(steps: Steps) -> Steps:
@@ -161,6 +173,12 @@ SAFE = {
     "near cache, sweep": Scenario((NEAR, NEAR), (SWEEP_NEAR,)),
     "near cache, index, and a reader elsewhere": Scenario((NEAR, ALONE), (INDEX_NEAR,)),
     "near cache, write_to_cache": Scenario((NEAR, ALONE), (WRITE_NEAR,)),
+    "follower": Scenario(TWO, WRITERS, followers=(FOLLOW,)),
+    "follower, by index": Scenario(TWO, WRITERS, followers=(FOLLOW_INDEX,)),
+    "follower, killed and taken over": Scenario(TWO, BUSY, followers=(FOLLOW,), takeovers=True),
+    "follower, two lead": Scenario(TWO, (WRITER,), followers=(FOLLOW, FOLLOW)),
+    "follower, Redis goes back": Scenario(TWO, (WRITER,), followers=(FOLLOW,), goes_back=True),
+    "follower, beside drops": Scenario(TWO, (WRITER, SWEEP[1:]), followers=(FOLLOW,)),
 }
 
 # Minutes rather than seconds.
@@ -184,6 +202,13 @@ LONG = {
     "npm reads, three readers": Scenario(THREE, (SWEEP, NPM_READ)),
     "near cache, sweep, a reader elsewhere": Scenario((NEAR, NEAR, ALONE), (SWEEP_NEAR,)),
     "near cache, a sweep and a write": Scenario((NEAR, NEAR), (SWEEP_NEAR, WRITE_NEAR)),
+    "follower, three readers": Scenario(THREE, WRITERS, followers=(FOLLOW,), takeovers=True),
+    "follower, Redis goes back, other rows are written": Scenario(
+        TWO, BUSY, followers=(FOLLOW,), goes_back=True
+    ),
+    "follower, two lead and are killed, Redis goes back": Scenario(
+        (ALONE,), BUSY, followers=(FOLLOW, FOLLOW), takeovers=True, goes_back=True
+    ),
 }
 
 # Without faults, and with nothing that ends an entry early: the loads of a cold key.
@@ -208,7 +233,11 @@ ENDING = {
     "loads fail": Scenario((SHARED, SHARED, ALONE), (SWEEP,), failures=True, expiry=False),
     "readers are cancelled": Scenario((SHARED, SHARED, ALONE), (), cancels=True),
     "Redis does not answer": Scenario((SHARED, SHARED, ALONE), (), faults=1),
+    "follower, Redis goes back": Scenario((ALONE,), BUSY, followers=(FOLLOW,), goes_back=True),
 }
+
+# A follower with nothing to do that does not look: what came back stays, while nothing is written.
+UNHEALED = Scenario((ALONE,), BUSY, followers=(FOLLOW,), goes_back=True, rules=Rules(looks_while_idle=False))
 
 
 class Seen(NamedTuple):
@@ -284,7 +313,6 @@ UNLISTS_LAST = ("commit", "meet listed", "cut lease", "cut entry", "cut listed",
 UNLISTS_FIRST = ("commit", "meet listed", "cut listed", "cut lease", "cut entry", "return")
 DOUBTS_FIRST = ("commit", "doubt", "meet listed", "cut lease", "cut entry", "return", *SWEEP[1:])
 RIDE_LATE = ("commit", "ride late", "alight", "return")
-TWO = (ALONE, ALONE)
 
 SPOILED = {
     "no lease": Scenario(TWO, (SWEEP,), rules=Rules(lease_counts=False)),
@@ -338,6 +366,18 @@ SPOILED = {
     ),
     "near cache, replies and pushes by two connections": Scenario(
         (NEAR, ALONE), (SWEEP_NEAR,), rules=Rules(in_order=False)
+    ),
+    "follower, drops what cannot be read yet": Scenario(TWO, (WRITER,), followers=(EAGER,)),
+    "follower, position before the drop": Scenario(TWO, (WRITER,), followers=(SAVES_FIRST,)),
+    "follower, begins where the log ends": Scenario(
+        TWO, (WRITER,), followers=(FOLLOW,), rules=Rules(here_is_visible=False)
+    ),
+    "follower, first position after the drop": Scenario(TWO, (WRITER,), followers=(HERE_LATE,)),
+    "follower, position in a file, Redis goes back": Scenario(
+        TWO, (WRITER,), followers=(FOLLOW,), goes_back=True, rules=Rules(position_in_redis=False)
+    ),
+    "follower, saves in a Redis that went back before the drop had ended": Scenario(
+        TWO, (WRITER,), followers=(FOLLOW,), goes_back=True, rules=Rules(compares_runs=False)
     ),
 }
 

@@ -34,7 +34,7 @@ from mysql_redis_cache.readthrough.steps import (
 
 from .automaton import Automaton, Failed, Fate, Interrupted, Stand
 from .explore import explore
-from .scenarios import DROPPED_ONCE, ENDING, LONG, ONE_LOAD, ROBBED, SAFE, SPOILED
+from .scenarios import DROPPED_ONCE, ENDING, LONG, ONE_LOAD, ROBBED, SAFE, SPOILED, UNHEALED
 from .world import Row
 
 if TYPE_CHECKING:
@@ -89,6 +89,11 @@ def test_everybody_gets_to_an_end(scenario: Scenario) -> None:
 
     assert found.story == ()
     assert found.stuck == 0
+
+
+def test_a_follower_that_does_not_look_heals_nothing() -> None:
+    """Redis went back while nothing was written: a follower that only looks when it saves never notices."""
+    assert explore(UNHEALED, ends=True).stuck > 0
 
 
 # The model against what it models: the generators here, the scripts in test_model_redis.py, the flights in

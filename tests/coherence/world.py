@@ -13,6 +13,7 @@ from mysql_redis_cache.readthrough.steps import Claim, Entry
 if TYPE_CHECKING:
     from typing import Any
 
+    from .following import Log
     from .nearby import Near
 
 __all__ = [
@@ -28,11 +29,14 @@ __all__ = [
     "World",
     "acquire",
     "begin",
+    "cut_off",
     "discard",
     "evict",
     "fill",
+    "is_cut",
     "is_doubtful",
     "may_settle",
+    "met_of",
     "prune",
     "put",
     "release",
@@ -91,6 +95,7 @@ class World(NamedTuple):
         faults: how many more times Redis may fail to answer.
         loads: how many loads there have been.
         near: the near cache of one process; ``None`` if there is none.
+        log: the binary log and who follows it; ``None`` if nobody does.
     """
 
     committed: int = 0
@@ -109,6 +114,7 @@ class World(NamedTuple):
     faults: int = 0
     loads: int = 0
     near: Near | None = None
+    log: Log | None = None
 
 
 class Rules(NamedTuple):
@@ -123,6 +129,11 @@ class Rules(NamedTuple):
     loss_is_marked: bool = True  # by who registers where something is missing
     loss_is_seen: bool = True  # by a drop that looks where something is missing
     in_order: bool = True  # whether replies and pushes come to a near cache by one connection
+    here_is_visible: bool = True  # whether a follower's first position is one that the tables have reached
+    compares: bool = True  # whether a follower moves the position only if it is the one that it knows
+    compares_runs: bool = True  # and only in the Redis that it knows, not started anew since
+    looks_while_idle: bool = True  # whether a follower with nothing to do looks whether Redis went back
+    position_in_redis: bool = True  # whether the position goes back with the entries
 
 
 SOUND = Rules()
@@ -210,6 +221,28 @@ def settle(world: World) -> World:
     """Have the index know until when entries may live that are not in it."""
     outside = world.cell.left if world.cell is not None and world.listed is None else 0
     return world._replace(unknown=False, outside=max(outside, world.outside or 0) or None)
+
+
+def is_cut(command: str) -> bool:
+    """Return whether a command deletes what was met."""
+    return command.startswith("cut")
+
+
+def cut_off(world: World, names: set[str]) -> World:
+    """Delete some names."""
+    return world._replace(
+        lease=None if "lease" in names else world.lease,
+        cell=None if "entry" in names else world.cell,
+        listed=None if "listed" in names else world.listed,
+    )
+
+
+def met_of(world: World, names: list[str]) -> tuple[str, ...]:
+    """Return which names are met."""
+    if names == ["listed"]:
+        return () if world.listed is None else ("lease", "entry", "listed")
+    there = {"lease": world.lease is not None, "entry": world.cell is not None}
+    return tuple([name for name in names if there[name]])
 
 
 def tick(world: World) -> World:

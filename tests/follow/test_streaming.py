@@ -199,9 +199,11 @@ def test_what_was_trimmed_before_it_was_acknowledged_drops_everything(
         assert follower.stats()["wide"] == 1
 
 
-@pytest.mark.parametrize("lost", ["stream", "group", "position", "delivered"])
+@pytest.mark.parametrize("lost", ["stream", "group", "position", "older position", "delivered"])
 def test_a_lost_place_drops_everything(changed: Changed, lost: str) -> None:
     """The stream, the group or our own position are gone or went back, while it runs or while it does not."""
+
+    state, older = "{mrc:follow:default}", b""
 
     def lose() -> None:
         if lost == "stream":
@@ -209,11 +211,14 @@ def test_a_lost_place_drops_everything(changed: Changed, lost: str) -> None:
         elif lost == "group":
             changed.client.xgroup_destroy(changed.stream, GROUP)
         elif lost == "position":
-            changed.client.delete("{mrc:follow:default}")
+            changed.client.delete(state)
+        elif lost == "older position":
+            changed.client.restore(state, 0, older, replace=True)
         else:
             changed.client.xgroup_setid(changed.stream, GROUP, "0-1")
 
     with changed.followed() as follower:
+        older = changed.client.dump(state) or b""
         changed.update(2, 1)
         assert wait_until(lambda: follower.stats()["transactions"] == 1)
         if lost != "delivered":
