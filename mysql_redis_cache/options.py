@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from mysql_redis_cache.keys import Namespace
 from mysql_redis_cache.observe import check_label
-from mysql_redis_cache.policy import Policy, check_count, wait_seconds
+from mysql_redis_cache.policy import Policy, check_count, seconds, wait_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -53,6 +53,9 @@ class ClientOptions(ServerOptions, total=False):
 SHORTEST_NEAR = 0.05
 """Seconds below which a near entry's life and the heartbeat would cost more than they save."""
 
+LONGEST_STRICT = 5.0
+"""Seconds of the heartbeat beyond which drops would wait too long for a process that was killed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Near:
@@ -66,16 +69,20 @@ class Near:
         max_entries: how many entries it may hold.
         heartbeat: seconds (or timedelta) after which it serves nothing more unless Redis has confirmed that
             no push is missing.
+        strict: have drops of all processes wait until this one serves nothing older, for one heartbeat at
+            most, which is then at most 5 s. Not on a cluster.
 
     Raises:
-        TypeError: one is no number.
-        ValueError: one is not positive, or a time is below 50 ms or above 23 days.
+        TypeError: one is no number, or *strict* no bool.
+        ValueError: one is not positive, or a time is below 50 ms or above 23 days, or *heartbeat* too long
+            for *strict*.
     """
 
     max_bytes: int = 16 << 20
     ttl: float | timedelta = 1.0
     max_entries: int = 20_000
     heartbeat: float | timedelta = 1.0
+    strict: bool = False
 
     def __post_init__(self) -> None:
         for name in ("max_bytes", "max_entries"):
@@ -84,6 +91,13 @@ class Near:
         for name in ("ttl", "heartbeat"):
             value = wait_seconds(name, getattr(self, name), smallest=SHORTEST_NEAR)
             object.__setattr__(self, name, value)
+        if not isinstance(self.strict, bool):
+            raise TypeError(f"strict must be a bool, not {type(self.strict).__name__}")
+        if self.strict and seconds("heartbeat", self.heartbeat) > LONGEST_STRICT:
+            raise ValueError(
+                f"strict=True takes a heartbeat of {LONGEST_STRICT:g} s at most, not {self.heartbeat}: drops "
+                "wait that long for a process that was killed"
+            )
 
 
 def near_bounds(near: object) -> Near | None:

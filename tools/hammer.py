@@ -10,6 +10,8 @@ With ``--near`` all keep what they read near: in the process that drops no read 
 is by more than the heartbeat, and it is printed how long after a drop they are::
 
     python -m tools.hammer --near --seconds 60
+
+In the mode ``strict`` drops wait for all processes, and no read of any is stale.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pymysql
 
 from tools.hammering import READERS, Board, Orders, read_all, read_and_die, write_and_drop
-from tools.hammering_near import SPOILED, hammer_near
+from tools.hammering_near import SPOILED, NearOrders, hammer_near
 from tools.private_servers import PrivateMySQL, PrivateRedis
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cursor_at", "hammer", "main", "mysql_server", "run_statement"]
 
-MODES = ("sweep", "index", "cluster")
+MODES = ("sweep", "index", "cluster", "near", "strict")
 # How long a child may take to end by itself.
 PATIENCE = 60.0
 
@@ -208,16 +210,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="for each mode (default: 60)")
     parser.add_argument("--mode", choices=MODES, action="append", help="default: sweep, then index")
-    parser.add_argument("--near", action="store_true", help="near caches instead of these modes")
+    parser.add_argument("--near", action="store_true", help="the modes near and strict")
     parser.add_argument("--spoil", choices=[*filter(None, SPOILED)], default="", help="break near caches")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     asked = parser.parse_args(arguments)
     results: dict[str, Result | NearResult] = {}
     with ExitStack() as stack:
         mysql_url, redis_url = _servers(stack)
-        for mode in ["near"] if asked.near else asked.mode or MODES[:2]:
-            if asked.near:
-                results[mode] = hammer_near(mysql_url, redis_url, asked.seconds, run_statement, asked.spoil)
+        for mode in MODES[3:] if asked.near else asked.mode or MODES[:2]:
+            if mode in MODES[3:]:
+                strict = mode == "strict"
+                orders = NearOrders(mysql_url, redis_url, asked.seconds, strict=strict, spoiled=asked.spoil)
+                results[mode] = hammer_near(orders, run_statement)
             else:
                 results[mode] = hammer(mysql_url, redis_url, mode, asked.seconds)
             if not asked.json:

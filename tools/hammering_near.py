@@ -15,13 +15,14 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 import redis
 
 from mysql_redis_cache import AsyncMRCClient, MRCClient, MRCServer, Near
+from mysql_redis_cache.drops.rollcall import RollCall
 from mysql_redis_cache.near import NearCache
 from mysql_redis_cache.near.feed import Feed
 
@@ -52,18 +53,20 @@ class NearOrders:
     Attributes:
         mysql_url: the database.
         redis_url: the cache.
-        name: the table's, and what keys begin with.
         seconds: how long to hammer.
         heartbeat: the bound, in seconds: nothing is to be served for longer after a drop.
+        strict: whether drops wait for all processes, so that the bound is nothing.
         spoiled: what to break, as named in ``SPOILED``; nothing if empty.
+        name: the table's, and what keys begin with.
     """
 
     mysql_url: str
     redis_url: str
-    name: str
     seconds: float
-    heartbeat: float
+    heartbeat: float = 1.0
+    strict: bool = False
     spoiled: str = ""
+    name: str = field(default_factory=lambda: f"near_{uuid.uuid4().hex[:8]}")
 
     @property
     def query(self) -> str:
@@ -73,7 +76,7 @@ class NearOrders:
     def client(self) -> MRCClient:
         """Make a client."""
         SPOILED[self.spoiled]()
-        bounds = Near(ttl=TTL, heartbeat=self.heartbeat)
+        bounds = Near(ttl=TTL, heartbeat=self.heartbeat, strict=self.strict)
         return MRCClient(self.mysql_url, self.redis_url, namespace=self.name, index=True, near=bounds)
 
     def server(self) -> MRCServer:
@@ -92,9 +95,10 @@ class NearResult(NamedTuple):
         stops: how often a process was stopped for a while.
         stale_here: reads in the process that dropped, of what was there before a drop that had returned.
         stale_elsewhere: such reads in other processes.
-        too_old: those of them that began later after the drop than the heartbeat.
+        too_old: of the drops below, those after which this went on for longer than it may.
         late_drops: drops after which some other process read what was there before, once for each process.
         delays: how long after these drops, in milliseconds: the median, the 99th of a hundred, the worst.
+        drop_times: how long drops took, in the same way.
         errors: what reads and writes raised.
     """
 
@@ -108,6 +112,7 @@ class NearResult(NamedTuple):
     too_old: int
     late_drops: int
     delays: tuple[float, float, float]
+    drop_times: tuple[float, float, float]
     errors: list[str]
 
     @property
@@ -130,10 +135,16 @@ def _wait_for_nothing() -> None:
     NearCache.settle = lambda _: None  # type: ignore[method-assign,assignment]
 
 
+def _wait_for_nobody() -> None:
+    """Let drops return before what they changed is known in strict near caches elsewhere."""
+    RollCall.hear = lambda *_: None  # type: ignore[method-assign]
+
+
 SPOILED: dict[str, Callable[[], None]] = {
     "": _leave_alone,
     "pushes": _ignore_pushes,
     "waits": _wait_for_nothing,
+    "calls": _wait_for_nobody,
 }
 """What can be broken, to see whether it is found."""
 
@@ -215,7 +226,7 @@ class Hammering:
         self._writes = writes
         self._client = orders.client()
         self._seen: list[_Seen] = []
-        self.drops = 0
+        self._drop_times: list[float] = []
 
     def run(self) -> dict[str, Any]:
         """Read, and write, until the time is over; return what was seen."""
@@ -244,7 +255,8 @@ class Hammering:
             "reads": sum(seen.reads for seen in self._seen),
             "near_hits": stats.near_hits,
             "losses": stats.near_losses,
-            "drops": self.drops,
+            "drops": len(self._drop_times),
+            "drop_times": self._drop_times,
             "stale": sum(seen.stale for seen in self._seen),
             "delays": list(late.values()),
             "errors": [error for seen in self._seen for error in seen.errors],
@@ -294,12 +306,13 @@ class Hammering:
             key = chance.randrange(number, KEYS, WRITERS)
             try:
                 version = self._client.execute(_update(self._orders), [key]).insert_id
+                began = time.monotonic()
                 self._drop(server, key, chance.randrange(4))
+                self._drop_times.append(time.monotonic() - began)
             except Exception as error:
                 seen.errors.append(f"{type(error).__name__}: {error}")
                 return
             self._board.has_dropped(key, version)
-            self.drops += 1
             time.sleep(chance.choice([0, 0.002, 0.01]))
 
     def _drop(self, server: MRCServer, key: int, way: int) -> None:
@@ -325,20 +338,14 @@ def _act(board: NearBoard, orders: NearOrders, answers: SimpleQueue[Any], writes
     answers.put({"writes": writes, **told})
 
 
-def hammer_near(
-    mysql_url: str, redis_url: str, seconds: float, run: Callable[[str, str], None], spoiled: str = ""
-) -> NearResult:
-    """Hammer for so many seconds.
+def hammer_near(orders: NearOrders, run: Callable[[str, str], None]) -> NearResult:
+    """Hammer.
 
     Args:
-        mysql_url: with a schema; a table is made in it and dropped.
-        redis_url: its keys are left alone, but for those under a namespace of its own.
-        seconds: how long.
+        orders: how; a table is made in the schema and dropped, other namespaces' keys are left alone.
         run: runs a statement in a schema: ``run(mysql_url, statement)``.
-        spoiled: as of ``NearOrders``.
     """
-    context = multiprocessing.get_context("spawn")
-    orders = NearOrders(mysql_url, redis_url, f"near_{uuid.uuid4().hex[:8]}", seconds, 1.0, spoiled)
+    context, mysql_url, seconds = multiprocessing.get_context("spawn"), orders.mysql_url, orders.seconds
     run(mysql_url, f"CREATE TABLE {orders.name} (id INT PRIMARY KEY, version BIGINT NOT NULL)")
     try:
         run(mysql_url, f"INSERT INTO {orders.name} VALUES {', '.join(f'({key}, 0)' for key in range(KEYS))}")
@@ -353,7 +360,7 @@ def hammer_near(
         told = [answers.get() for _ in children]
         for child in children:
             child.join(PATIENCE)
-        return _result(told, stops, orders.heartbeat)
+        return _result(told, stops, orders)
     finally:
         run(mysql_url, f"DROP TABLE {orders.name}")
 
@@ -385,13 +392,15 @@ def _stop(child: SpawnProcess, seconds: float) -> None:
 
 def _cut_listener(client: redis.Redis) -> None:
     """Disconnect somebody who is told of changes."""
+    here = client.client_info()["db"]
     listeners = [each for each in client.client_list() if "t" in each["flags"]]
-    if listeners:
+    ours = [each["id"] for each in listeners if int(each["db"]) == int(here)]
+    if ours:
         with suppress(redis.ResponseError):  # it has gone by itself
-            client.client_kill_filter(_id=random.choice(listeners)["id"])
+            client.client_kill_filter(_id=random.choice(ours))
 
 
-def _result(told: Sequence[dict[str, Any]], stops: int, bound: float) -> NearResult:
+def _result(told: Sequence[dict[str, Any]], stops: int, orders: NearOrders) -> NearResult:
     elsewhere = [each for each in told if not each["writes"]]
     delays = sorted(delay for each in elsewhere for delay in each.get("delays", ()))
 
@@ -406,9 +415,10 @@ def _result(told: Sequence[dict[str, Any]], stops: int, bound: float) -> NearRes
         stops=stops,
         stale_here=count("stale") - count("stale", elsewhere),
         stale_elsewhere=count("stale", elsewhere),
-        too_old=sum(delay > bound for delay in delays),
+        too_old=sum(orders.strict or delay > orders.heartbeat for delay in delays),
         late_drops=len(delays),
         delays=_spread(delays),
+        drop_times=_spread(sorted(took for each in told for took in each.get("drop_times", ()))),
         errors=[error for each in told for error in each["errors"]],
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mysql_redis_cache import near
 from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
@@ -18,6 +18,7 @@ from mysql_redis_cache.store.ledger import Ledger
 
 from .budget import Budget
 from .lookup import Incomplete, Lookup
+from .rollcall import READ, RollCall
 from .sharing import Sweeps
 from .sweep import SCAN_COUNT, Sweep, await_replicas, checked, scan
 
@@ -68,6 +69,8 @@ class Drops:
         self._link = link
         self._prefix = namespace.prefix
         self._index = Lookup(link, namespace.prefix) if indexed and not link.clustered else None
+        self._roll = None if link.clustered else RollCall(link)
+        self._reading = () if link.clustered else (READ,)
         self._doubt = ""
         self._is_said = False
         self._replicas = check_count("wait_replicas", wait_replicas)
@@ -162,18 +165,24 @@ class Drops:
 
     def _delete_keys(self, keys: Sequence[bytes], budget: Budget) -> None:
         try:
-            self._unlink_keys(keys, budget)
+            roll = self._unlink_keys(keys, budget)
         finally:
             near.forget(keys)
+        self._hear_others(budget, roll)
         for key in keys if self._replicas else ():
             self._await_replicas(key, budget)
 
-    def _unlink_keys(self, keys: Sequence[bytes], budget: Budget) -> None:
+    def _unlink_keys(self, keys: Sequence[bytes], budget: Budget) -> Any:
+        """Delete entries, after their leases; return the roll, read in the same round trip as the last."""
+        roll: Any = None
         for start in range(0, len(keys), SCAN_COUNT):
             budget.check("deleting")
             some = keys[start : start + SCAN_COUNT]
             names = [name for key in some for name in (lease_name(key), key)]
-            budget.dropped += sum(checked(self._link.calls([(b"UNLINK", name) for name in names]))[1::2])
+            replies = self._link.calls([*[(b"UNLINK", name) for name in names], *self._reading])
+            roll = replies.pop() if self._reading else None
+            budget.dropped += sum(checked(replies)[1::2])
+        return roll
 
     def _await_replicas(self, key: bytes, budget: Budget) -> None:
         part = self._link.part_of(key)
@@ -196,18 +205,25 @@ class Drops:
 
     def _delete(self, sought: Sequence[Sought], budget: Budget) -> None:
         try:
-            self._look_up_or_walk(sought, budget)
+            roll = self._look_up_or_walk(sought, budget)
         finally:
             near.settle()
+        self._hear_others(budget, roll)
 
-    def _look_up_or_walk(self, sought: Sequence[Sought], budget: Budget) -> None:
+    def _hear_others(self, budget: Budget, roll: Any) -> None:
+        """Return when no strict near cache of another process serves what was deleted before now."""
+        if self._roll is not None:
+            self._roll.hear(budget, roll)
+
+    def _look_up_or_walk(self, sought: Sequence[Sought], budget: Budget) -> Any:
+        """Delete what is sought; return the roll, if it was read behind that."""
         listed = None if self._index is None else self._listed(self._index, sought, budget)
         if listed is not None:
-            self._unlink(listed, budget)
-            return
+            return self._unlink(listed, budget)
         began = budget.spent()
         self._sweeps.drop(sought, budget)
         self._note_time(budget.spent() - began)
+        return None
 
     def _note_time(self, took: float) -> None:
         """Log once that a walk was slow, where there would be a faster way."""
@@ -249,16 +265,22 @@ class Drops:
         with budget.bounding():
             Sweep(self._link, drops, counts, budget, place=place, replicas=self._replicas).run()
 
-    def _unlink(self, listed: Sequence[bytes], budget: Budget) -> None:
-        """Delete entries, after their leases: once those are gone nothing can fill them again."""
+    def _unlink(self, listed: Sequence[bytes], budget: Budget) -> Any:
+        """Delete entries, after their leases: once those are gone nothing can fill them again.
+
+        Return the roll, read in the same round trip as the last, if there was one.
+        """
+        roll: Any = None
         ((part,), _) = self._link.parts()  # there is no index on a cluster
         with budget.bounding(), part.server.pinned(budget.left) as pinned:
             for start in range(0, len(listed), SCAN_COUNT):
                 budget.check("deleting")
                 keys = listed[start : start + SCAN_COUNT]
                 leases = [lease_name(key) for key in keys]
-                budget.dropped += checked(pinned.calls([(b"UNLINK", *leases), (b"UNLINK", *keys)]))[1]
+                *replies, roll = pinned.calls([(b"UNLINK", *leases), (b"UNLINK", *keys), READ])
+                budget.dropped += checked(replies)[1]
             await_replicas(pinned, part, self._replicas, budget)
+        return roll
 
 
 def _names(wanted: Sequence[Wanted]) -> tuple[str, ...]:

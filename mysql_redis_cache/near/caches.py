@@ -36,11 +36,18 @@ class NearCache:
         way: to Redis.
         options: the bounds.
 
+    Raises:
+        ValueError: *options* are strict, and *way* leads to a cluster.
+
     Attributes:
         users: the clients; when the last one leaves, or is forgotten, the threads end.
     """
 
     def __init__(self, way: Link, options: Near) -> None:
+        if options.strict and way.clustered:
+            raise ValueError(
+                "near=Near(strict=True) is for one server or Sentinel; on a cluster leave it out"
+            )
         self.users: WeakSet[Any] = WeakSet()
         self._way = way
         self._options = options
@@ -96,6 +103,8 @@ class NearCache:
             listeners, self._listeners = self._listeners, {}
             for listener in listeners.values():
                 listener.stop()
+        for listener in listeners.values():
+            listener.await_leave()
 
     def figures(self) -> dict[str, int]:
         """Return what there is to count, by name."""

@@ -7,6 +7,7 @@
     push [K, …]                    K has changed: its mark goes, and what is kept of it
     push null                      everything may have changed, as by FLUSHALL
     HELLO 3                        the beat: all pushes of what changed before it stand before its reply
+    GET call, HSET roll            goes before a beat where drops of other processes wait; see ``roll.py``
 
 Replies and pushes share one connection, so they come in the order in which the server did what they tell of.
 Hence no push is overtaken by a later answer, and an answered beat proves that none is missing up to when it
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mysql_redis_cache.policy import seconds
 
+from .roll import CALL, ROLL, Sign
 from .shelf import Kept, Voucher
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ EMPTY = frozenset({b"[]", b"null"})
 # Beats that are sent in the time for which one vouches.
 BEATS = 3
 
+# When somebody waits: one that comes after what is waited for, and one that tells that it was answered.
+BEATS_CALLED_FOR = 2
+
 
 class Unsuitable(Exception):
     """The server cannot keep a near cache right: it is a replica, too old, or does not allow it."""
@@ -67,6 +72,7 @@ class _Mark:
 
 
 class _Beat(NamedTuple):
+    number: int
     sent: float
     heard: tuple[Callable[[], object], ...]
 
@@ -81,6 +87,7 @@ class Feed:
     Args:
         shelf: where the entries are kept.
         options: the near cache's.
+        name: under which it stands on the roll, if its near cache is strict.
 
     Attributes:
         marks: the fetches on their way, by key.
@@ -89,7 +96,8 @@ class Feed:
         has_moved: whether a key was asked for that another node of the cluster serves.
     """
 
-    def __init__(self, shelf: Shelf, options: Near) -> None:
+    def __init__(self, shelf: Shelf, options: Near, name: bytes = b"") -> None:
+        self.name = name if options.strict else b""
         self.marks: dict[bytes, _Mark] = {}
         self.voucher = Voucher()
         self.is_over = False
@@ -100,20 +108,32 @@ class Feed:
         self._awaited: deque[Callable[[Any], None]] = deque()
         self._beats: deque[_Beat] = deque()  # those that are not answered
         self._last_beat = -math.inf
+        self._count = self._known = self._called_for = 0
 
     # What to say
 
-    def open(self, now: float) -> list[Command]:
-        """Return the first commands."""
+    def open(self, now: float, former: bytes = b"") -> list[Command]:
+        """Return the first commands; *former* is the name of one that has ended, to leave the roll."""
         self._awaited += (_check_role, _check_tracking)
-        return [HELLO, TRACK, *self.beat(now)]
+        return [HELLO, TRACK, *self.leave(former), *self.beat(now)]
+
+    def leave(self, name: bytes) -> list[Command]:
+        """Return what takes *name* off the roll; what came over its feed is served no more."""
+        if not name:
+            return []
+        self._awaited.append(_check_roll)
+        return [(b"HDEL", ROLL, name)]
 
     def beat(self, now: float, heard: Iterable[Callable[[], object]] = ()) -> list[Command]:
         """Return a beat; *heard* are called when everything that changed before it is known here."""
         self._last_beat = now
-        self._beats.append(_Beat(now, tuple(heard)))
+        self._count += 1
+        if not self._beats:
+            self._called_for = max(0, self._called_for - 1)
+        self._beats.append(_Beat(self._count, now, tuple(heard)))
+        commands = self._sign() if self.name else []
         self._awaited.append(self._beaten)
-        return [HELLO]
+        return [*commands, HELLO]
 
     def fetch(self, keys: Iterable[bytes], now: float) -> list[Command]:
         """Return what fetches those of *keys* that are not on their way; their marks are set."""
@@ -127,6 +147,8 @@ class Feed:
 
     def next_beat(self) -> float:
         """Return the moment for it."""
+        if self._called_for and not self._beats:
+            return -math.inf
         return self._last_beat + self._silence / BEATS
 
     def is_silent(self, now: float) -> bool:
@@ -153,8 +175,11 @@ class Feed:
             self.marks.clear()
             self._shelf.clear()
             return
-        self._shelf.invalidations += len(push[1])
         for key in push[1]:
+            if key == CALL:
+                self._called_for = BEATS_CALLED_FOR
+                continue
+            self._shelf.invalidations += 1
             self.forget(key)
 
     def forget(self, key: bytes) -> None:
@@ -172,11 +197,20 @@ class Feed:
 
     # Inside
 
+    def _sign(self) -> list[Command]:
+        """Return what signs the roll; the call is tracked first, so that none after the sign goes unheard."""
+        self._awaited += (_check_call, _check_roll)
+        sign = Sign(self._count, self._known, round(self._silence * 1000))
+        return [(b"GET", CALL), (b"HSET", ROLL, self.name, sign.packed())]
+
     def _beaten(self, reply: Any) -> None:
         _check_role(reply)
-        if not self.is_over:
-            self.voucher.until = self._beats[0].sent + self._silence
-            self._beats.popleft().answer()
+        if self.is_over:
+            return
+        beat = self._beats.popleft()
+        self._known = beat.number
+        self.voucher.until = beat.sent + self._silence
+        beat.answer()
 
     def _aged(self, mark: _Mark, reply: object) -> None:
         mark.left = reply
@@ -203,6 +237,16 @@ def _check_role(reply: Any) -> None:
 def _check_tracking(reply: Any) -> None:
     if reply != b"OK":
         raise Unsuitable(f"CLIENT TRACKING was answered by {_shown(reply)}")
+
+
+def _check_call(reply: Any) -> None:
+    if isinstance(reply, Exception):
+        raise Unsuitable(f"GET {CALL.decode()} was answered by {reply}")
+
+
+def _check_roll(reply: Any) -> None:
+    if not isinstance(reply, int):
+        raise Unsuitable(f"writing {ROLL.decode()} was answered by {_shown(reply)}")
 
 
 def _shown(reply: object) -> str:

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hiredis
@@ -81,6 +82,8 @@ class Listener:
         self._connection: Any = None
         self._is_told = False
         self._is_stopped = False
+        self._name = b""
+        self._thread: threading.Thread | None = None
 
     def want(self, key: bytes) -> None:
         """Have the entry *key* fetched."""
@@ -122,6 +125,12 @@ class Listener:
             self.feed.end()
         self.ring()
 
+    def await_leave(self) -> None:
+        """Wait, within the timeout of a read, until it is off the roll: else drops would wait for it."""
+        thread = self._thread
+        if self._options.strict and thread is not None and thread is not threading.current_thread():
+            thread.join(self._server.timeout)
+
     def abandon(self) -> None:
         """Close the connection of a process that this one was forked from, and say nothing over it."""
         self._is_stopped = True
@@ -146,8 +155,9 @@ class Listener:
     def _start(self) -> None:
         # Once in a while: starting may be interrupted, and then the thread may come or not.
         self._start_again_at = time.monotonic() + FIRST_PAUSE
+        thread = threading.Thread(target=self._work, name="mysql_redis_cache-near", daemon=True)
         try:
-            threading.Thread(target=self._work, name="mysql_redis_cache-near", daemon=True).start()
+            thread.start()
         except RuntimeError:  # no more threads, or the interpreter is ending
             logger.warning("no thread could be started for the near cache")
 
@@ -156,6 +166,7 @@ class Listener:
             if self._runs:
                 return
             self._runs = True
+            self._thread = threading.current_thread()
         try:
             near, far = socket.socketpair()
             with near, far:
@@ -163,7 +174,7 @@ class Listener:
                 self._bell, self._has_rung = (near, far), False
                 self._converse_again()
         finally:
-            self._bell, self._runs = None, False
+            self._bell, self._thread, self._runs = None, None, False
 
     def _converse_again(self) -> None:
         pause = FIRST_PAUSE
@@ -183,17 +194,19 @@ class Listener:
         """Hold one conversation, from connecting to its end."""
         connection = self._connection = self._server.dial()
         talk = _Talk(connection, self._server.timeout)
-        feed = Feed(self._shelf, self._options)
+        feed = Feed(self._shelf, self._options, token_hex(8).encode())
+        former, self._name = self._name, feed.name
         self.feed = feed
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(talk.socket, selectors.EVENT_READ)
                 selector.register(self._bell[0], selectors.EVENT_READ)  # type: ignore[index]  # this thread's
-                talk.say(feed.open(time.monotonic()))
+                talk.say(feed.open(time.monotonic(), former))
                 while self._is_used() and not feed.is_over:
                     self._listen(selector, talk, feed)
         finally:
             self._end(feed)
+            self._take_leave(talk, feed)
             connection.disconnect()
             self._connection = None
 
@@ -242,6 +255,11 @@ class Listener:
             tickets, self._tickets = self._tickets, []
         for ticket in tickets:
             ticket()
+
+    def _take_leave(self, talk: _Talk, feed: Feed) -> None:
+        """Have no drop wait for this one; if that is not heard they do, for a heartbeat."""
+        with suppress(Exception):
+            talk.say(feed.leave(feed.name))
 
     def _lost(self, error: Exception) -> None:
         with self._lock:

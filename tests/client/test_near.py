@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 from mysql_redis_cache import MRCClient, MRCServer, Near, RowMismatch
+from mysql_redis_cache.near import caches
 from mysql_redis_cache.observe import Stats
 from tests.client.drivers import until
 from tests.support.forks import in_child
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import redis
     from pymysql.connections import Connection
@@ -413,3 +415,45 @@ def test_no_thread_to_be_had_is_no_readers_concern(
         for _ in range(5):
             assert json.dumps(client.query_with_cache(*ASKED)) == '[{"name": "Ada"}]'
             time.sleep(0.001)
+
+
+@pytest.mark.parametrize("how", ["pair", "query", "server", "follow-up"])
+async def test_a_strict_near_cache_serves_nothing_older_after_a_drop_elsewhere(
+    make_client: Callable[..., Any], users: Connection, redis_url: str, how: str
+) -> None:
+    """Of another process, for which one stands that does not know of the near caches here."""
+    client, other = make_client(near=Near(ttl=60, strict=True)), make_client()
+    for turn in range(10):
+        await keep(client)
+        name = f"name {turn}"
+        rename(users, name)
+        with blind():
+            if how == "pair":
+                await other.drop_outdated_cache(NAMES, [123])
+            elif how == "query":
+                await other.drop_query(*ASKED)
+            elif how == "server":
+                with MRCServer(redis_url) as server:
+                    server.drop_outdated_cache(NAMES, [123])
+            else:
+                await other.execute("DO 1", drops={"UserId": 123})
+        assert await read(client) == [{"name": name}]
+
+
+@contextmanager
+def blind() -> Iterator[None]:
+    """Have drops see to no near cache of this process."""
+    known = dict(caches._all)
+    caches._all.clear()
+    try:
+        yield
+    finally:
+        caches._all.update(known)
+
+
+def test_strict_is_a_bool_with_a_heartbeat_that_drops_can_wait_for() -> None:
+    """They wait that long for a process that was killed."""
+    with pytest.raises(ValueError, match=r"strict=True takes a heartbeat of 5 s at most, not 5\.1"):
+        Near(strict=True, heartbeat=5.1)
+    with pytest.raises(TypeError, match="strict must be a bool, not int"):
+        Near(strict=1)  # type: ignore[arg-type]

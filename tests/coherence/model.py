@@ -38,7 +38,7 @@ from mysql_redis_cache.readthrough.steps import (
 )
 
 from . import following as followers
-from . import nearby
+from . import nearby, roll
 from . import world as redis
 from .automaton import Automaton, Failed, Fate, Interrupted
 from .programs import Place, Program, may_commit, perform
@@ -69,6 +69,7 @@ class Reader(NamedTuple):
     kind: str = "read"
     indexed: bool = True
     near: bool = False
+    strict: bool = False
 
 
 class Mind(NamedTuple):
@@ -177,7 +178,9 @@ class Model:
         near = nearby.Near() if any(reader.near for reader in readers) else None
         following = (followers.Follower(),) * len(self.scenario.followers)
         log = followers.Log(followers=following, may_go_back=self.scenario.goes_back) if following else None
-        world = World(open=open_, late=late, faults=self.scenario.faults, near=near, log=log)
+        strict = roll.Roll() if any(reader.strict for reader in readers) else None
+        faults = self.scenario.faults
+        world = World(open=open_, late=late, faults=faults, near=near, roll=strict, log=log)
         return State(world, tuple(minds), places)
 
     def has_ended(self, state: State) -> bool:
@@ -294,7 +297,12 @@ class Model:
 
     def _get(self, state: State, me: int, step: Get) -> Iterator[Move]:
         world, policy = state.world, self.scenario.policy
-        if world.near is not None and world.near.kept is not None and self._is_near(me):
+        if (
+            world.near is not None
+            and world.near.kept is not None
+            and self._is_near(me)
+            and roll.serves(world)
+        ):
             kept = world.near.kept
             yield self._advance(
                 f"{me} finds {kept.version} near", state, me, world, Entry(kept, float("inf"))

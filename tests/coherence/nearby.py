@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import roll
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,12 +29,16 @@ class Message(NamedTuple):
         row: what the reply has of the entry.
         counts: whether the mark of the fetch that it answers is still there.
         drop: who waits for the beat.
+        after: the drops that had read the roll when Redis answered the beat.
+        sent: those that had when it was sent; ``None`` if it vouches for nothing any more.
     """
 
     kind: str
     row: Row | None = None
     counts: bool = False
     drop: int = -1
+    after: frozenset[int] = frozenset()
+    sent: frozenset[int] | None = frozenset()
 
 
 class Near(NamedTuple):
@@ -57,19 +63,25 @@ def moves(world: World, rules: Rules) -> Iterator[tuple[str, World]]:
     if near is None:
         return
     awaits = near.asked is not None or any(each.counts for each in near.stream)
-    if not awaits and len(near.stream) < MOST:
+    if not awaits and len(near.stream) < (MOST if world.roll is None else MOST - 1):
         yield "the listener asks", world._replace(near=near._replace(asked=True))
     if near.asked is not None:
         row = world.cell.row if world.cell is not None else None
         stream = (*near.stream, Message("reply", row, near.asked))
         answered = near._replace(asked=None, tracked=True, stream=stream)
         yield "Redis answers the listener", world._replace(near=answered)
+    if world.roll is not None and world.roll.asked is not None:
+        beat = Message("beat", after=world.roll.read, sent=world.roll.asked.sent)
+        answered = near._replace(stream=(*near.stream, beat))
+        yield "Redis answers a beat", world._replace(near=answered, roll=roll.signed(world.roll, rules))
+    yield from roll.moves(world, rules)
     for place in range(len(near.stream) if not rules.in_order else min(1, len(near.stream))):
         yield _heard(world, near, place)
     if near.kept is not None:
         yield "what is kept ends", world._replace(near=near._replace(kept=None))
     if near != Near():
-        yield "the listener is lost", world._replace(near=Near())
+        left = world.roll and roll.lose(world.roll)
+        yield "the listener is lost", world._replace(near=Near(), roll=left)
 
 
 def changed(before: World, after: World) -> World:
@@ -109,6 +121,8 @@ def _heard(world: World, near: Near, place: int) -> tuple[str, World]:
         near = _without_marks(near._replace(kept=None))
     elif message.counts:
         near = near._replace(kept=message.row)
+    elif message.kind == "beat" and world.roll is not None:
+        world = world._replace(roll=roll.answered(world.roll, message))
     return f"the listener hears a {message.kind}", world._replace(near=near)
 
 

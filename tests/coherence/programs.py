@@ -16,6 +16,7 @@ cut listed          take the entry out of the index, if it was met there
 return              the drop returns: from now on no read may give what was older when it began
 put                 ``write_to_cache`` of what is committed
 beat, heard         ask for a sign of life of the near cache in this process, and wait for it
+read roll, hear all  read the roll of strict near caches, and wait for who stands there
 forget              have it keep nothing of the entry; ``forget kept``: but what is on its way may come
 ride                take part in the sweep of the program before this one, unless it has begun
 ride late           the same although it has begun
@@ -29,7 +30,7 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import following, nearby
+from . import following, nearby, roll
 from . import world as redis
 from .world import Row, Rules, World
 
@@ -63,11 +64,17 @@ def perform(
         return None
     if command == "heard" and not nearby.has_heard(world, number):
         return None
+    if command == "hear all":
+        heard = roll.hear_all(world, number, rules)
+        if heard is None:
+            return None
+        world = heard
     # A drop promises what is committed when it takes its first step, which is more than it has to.
     version = place.version if place.version >= 0 or command == "commit" else world.committed
     world, met = _done(command, world, version, place.met)
     world = nearby.beat(world, number) if command == "beat" else world
     world = following.write(world, is_ours=command == "log") if command.startswith("log") else world
+    world = roll.read(world, number) if command == "read roll" else world
     at = place.at + 1
     if command.startswith("meet") and not met:
         at += sum(1 for _ in takewhile(redis.is_cut, programs[number][at:]))  # there is nothing to delete

@@ -50,6 +50,7 @@ __all__ = ["DROPPED_ONCE", "ENDING", "LONG", "ONE_LOAD", "ROBBED", "SAFE", "SPOI
 
 ALONE = Reader()
 NEAR = Reader(0, near=True)
+STRICT = Reader(0, near=True, strict=True)
 SHARED = Reader(0)  # in one process with others of its kind
 ANEW = Reader(kind="refresh")
 SHARED_ANEW = Reader(0, "refresh")
@@ -70,6 +71,12 @@ UNDONE = ("ended",)
 # In a process with a near cache. Of a drop elsewhere it promises what pushes have told: the same.
 SWEEP_NEAR = (*SWEEP[:-1], "beat", "heard", "return")
 INDEX_NEAR = (*INDEX[:-1], "beat", "heard", "return")
+# In another process than the near cache, which is strict.
+SWEEP_STRICT = (*SWEEP[:-1], "read roll", "hear all", "return")
+INDEX_STRICT = (*INDEX[:-1], "read roll", "hear all", "return")
+ENTRY = ("put",)  # somebody has read it before
+OTHER_DROP = ("read roll", "hear all")
+ONE_AFTER_ANOTHER = (ENTRY, (*OTHER_DROP, "commit"), ("alight", *INDEX_STRICT[1:]))
 WRITE_NEAR = (*WRITE_THROUGH[:-1], "forget", "return")
 
 # Followers of the binary log, in which a transaction is before it can be read.
@@ -179,6 +186,7 @@ SAFE = {
     "follower, two lead": Scenario(TWO, (WRITER,), followers=(FOLLOW, FOLLOW)),
     "follower, Redis goes back": Scenario(TWO, (WRITER,), followers=(FOLLOW,), goes_back=True),
     "follower, beside drops": Scenario(TWO, (WRITER, SWEEP[1:]), followers=(FOLLOW,)),
+    "strict near cache, index elsewhere": Scenario((STRICT,), (ENTRY, INDEX_STRICT)),
 }
 
 # Minutes rather than seconds.
@@ -208,6 +216,10 @@ LONG = {
     ),
     "follower, two lead and are killed, Redis goes back": Scenario(
         (ALONE,), BUSY, followers=(FOLLOW, FOLLOW), takeovers=True, goes_back=True
+    ),
+    "strict near cache, sweep elsewhere": Scenario((STRICT,), (ENTRY, SWEEP_STRICT)),
+    "strict near cache, beside a drop of others": Scenario(
+        (STRICT,), (ENTRY, INDEX_STRICT, OTHER_DROP), expiry=False
     ),
 }
 
@@ -378,6 +390,22 @@ SPOILED = {
     ),
     "follower, saves in a Redis that went back before the drop had ended": Scenario(
         TWO, (WRITER,), followers=(FOLLOW,), goes_back=True, rules=Rules(compares_runs=False)
+    ),
+    "strict near cache, a drop does not read the roll": Scenario((STRICT,), (ENTRY, INDEX)),
+    "strict near cache, the roll is read before deleting": Scenario(
+        (STRICT,), (ENTRY, ("commit", "read roll", "hear all", *INDEX[1:]))
+    ),
+    "strict near cache, answers overtake pushes": Scenario(
+        (STRICT,), (ENTRY, INDEX_STRICT), rules=Rules(in_order=False)
+    ),
+    "strict near cache that signs nothing": Scenario(
+        (STRICT,), (ENTRY, INDEX_STRICT), rules=Rules(beats_sign=False)
+    ),
+    "strict near cache that serves past its heartbeat": Scenario(
+        (STRICT,), (ENTRY, INDEX_STRICT), rules=Rules(time_ends_vouchers=False)
+    ),
+    "strict near cache, struck off the roll though it lives": Scenario(
+        (STRICT,), ONE_AFTER_ANOTHER, expiry=False, rules=Rules(strikes_the_living=True)
     ),
 }
 

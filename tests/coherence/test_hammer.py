@@ -45,10 +45,14 @@ def test_nothing_is_stale_on_a_cluster_whose_slots_move(mysql_url: str) -> None:
     assert moves > 0
 
 
-def test_near_caches_give_nothing_older_than_they_promise(mysql_url: str, redis_url: str) -> None:
-    """Nothing where the drops are, elsewhere for the heartbeat at most: stopped, cut off or neither."""
-    with hammering(mysql_url, redis_url, "--near") as process:
-        result = told("near", process)
+@pytest.mark.parametrize("mode", ["near", "strict"])
+def test_near_caches_give_nothing_older_than_they_promise(mode: str, mysql_url: str, redis_url: str) -> None:
+    """Nothing where the drops are; elsewhere for the heartbeat at most, or nothing where they are strict.
+
+    Whoever is stopped or cut off meanwhile.
+    """
+    with hammering(mysql_url, redis_url, "--mode", mode) as process:
+        result = told(mode, process)
 
     assert (result["stale_here"], result["too_old"], result["errors"]) == (0, 0, []), result
     assert process.returncode == 0, result
@@ -57,7 +61,7 @@ def test_near_caches_give_nothing_older_than_they_promise(mysql_url: str, redis_
 
 def test_near_caches_that_hear_nothing_are_found_out(mysql_url: str, redis_url: str) -> None:
     """The same, where nobody listens to what Redis pushes."""
-    with hammering(mysql_url, redis_url, "--near", "--spoil", "pushes") as process:
+    with hammering(mysql_url, redis_url, "--mode", "near", "--spoil", "pushes") as process:
         result = told("near", process)
 
     assert process.returncode == 1

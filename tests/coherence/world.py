@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .following import Log
     from .nearby import Near
+    from .roll import Roll
 
 __all__ = [
     "HORIZON",
@@ -96,6 +97,7 @@ class World(NamedTuple):
         loads: how many loads there have been.
         near: the near cache of one process; ``None`` if there is none.
         log: the binary log and who follows it; ``None`` if nobody does.
+        roll: where it is strict, who stands on the roll.
     """
 
     committed: int = 0
@@ -115,6 +117,7 @@ class World(NamedTuple):
     loads: int = 0
     near: Near | None = None
     log: Log | None = None
+    roll: Roll | None = None
 
 
 class Rules(NamedTuple):
@@ -134,6 +137,9 @@ class Rules(NamedTuple):
     compares_runs: bool = True  # and only in the Redis that it knows, not started anew since
     looks_while_idle: bool = True  # whether a follower with nothing to do looks whether Redis went back
     position_in_redis: bool = True  # whether the position goes back with the entries
+    beats_sign: bool = True  # whether a listener signs the roll with each beat
+    time_ends_vouchers: bool = True  # whether nothing is served a heartbeat after the last beat was sent
+    strikes_the_living: bool = False  # whether who was waited for in vain is struck though it has signed
 
 
 SOUND = Rules()

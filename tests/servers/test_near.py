@@ -10,60 +10,17 @@ import pytest
 import redis
 
 from mysql_redis_cache import Near
-from mysql_redis_cache.near import join
 from tests.support.certificates import Authority
+from tests.support.keeping import KEY, keep, served, want
 from tests.support.waiting import wait_until
 from tools.private_servers import PrivateRedis, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-    from mysql_redis_cache.near import Kept, NearCache
+    from mysql_redis_cache.near import NearCache
     from tests.support.proxy import Proxy
-
-KEY = b"UserId=1_" + b"0" * 40
-# So long that what ends here does not end by it.
-LONG = Near(ttl=60, heartbeat=30)
-
-
-class User:
-    """Somebody who needs a near cache; it ends with him."""
-
-
-@pytest.fixture
-def cache_of() -> Iterator[Callable[..., NearCache]]:
-    """Open near caches, and end them after the test: ``cache_of(url, Near(ttl=1))``."""
-    users: list[tuple[NearCache, User]] = []
-
-    def make(config: object, options: Near = LONG) -> NearCache:
-        user = User()
-        cache = join(config, options, user)
-        users.append((cache, user))
-        return cache
-
-    yield make
-    for cache, user in users:
-        cache.leave(user)
-
-
-def served(cache: NearCache, key: bytes = KEY) -> Kept | None:
-    return cache.get(key, time.monotonic())
-
-
-def want(cache: NearCache, key: bytes = KEY) -> None:
-    """Have it fetched, as by the second of two reads."""
-    cache.want(key, 1)
-    cache.want(key, 1)
-
-
-def keep(cache: NearCache, key: bytes = KEY) -> Kept:
-    """Have it kept."""
-    want(cache, key)
-    assert wait_until(lambda: served(cache, key) or want(cache, key))
-    kept = served(cache, key)
-    assert kept is not None
-    return kept
 
 
 def tracked(client: redis.Redis) -> int:

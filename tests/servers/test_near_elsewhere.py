@@ -76,6 +76,12 @@ def test_another_process_s_changes_are_pushed_by_whichever_node(
     assert wait_until(lambda: all(read(client, number) == ["new"] for number in IDS))
 
 
+def test_none_is_strict_on_a_cluster(cluster: PrivateCluster, mysql_url: str) -> None:
+    """There is one roll, on one server, and a listener to each."""
+    with cluster.client() as way, pytest.raises(ValueError, match="on a cluster leave it out"):
+        MRCClient(mysql_url, way, near=Near(strict=True))
+
+
 def test_what_has_moved_is_kept_again(client: MRCClient, cluster: PrivateCluster) -> None:
     """Its old node pushes that it is gone from there, and the new one what changes."""
     keep(client, 1)

@@ -43,8 +43,8 @@ HOUSE = """
     follow/       streaming | follower | checking leading session | performing pacing schema telling
                   | envelopes* planning* progress source | connect_values* effects* place*
                   | outdated* rules* stream wording*
-    drops/        following | dropping | lookup sharing | settling | sweep | budget
-    near/         caches | listener | feed* | shelf*
+    drops/        following | dropping | lookup rollcall sharing | settling | sweep | budget
+    near/         caches | listener | feed* | roll* shelf*
     store/        entries ledger noticeboard streams | config | cluster | single sentinel bounds
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database dump external | session | pool | idle | connection | talk | driver | state*

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mysql_redis_cache.near.feed import Feed, Unsuitable
+from mysql_redis_cache.near.roll import CALL, ROLL, Sign
 from mysql_redis_cache.near.shelf import Shelf
 from mysql_redis_cache.options import Near
 
@@ -87,6 +88,71 @@ def test_an_entry_without_an_end_lives_for_the_ttl() -> None:
 
     assert shelf.get(b"key", 9.9)
     assert shelf.get(b"key", 10.0) is None
+
+
+STRICT = Near(ttl=10, heartbeat=3, strict=True)
+SIGNED: tuple[Any, ...] = (None, 1, MASTER)
+
+
+def sign_of(commands: Any) -> Sign:
+    """Return the sign before a beat, which goes in this order."""
+    (get, call), (hset, roll, name, sign), hello = commands
+    assert (get, call, hset, roll, name, hello) == (b"GET", CALL, b"HSET", ROLL, b"me", (b"HELLO", b"3"))
+    return Sign.of(sign)
+
+
+def strict() -> Feed:
+    feed = Feed(Shelf(STRICT), STRICT, b"me")
+    assert feed.open(0.0, b"before")[2] == (b"HDEL", ROLL, b"before")
+    for reply in (MASTER, b"OK", 1, *SIGNED):
+        feed.replied(reply)
+    return feed
+
+
+def test_a_strict_one_signs_before_each_beat() -> None:
+    """How many there were, up to which all is known, and for how long it vouches."""
+    feed = strict()
+    assert sign_of(feed.beat(1.0)) == (2, 1, 3000)
+    assert sign_of(feed.beat(1.0)) == (3, 1, 3000)
+    for reply in SIGNED * 2:
+        feed.replied(reply)
+
+    assert sign_of(feed.beat(2.0)) == (4, 3, 3000)
+
+
+def test_who_is_called_beats_twice_at_once() -> None:
+    """Once behind what the caller waits for, and once to tell that this was answered."""
+    feed = strict()
+    feed.beat(1.0)  # which may have been there before the call
+    push(feed, CALL, b"key")
+    assert feed.next_beat() == 2.0
+    for _ in range(2):
+        for reply in SIGNED:
+            feed.replied(reply)
+        assert feed.next_beat() < 1.0
+        feed.beat(1.0)
+    for reply in SIGNED:
+        feed.replied(reply)
+
+    assert feed.next_beat() == 2.0
+
+
+@pytest.mark.parametrize("reply", [ValueError("OOM"), b"QUEUED"])
+def test_a_sign_that_is_refused_ends_it(reply: Any) -> None:
+    """Nobody would wait for it."""
+    feed = strict()
+    feed.beat(1.0)
+    feed.replied(None)
+    with pytest.raises(Unsuitable, match="writing mrc:near was answered by"):
+        feed.replied(reply)
+
+
+def test_a_call_that_is_refused_ends_it_too() -> None:
+    """It would not hear that somebody waits."""
+    feed = strict()
+    feed.beat(1.0)
+    with pytest.raises(Unsuitable, match="GET mrc:near:call was answered by NOPERM"):
+        feed.replied(ValueError("NOPERM"))
 
 
 @pytest.mark.parametrize("when", ["before both replies", "between the replies", "after both"])
