@@ -10,8 +10,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error Python 3.11 or later is needed (python3 on the PATH))) tools/bootstrap.py --venv $(VENV)
 RUN = $(VENV)/bin
 
+# What meets other packages: each driver's wing, typed rows, what exports figures, the frameworks.
+BOUNDS = $(addprefix tests/unit/,aio cli database observe readthrough runtime store values) tests/client/test_snippets.py \
+	tests/client/test_typed.py tests/client/test_prometheus.py tests/client/test_opentelemetry.py tests/client/test_sentry.py \
+	tests/servers/test_connecting.py tests/servers/test_near.py \
+	tests/servers/test_sessions.py tests/cli/test_looking.py tests/contrib/test_django.py
+
 .DEFAULT_GOAL := help
-.PHONY: help audit test dist docs docs-test demo bench hammer soak lint check format servers lock clean
+.PHONY: help audit test bounds dist docs docs-test demo bench hammer soak lint check format servers lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -31,6 +37,15 @@ docs-test: ## build the site and open it in a browser
 demo: ## show reads, a drop, a race, a crowd, an outage, a follower on real servers
 	@$(BOOTSTRAP) --servers
 	@$(RUN)/python -m tools.demo
+
+bounds: ## test the oldest versions that pyproject.toml allows, on private servers
+	@$(BOOTSTRAP) --servers
+	@$(if $(PYTHON),$(PYTHON),$(error Python 3.11 or later is needed)) -m venv --clear .venvs/bounds
+	@.venvs/bounds/bin/pip install --quiet --disable-pip-version-check uv
+	@.venvs/bounds/bin/uv pip compile --quiet --resolution lowest-direct --all-extras --group test \
+		--no-annotate --no-header --output-file .venvs/bounds/oldest.txt pyproject.toml
+	@.venvs/bounds/bin/uv pip install --quiet --python .venvs/bounds/bin/python -r .venvs/bounds/oldest.txt -e .
+	.venvs/bounds/bin/python -m pytest -q -n $(WORKERS) --dist loadfile $(BOUNDS) $(ARGS)
 
 bench: ## measure beside other caches; writes docs/benchmarks.md
 	@$(BOOTSTRAP) --servers bench

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from click.testing import CliRunner
 
 from mysql_redis_cache import MRCClient
 from mysql_redis_cache.cli.app import mrc
+from tests.support.commands import runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ def run(
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str, given: str | None = None) -> Result:
-        return CliRunner().invoke(mrc, arguments, input=given)
+        return runner().invoke(mrc, arguments, input=given)
 
     return run
 

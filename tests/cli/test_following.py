@@ -14,11 +14,11 @@ from urllib.request import urlopen
 
 import pytest
 import redis
-from click.testing import CliRunner
 
 from mysql_redis_cache import MRCClient
 from mysql_redis_cache.cli.app import mrc
 from tests.support.binlogs import LoggedServer
+from tests.support.commands import runner
 from tests.support.debezium import Sink, envelope
 from tests.support.following import Cached
 from tests.support.terminals import COMMAND, in_pipe, in_terminal
@@ -203,9 +203,7 @@ def test_bad_usage_is_said_before_anything_is_sent(
     """It ends with 2, though no server is there."""
     (tmp_path / "rules.toml").write_text(rules)
     servers = ["--mysql", "mysql://u@127.0.0.1:1/", "--redis", "redis://127.0.0.1:1/0"]
-    result = CliRunner().invoke(
-        mrc, ["follow", *servers, "--config", str(tmp_path / "rules.toml"), *arguments]
-    )
+    result = runner().invoke(mrc, ["follow", *servers, "--config", str(tmp_path / "rules.toml"), *arguments])
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in result.stderr

@@ -9,6 +9,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -21,7 +23,12 @@ class Interrupted(Exception):
 
 @contextmanager
 def alarms() -> Iterator[Callable[[float], None]]:
-    """Give a function that has ``Interrupted`` raised in this thread after so many seconds (0: never)."""
+    """Give a function that has ``Interrupted`` raised in this thread after so many seconds (0: never).
+
+    On Python 3.14 the test is left out: there a ``with`` may lose its lock to such an exception.
+    """
+    if sys.version_info[:2] == (3, 14):
+        pytest.skip("https://github.com/python/cpython/issues/148874")
 
     def interrupt(*_: object) -> None:
         raise Interrupted

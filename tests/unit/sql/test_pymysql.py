@@ -266,6 +266,11 @@ spots = st.one_of(
 statements = st.lists(code.map(lambda text: (text, None)) | spots, min_size=1, max_size=6)
 
 
+# Its own literals were wrong before: TIMEs below zero, no bytes.
+like_pymysql = pytest.mark.skipif(pymysql.VERSION[:3] < (1, 2, 4), reason="PyMySQL below 1.2.4")
+
+
+@like_pymysql
 @given(statements)
 def test_a_list_fills_what_it_fills_in_pymysql(mogrify: Any, parts: list[tuple[str, Any]]) -> None:
     """Whatever PyMySQL's users write runs as it is: the server is sent the same."""
@@ -277,6 +282,7 @@ def test_a_list_fills_what_it_fills_in_pymysql(mogrify: Any, parts: list[tuple[s
     assert same(mogrify(text, params), statement(text).bind(params))
 
 
+@like_pymysql
 @given(statements)
 def test_a_mapping_fills_what_it_fills_in_pymysql(mogrify: Any, parts: list[tuple[str, Any]]) -> None:
     """The same by name."""
