@@ -4,6 +4,8 @@
 
 # Processes that share the tests, each with servers of its own; WORKERS=0 for none but make's.
 WORKERS ?= 2
+# In the order of their names: the long ones of tests/chaos first, the many short ones of tests/unit at the end.
+SHARED = --dist loadfile --no-loadscope-reorder
 VENV ?= .venv
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
@@ -24,7 +26,7 @@ help: ## show this list
 
 test: ## run the tests on private servers
 	@$(BOOTSTRAP) --servers --node --mysqlclient test
-	@$(RUN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(RUN)/python -m pytest -n $(WORKERS) $(SHARED) $(ARGS)
 
 docs: ## build the site into build/site
 	@$(BOOTSTRAP) --node site
@@ -45,7 +47,7 @@ bounds: ## test the oldest versions that pyproject.toml allows, on private serve
 	@.venvs/bounds/bin/uv pip compile --quiet --resolution lowest-direct --all-extras --group test \
 		--no-annotate --no-header --output-file .venvs/bounds/oldest.txt pyproject.toml
 	@.venvs/bounds/bin/uv pip install --quiet --python .venvs/bounds/bin/python -r .venvs/bounds/oldest.txt -e .
-	.venvs/bounds/bin/python -m pytest -q -n $(WORKERS) --dist loadfile $(BOUNDS) $(ARGS)
+	.venvs/bounds/bin/python -m pytest -q -n $(WORKERS) $(SHARED) $(BOUNDS) $(ARGS)
 
 bench: ## measure beside other caches; writes docs/benchmarks.md
 	@$(BOOTSTRAP) --servers bench
