@@ -60,6 +60,7 @@ class Orders:
         seconds: how long to hammer.
         keys: rows that are written: few, so that loads and drops of one meet often.
         cold_keys: rows that are read once, by everybody at the same moment.
+        near: whether the soak's client keeps entries near, for which its drops wait.
     """
 
     mysql_url: str
@@ -70,6 +71,7 @@ class Orders:
     seconds: float
     keys: int = 8
     cold_keys: int = 5
+    near: bool = False
 
     @property
     def query(self) -> str:

@@ -180,10 +180,13 @@ class Soak:
         mysql_url: with a schema; a table is made in it and dropped.
         seconds: how long.
         show: called with every line for people.
+        near: whether the process keeps entries near, for which its drops wait.
     """
 
-    def __init__(self, mysql_url: str, seconds: float, show: Callable[[str], object] = print) -> None:
-        self._mysql_url, self._seconds, self._show = mysql_url, seconds, show
+    def __init__(
+        self, mysql_url: str, seconds: float, show: Callable[[str], object] = print, *, near: bool = False
+    ) -> None:
+        self._mysql_url, self._seconds, self._show, self._near = mysql_url, seconds, show, near
         self._context = multiprocessing.get_context("spawn")
         self.board = Board(self._context)
         self.samples: list[Sample] = []
@@ -206,7 +209,7 @@ class Soak:
                 parts = urlsplit(mysql.url)
                 place = parts.netloc.rpartition("@")[2]
                 url = urlunsplit(parts._replace(netloc=f"{account}@{place}", query="maxsize=6"))
-                orders = Orders(url, proxy.url, "sweep", name, name, self._seconds)
+                orders = Orders(url, proxy.url, "sweep", name, name, self._seconds, near=self._near)
                 told = self._watch(orders, Tormentor(self._mysql_url, redis, (mysql, proxy)))
         finally:
             run_statement(self._mysql_url, f"DROP TABLE {name}")
@@ -288,20 +291,23 @@ def _growth(grown: dict[str, tuple[float, float]] | None) -> list[str]:
     return [f"{name.replace('rss', 'RSS')} {said.get(name, 'flat')}" for name in ALLOWED]
 
 
-def soak(mysql_url: str, seconds: float, show: Callable[[str], object] = print) -> dict[str, Any]:
+def soak(
+    mysql_url: str, seconds: float, show: Callable[[str], object] = print, *, near: bool = False
+) -> dict[str, Any]:
     """Soak for so many seconds and return what came of it."""
-    return Soak(mysql_url, seconds, show).run()
+    return Soak(mysql_url, seconds, show, near=near).run()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soak; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=5.0, help="how long (default: 5)")
+    parser.add_argument("--near", action="store_true", help="with a near cache, which is strict")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     asked = parser.parse_args(arguments)
     with ExitStack() as stack:
         show = _nothing if asked.json else partial(print, flush=True)
-        result = soak(mysql_server(stack), asked.minutes * 60, show)
+        result = soak(mysql_server(stack), asked.minutes * 60, show, near=asked.near)
     is_good, line = verdict(result)
     if asked.json:
         print(json.dumps({**result, "is_good": is_good}))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pymysql
 
-from mysql_redis_cache import AsyncMRCClient, MRCClient, MRCError, MRCServer
+from mysql_redis_cache import AsyncMRCClient, MRCClient, MRCError, MRCServer, Near
 from tests.support.alarms import Interrupted, alarms, strike
 from tests.support.forks import in_child
 from tools.hammering import WAYS_TO_DROP, Orders
@@ -106,7 +106,8 @@ class Soaking:
         self._board, self._orders = board, orders
         self._lock = threading.Lock()
         self._floors = [0] * KEYS  # the version that a read starting now must not fall below
-        self._client = MRCClient(orders.mysql_url, orders.redis_url, namespace=orders.namespace)
+        near = Near(strict=True) if orders.near else False
+        self._client = MRCClient(orders.mysql_url, orders.redis_url, namespace=orders.namespace, near=near)
         self._server = MRCServer(orders.redis_url, namespace=orders.namespace)
 
     def run(self) -> None:

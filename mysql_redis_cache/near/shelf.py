@@ -17,6 +17,8 @@ import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from mysql_redis_cache.values import codec
+
 if TYPE_CHECKING:
     from mysql_redis_cache.options import Near
 
@@ -46,16 +48,18 @@ class Kept:
 
     Attributes:
         payload: its JSON.
+        is_plain: whether ``codec.decode_plain`` decodes it.
         until: when (monotonic seconds) it is over here.
         ends: when Redis deletes it; infinite if it does not.
         voucher: that of the connection it came over.
         was_hit: whether it was served since the hand last passed it.
     """
 
-    __slots__ = ("ends", "payload", "until", "voucher", "was_hit")
+    __slots__ = ("ends", "is_plain", "payload", "until", "voucher", "was_hit")
 
     def __init__(self, payload: bytes, until: float, ends: float, voucher: Voucher) -> None:
         self.payload = payload
+        self.is_plain = codec.is_plain(payload)
         self.until = until
         self.ends = ends
         self.voucher = voucher

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mysql_redis_cache.store import Found
+from mysql_redis_cache.values import codec
 
 from .cache import Cache
 from .steps import GET, Entry, known
@@ -60,7 +61,7 @@ class NearbyCache(Cache):
         if kept is None or len(kept.payload) > SHORT:
             return None
         try:
-            value = read.decode(kept.payload, None, read.is_query)
+            value = _decoded(read, kept)
         except ValueError:  # Get meets it again
             return None
         read.size = len(kept.payload)
@@ -71,7 +72,7 @@ class NearbyCache(Cache):
         """Return what is kept as Get gives it; *between* as for ``codec.decode``."""
         left = kept.ends - monotonic() if read.policy.needs_age else math.inf
         try:
-            entry = Entry(read.decode(kept.payload, between, read.is_query), left)
+            entry = Entry(_decoded(read, kept, between), left)
         except ValueError:
             self._note_corrupt(read)
             return None
@@ -102,3 +103,9 @@ class NearbyCache(Cache):
             payload = found.payload if isinstance(found, Found) else found
             self.near.want(read.raw, len(payload))  # type: ignore[arg-type]  # there is one: it was decoded
         return entry
+
+
+def _decoded(read: Read, kept: Kept, between: Between = None) -> object:
+    if kept.is_plain and read.decode is codec.decode:
+        return codec.decode_plain(kept.payload)
+    return read.decode(kept.payload, between, read.is_query)

@@ -17,10 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 MINUTES = os.environ.get("MRC_CHAOS_SOAK_MINUTES", "0.04")
 
 
-def test_a_short_soak_finds_nothing_wrong(mysql_url: str) -> None:
+@pytest.mark.parametrize("options", [[], ["--near"]], ids=["plain", "near"])
+def test_a_short_soak_finds_nothing_wrong(options: list[str], mysql_url: str) -> None:
     """Every fault once, under load: no wrong answer, no error without a reason, nothing left open."""
     done = subprocess.run(
-        [sys.executable, "-m", "tools.soak", "--minutes", MINUTES, "--json"],
+        [sys.executable, "-m", "tools.soak", "--minutes", MINUTES, "--json", *options],
         cwd=ROOT,
         env=os.environ | {"MRC_TEST_MYSQL_URL": mysql_url},
         capture_output=True,

@@ -397,6 +397,23 @@ def test_a_decoded_value_stays_what_it_is(value: object) -> None:
     assert repr(decoded) == repr(codec.decode(codec.encode(decoded)))
 
 
+@given(encodable)
+def test_what_is_plain_is_decoded_alike_in_the_short_way(value: object) -> None:
+    """What is not has a Buffer or an escape somewhere, or is large."""
+    payload = codec.encode(value)
+    if codec.is_plain(payload):
+        assert repr(codec.decode_plain(payload)) == repr(codec.decode(payload))
+    else:
+        assert b"Buffer" in payload or b"\\u" in payload
+
+
+def test_a_buffer_a_surrogate_and_much_are_not_plain() -> None:
+    """``orjson`` alone gives something else, refuses it, or lets nobody else run for long."""
+    for value in (b"x", ["\ud83d"], ["x" * codec.LARGE]):
+        assert not codec.is_plain(codec.encode(value))
+    assert codec.is_plain(b'[{"id":1}]')
+
+
 @given(st.lists(st.dictionaries(st.text(), json_native | st.binary(), max_size=5), max_size=5))
 def test_rows_come_back_equal(rows: list[dict[str, object]]) -> None:
     """``encode_rows`` loses nothing."""
