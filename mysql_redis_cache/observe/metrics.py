@@ -276,6 +276,22 @@ METRICS = (
         _by_label(full="near_evictions", invalidation="near_invalidations"),
     ),
     Metric(
+        "mysql_redis_cache.near.fills",
+        "mrc_near_fills",
+        "{entry}",
+        "Entries put into the near cache.",
+        (),
+        _one("near_fills"),
+    ),
+    Metric(
+        "mysql_redis_cache.near.losses",
+        "mrc_near_losses",
+        "{loss}",
+        "Times that the near cache was emptied because its connection to Redis was lost.",
+        (),
+        _one("near_losses"),
+    ),
+    Metric(
         "mysql_redis_cache.query.requests",
         "mrc_query_requests",
         "{request}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -331,6 +332,52 @@ def test_many_changes_at_once_are_absorbed(
             assert found <= {b"[%d]" % turn}
             for key in keys:
                 want(cache, key)
+
+
+def test_however_many_keys_are_read_and_changed(
+    cache_of: Callable[..., NearCache], private_redis: Callable[..., PrivateRedis]
+) -> None:
+    """A million with ``MRC_CHAOS_KEYS=1000000``: the bounds hold, nothing older is served after a change."""
+    number, bound, some = int(os.environ.get("MRC_CHAOS_KEYS", "5000")), 2000, 200
+    server = private_redis()
+    cache = cache_of(server.url, Near(ttl=600, heartbeat=60, max_entries=bound))
+    with redis.Redis.from_url(server.url) as client:
+        for first in range(0, number, some):
+            keys = [b"%d" % key for key in range(first, first + some)]
+            client.mset(dict.fromkeys(keys, b"[1]"))
+            before = cache.figures()["near_fills"]
+            for key in keys:
+                want(cache, key)
+            assert wait_until(lambda before=before: cache.figures()["near_fills"] >= before + some)  # type: ignore[misc]
+            assert cache.figures()["near_entries"] <= bound
+            assert cache.figures()["near_bytes"] <= Near().max_bytes
+        assert {kept.payload for key in keys if (kept := served(cache, key))} == {b"[1]"}
+
+        for first in range(0, number, some):
+            client.mset(dict.fromkeys([b"%d" % key for key in range(first, first + some)], b"[2]"))
+        cache.settle()
+        assert not any(served(cache, b"%d" % key) for key in range(number))
+        assert cache.figures()["near_entries"] == 0
+        assert cache.figures()["near_losses"] == 0
+
+
+def test_a_key_that_the_server_tracks_no_more_is_kept_no_more(
+    cache_of: Callable[..., NearCache], private_redis: Callable[..., PrivateRedis]
+) -> None:
+    """Its table is bounded; what falls out of it is pushed as if it had changed."""
+    server = private_redis("--tracking-table-max-keys", "50")
+    cache = cache_of(server.url)
+    keys = [b"%d" % number for number in range(100)]
+    with redis.Redis.from_url(server.url) as client:
+        client.mset(dict.fromkeys(keys, b"[1]"))
+        for key in keys:
+            want(cache, key)
+        assert wait_until(lambda: cache.figures()["near_fills"] == len(keys))
+
+        assert wait_until(lambda: cache.figures()["near_entries"] <= 50)
+        client.mset(dict.fromkeys(keys, b"[2]"))
+        cache.settle()
+        assert not any(served(cache, key) for key in keys)
 
 
 @pytest.mark.real
