@@ -1,14 +1,20 @@
-"""What a hit of the near cache costs beside a hit of Redis, in blocking code and at 64 tasks."""
+"""What a hit of the near cache costs beside a hit of Redis: in blocking code, in ten threads, at 64 tasks.
+
+And how many changes a second it hears of.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import redis
-from measure import Plan, Timings, interleave
+from measure import Figure, Plan, Timings, interleave
 from report import duration, table, times
 from subjects import for_cached_users
 from workload import CACHED_USERS, FEW_QUERY, TTL, Databases
@@ -23,7 +29,10 @@ NAMES = ["UserId"]
 NEAR, FAR = "near hit", "hit of Redis"
 BY_HAND, LEAST = "`orjson.loads(redis.get(key))`", "key and `orjson.loads` alone"
 TASKS = 64
+THREADS = 10
 PLAN, QUICK = Plan(80, 128), Plan(20, 64)
+CHANGES = 20_000
+CHANGES_ROUNDS = 5
 
 
 def near_text(workload: Workload, *, quick: bool) -> str:
@@ -46,7 +55,13 @@ def near_text(workload: Workload, *, quick: bool) -> str:
         for facade in facades.values():
             closing.callback(runner.run, facade.aclose())
         tasks = {name: _in_tasks(runner, facade.query_with_cache) for name, facade in facades.items()}
-        return _report(blocking, interleave(tasks, plan))
+        threads = {NEAR: _in_threads(near), FAR: _in_threads(far)}
+        report = _report(blocking, interleave(threads, plan), interleave(tasks, plan))
+    changes = _changes_heard(way, 1 if quick else CHANGES_ROUNDS)
+    heard = f"{changes.median:,.0f} ({changes.low:,.0f} to {changes.high:,.0f})"
+    return (
+        f"{report}\n\nA listener hears of {heard} changes a second, when {CHANGES:,} entries change at once."
+    )
 
 
 def _keep(near: Any) -> None:
@@ -73,6 +88,80 @@ def _blocking(near: Any, far: Any, client: redis.Redis) -> dict[str, Operation]:
     }
 
 
+def _in_threads(client: Any) -> Operation:
+    """Hits of as many threads at once, each so many; counted as one thread's."""
+
+    def reads(calls: int) -> None:
+        for number in range(calls):
+            client.query_with_cache(FEW_QUERY, [number % CACHED_USERS + 1], NAMES, TTL)
+
+    def timed(calls: int) -> float:
+        threads = [threading.Thread(target=reads, args=[calls]) for _ in range(THREADS)]
+        began = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return (time.perf_counter() - began) / THREADS
+
+    return timed
+
+
+def _changes_heard(way: dict[str, Any], rounds: int) -> Figure:
+    """Return how many entries a second it takes out that change all at once."""
+    from mysql_redis_cache import Near
+    from mysql_redis_cache.near import NearCache
+    from mysql_redis_cache.store import link
+
+    cache, keys = (
+        NearCache(link(way), Near(ttl=TTL, heartbeat=60)),
+        [b"near:%d" % key for key in range(CHANGES)],
+    )
+    user = _User()
+    cache.users.add(user)
+    with redis.Redis(**way) as client:
+        rates = []
+        for _ in range(rounds):
+            client.mset(dict.fromkeys(keys, b"[1]"))
+            _fetch(cache, keys)
+            heard = cache.figures()["near_invalidations"]
+            began = time.perf_counter()
+            client.unlink(*keys)
+            _await(partial(_has_heard, cache, heard + CHANGES))
+            rates.append(CHANGES / (time.perf_counter() - began))
+    cache.leave(user)
+    return Figure.of(rates)
+
+
+def _has_heard(cache: Any, number: int) -> bool:
+    return bool(cache.figures()["near_invalidations"] >= number)
+
+
+class _User:
+    """Somebody for whom a near cache is there."""
+
+
+def _fetch(cache: Any, keys: list[bytes]) -> None:
+    """Have all of them kept, as many at once as are asked for at once."""
+
+    def kept(some: list[bytes]) -> bool:
+        missing = [key for key in some if cache.get(key, time.monotonic()) is None]
+        for key in missing:
+            cache.want(key, 1)
+        return not missing
+
+    for first in range(0, len(keys), 200):
+        _await(partial(kept, keys[first : first + 200]))
+
+
+def _await(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not is_so():
+        if time.monotonic() > until:
+            raise TimeoutError("the near cache does not get its entries")
+        time.sleep(0.0002)
+
+
 def _in_tasks(runner: asyncio.Runner, read: Callable[..., Coroutine[Any, Any, Any]]) -> Operation:
     async def reads(first: int, count: int) -> None:
         for number in range(count):
@@ -87,12 +176,11 @@ def _in_tasks(runner: asyncio.Runner, read: Callable[..., Coroutine[Any, Any, An
     return lambda calls: runner.run(timed(calls))
 
 
-def _report(blocking: Timings, tasks: Timings) -> str:
+def _report(blocking: Timings, threads: Timings, tasks: Timings) -> str:
     rows = [[name, duration(blocking.seconds(name).median), ""] for name in (NEAR, FAR, BY_HAND, LEAST)]
     for row in rows[1:]:
         row[2] = times(blocking.ratio(row[0], NEAR))
-    rows += [
-        [f"{name}, facade, {TASKS} tasks", duration(tasks.seconds(name).median), ""] for name in (NEAR, FAR)
-    ]
-    rows[-1][2] = times(tasks.ratio(FAR, NEAR))
+    for where, timings in ((f"{THREADS} threads", threads), (f"facade, {TASKS} tasks", tasks)):
+        rows += [[f"{name}, {where}", duration(timings.seconds(name).median), ""] for name in (NEAR, FAR)]
+        rows[-1][2] = times(timings.ratio(FAR, NEAR))
     return table(["", "a hit, 10 rows", "as long as a near hit"], rows)
