@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import random
 import threading
 import time
 from contextlib import asynccontextmanager
@@ -46,10 +47,13 @@ from mysql_redis_cache.readthrough.steps import (
     Seat,
     Settle,
     Wait,
+    go_on,
+    is_answer,
     refresh_behind,
 )
 from mysql_redis_cache.runtime import SlotsClosed
 
+from .direct import Direct
 from .gather import Gather
 from .lanes import FUNCTIONS, SHORT, Crowded, run_placed
 from .threads import at_home, breathe, given, hop, native_loop, soon
@@ -99,7 +103,8 @@ class _Here:
         self.limiter = limiter
         if cache is None:  # then nobody asks for these
             return
-        self.reads = Gather(cache.fetch_many, HITS, partial(cache.decode_many, between=breathe))
+        reads = Gather(cache.fetch_many, HITS, partial(cache.decode_many, between=breathe))
+        self.reads: Gather[Read] | Direct = Direct(cache, reads) if Direct.suits(native_loop()) else reads
         self.writes = Gather(cache.put_many, HITS)
         self.claims = Gather(_acquire_by(cache), HITS)
 
@@ -174,6 +179,13 @@ class LoopDriver:
             self._core.end(read)
             steps.close()
             raise
+
+    async def read(self, read: Read) -> Any:
+        """Answer a read that is plain, as ``Core.is_plain`` says."""
+        entry = await self._get(read)
+        if is_answer(entry, read.policy):
+            return entry.value  # type: ignore[union-attr]  # it is an Entry
+        return await self.run(go_on(entry, read.policy, time.monotonic, random.random), read)
 
     def check_function(self, fn: object) -> None:
         """Raise ``TypeError`` unless *fn* can be called."""

@@ -30,7 +30,16 @@ if TYPE_CHECKING:
 
     CallSoon = Callable[[Callable[[], object]], object]
 
-__all__ = ["Asks", "Gather"]
+__all__ = [
+    "LARGE_BYTES",
+    "MAX_BATCH",
+    "MAX_OUT",
+    "PATIENCE",
+    "Asks",
+    "Gather",
+    "publish",
+    "sizes_of",
+]
 
 MAX_BATCH = 200
 # Bytes in one batch, by the size that the last answer to the same query had.
@@ -60,11 +69,13 @@ T = TypeVar("T", bound=Asks)
 class _Batch:
     """Calls that go to Redis together, and the promises that their callers wait for."""
 
-    __slots__ = ("asked", "promises", "room", "sent")
+    __slots__ = ("after", "answers", "asked", "promises", "room", "sent")
 
     def __init__(self) -> None:
-        self.asked: list[Any] = []
-        self.promises: list[Any] = []
+        self.asked: Sequence[Any] = []
+        self.promises: Sequence[Any] = []
+        self.answers: Sequence[Any] | None = None  # if they have been got already
+        self.after: Callable[[], object] | None = None
         self.room = MAX_BYTES
         self.sent: Any = None  # a promise, if somebody waits for it
 
@@ -77,6 +88,9 @@ class Gather(Generic[T]):
         workers: the threads.
         decode: makes outcomes of the answers; called in a thread, for one large value at a time. Without it
             the answers are the outcomes.
+
+    Attributes:
+        has_seen_large: whether an answer was larger than ``LARGE_BYTES``.
     """
 
     def __init__(
@@ -93,26 +107,48 @@ class Gather(Generic[T]):
         self._forming: _Batch | None = None
         self._unsent: deque[_Batch] = deque()
         self._out = 0
+        self.has_seen_large = False
         self._sizes: dict[int, int] = {}  # by the hash of the query: queries may be long, sizes are guesses
 
     async def get(self, asks: T) -> Any:
         """Return the outcome of one call, or raise it if it is an exception."""
         mine = promise()
-        size = self._sizes.get(hash(asks.query), UNKNOWN_BYTES)
+        size = self.expected(asks)
         with self._lock:
             batch = self._forming
             opens = batch is None or len(batch.asked) >= MAX_BATCH or batch.room <= 0
             if batch is None or opens:
                 batch = self._forming = _Batch()
             batch.room -= size
-            batch.asked.append(asks)
-            batch.promises.append(mine)
+            batch.asked.append(asks)  # type: ignore[attr-defined]  # it is still a list
+            batch.promises.append(mine)  # type: ignore[attr-defined]  # as above
         if opens:
             await self._opened(batch)
-        outcome = await mine
-        if isinstance(outcome, Exception):
-            raise fresh(outcome) from outcome
-        return outcome
+        return await mine
+
+    def expected(self, asks: T) -> int:
+        """Return how many bytes the answer will have, by the last one to the same query."""
+        return self._sizes.get(hash(asks.query), UNKNOWN_BYTES)
+
+    def take_over(
+        self,
+        asked: Sequence[T],
+        promises: Sequence[Any],
+        after: Callable[[], object] | None = None,
+        *,
+        answers: Sequence[Any] | None = None,
+    ) -> None:
+        """Have a thread answer what was gathered elsewhere; called in the loop.
+
+        Args:
+            asked: the calls.
+            promises: what their callers wait for.
+            after: called in the loop when all of them have their outcomes.
+            answers: what Redis answered, if it has been asked; then they are only to be decoded.
+        """
+        batch = _Batch()
+        batch.asked, batch.promises, batch.answers, batch.after = asked, promises, answers, after
+        self._send(batch)
 
     async def _opened(self, batch: _Batch) -> None:
         """Send a new batch, if none is out, or else when its patience is over."""
@@ -135,16 +171,18 @@ class Gather(Generic[T]):
             self._workers.run(partial(self._run, batch, soon()))
         except RuntimeError as error:  # no more threads
             _, promises = self._close(batch)
-            _publish(promises, [error] * len(promises))
-            self._came_back()
+            publish(promises, [error] * len(promises))
+            self._came_back(batch)
 
-    def _came_back(self) -> None:
+    def _came_back(self, batch: _Batch) -> None:
         """Send the next batch, which those who have just got their answers join before its thread begins."""
         self._out -= 1
+        if batch.after is not None:
+            batch.after()
         if self._unsent:
             self._send(self._unsent.popleft())
 
-    def _close(self, batch: _Batch) -> tuple[list[Any], list[Any]]:
+    def _close(self, batch: _Batch) -> tuple[Sequence[Any], Sequence[Any]]:
         """Let nobody join *batch* any more; return who has, and their promises.
 
         The batch itself forgets them: its callers know it, and would keep each other's values alive.
@@ -160,25 +198,28 @@ class Gather(Generic[T]):
         """Perform a batch, in a thread, and have the loop publish the outcomes."""
         asked, promises = self._close(batch)
         try:
-            parts = deque(self._parts(_Part(asked, self._perform(asked), promises)))
+            answers = self._perform(asked) if batch.answers is None else batch.answers
+            batch.answers = None
+            parts = deque(self._parts(_Part(asked, answers, promises)))
         except Exception as error:  # noqa: BLE001 - everybody in the batch raises it
-            call_soon(partial(self._finish, promises, [error] * len(promises)))
+            call_soon(partial(self._finish, batch, promises, [error] * len(promises)))
             return
-        del promises  # what was handed out is kept alive by nothing here
+        del promises, answers  # what was handed out is kept alive by nothing here
         while parts:
-            self._hand_out(parts.popleft(), _publish if parts else self._finish, call_soon)
+            self._hand_out(parts.popleft(), publish if parts else partial(self._finish, batch), call_soon)
 
-    def _hand_out(self, part: _Part, publish: Callable[..., None], call_soon: CallSoon) -> None:
+    def _hand_out(self, part: _Part, give: Callable[..., None], call_soon: CallSoon) -> None:
         with self._decoding_large if part.is_large else nullcontext():
             outcomes = self._outcomes(part)
-        call_soon(partial(publish, part.promises, outcomes))
+        call_soon(partial(give, part.promises, outcomes))
 
     def _parts(self, whole: _Part) -> list[_Part]:
         """Return what is to be published together: the small values, then the large ones singly."""
-        sizes = list(map(_size, whole.answers))
+        sizes = sizes_of(whole.answers)
         self._note_sizes(whole.asked, sizes)
         if max(sizes) <= LARGE_BYTES:
             return [whole]
+        self.has_seen_large = True
         small = [place for place, size in enumerate(sizes) if size <= LARGE_BYTES]
         large = [place for place, size in enumerate(sizes) if size > LARGE_BYTES]
         parts = [whole.pick([place], are_large=True) for place in large]
@@ -198,9 +239,9 @@ class Gather(Generic[T]):
         except Exception as error:  # noqa: BLE001 - everybody in the part raises it
             return [error] * len(part.asked)
 
-    def _finish(self, promises: Sequence[Any], outcomes: Sequence[Any]) -> None:
-        _publish(promises, outcomes)
-        self._came_back()
+    def _finish(self, batch: _Batch, promises: Sequence[Any], outcomes: Sequence[Any]) -> None:
+        publish(promises, outcomes)
+        self._came_back(batch)
 
 
 class _Part(NamedTuple):
@@ -221,8 +262,23 @@ def _size(answer: object) -> int:
     return len(payload) if isinstance(payload, bytes) else 0
 
 
-def _publish(promises: Sequence[Any], outcomes: Sequence[Any]) -> None:
-    """Wake those who still wait; called in the loop."""
+def sizes_of(answers: Sequence[object]) -> list[int]:
+    """Return the bytes of each thing that Redis holds."""
+    return list(map(_size, answers))
+
+
+def publish(promises: Sequence[Any], outcomes: Sequence[Any]) -> None:
+    """Wake those who still wait, each with its outcome, or raising it if it is an exception; in the loop."""
     for mine, outcome in zip(promises, outcomes, strict=True):
-        if not mine.done():
+        if mine.done():
+            continue
+        if isinstance(outcome, Exception):
+            mine.set_exception(_of_its_own(outcome))
+        else:
             mine.set_result(outcome)
+
+
+def _of_its_own(error: Exception) -> Exception:
+    copied = fresh(error)
+    copied.__cause__ = error
+    return copied

@@ -82,10 +82,11 @@ async def shielded(call: Callable[[], object]) -> None:
 class _Promise:
     """As much of a future of asyncio as is needed here, for trio."""
 
-    __slots__ = ("_event", "_result")
+    __slots__ = ("_error", "_event", "_result")
 
     def __init__(self) -> None:
         self._event = anyio.Event()
+        self._error: Exception | None = None
 
     def done(self) -> bool:
         return self._event.is_set()
@@ -94,8 +95,14 @@ class _Promise:
         self._result = result
         self._event.set()
 
+    def set_exception(self, error: Exception) -> None:
+        self._error = error
+        self._event.set()
+
     def __await__(self) -> Generator[Any, Any, Any]:
         yield from self._event.wait().__await__()
+        if self._error is not None:
+            raise self._error
         return self._result
 
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from mysql_redis_cache.keys import Tagged
     from mysql_redis_cache.readthrough import Core
     from mysql_redis_cache.readthrough.many import Tasks
-    from mysql_redis_cache.readthrough.reads import Asked
+    from mysql_redis_cache.readthrough.reads import Asked, Read
     from mysql_redis_cache.readthrough.steps import Steps
 
-__all__ = ["CallOptions", "Driven", "Driver", "OneCallOptions", "Windows"]
+__all__ = ["CallOptions", "Driven", "Driver", "OneCallOptions", "Windows", "answer"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,6 +49,9 @@ class Driver(Protocol):
     def run(self, steps: Steps | Tasks, read: Asked) -> Any:
         """Drive *steps* to their end; return the answer, or what is awaited for it."""
 
+    def read(self, read: Read) -> Any:
+        """Answer a read that is plain, as ``Core.is_plain`` says; as ``run``."""
+
     def check_function(self, fn: object) -> None:
         """Raise ``TypeError`` if it cannot call *fn*."""
 
@@ -61,3 +64,10 @@ class Driven:
 
     _core: Core
     _driver: Driver
+
+
+def answer(asked: Driven, read: Read, *, refresh: bool, cache: bool) -> Any:
+    """Have *read* answered, without any steps if a hit needs none but Get."""
+    if cache and not refresh and asked._core.is_plain(read):  # noqa: SLF001 - of this module, as below
+        return asked._driver.read(read)  # noqa: SLF001
+    return asked._driver.run(asked._core.steps(read, refresh=refresh, cache=cache), read)  # noqa: SLF001

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 from mysql_redis_cache.policy import DEFAULT_TTL
 from mysql_redis_cache.readthrough.reads import shaped
 
-from .asking import Driven
+from .asking import Driven, answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -131,7 +131,7 @@ class Reading(Driven):
         if label is not None:
             core.observer.label(read, label)
         if into is None and one is False:
-            return self._driver.run(core.steps(read, refresh=refresh, cache=cache), read)
+            return answer(self, read, refresh=refresh, cache=cache)
         read.decode = core.reads.shape(into, one=one).decode
         return self._driver.run(shaped(core.steps(read, refresh=refresh, cache=cache)), read)
 
@@ -221,7 +221,7 @@ class Reading(Driven):
         if label is not None:
             core.observer.label(read, label)
         if into is None:
-            return self._driver.run(core.steps(read, refresh=refresh, cache=cache), read)
+            return answer(self, read, refresh=refresh, cache=cache)
         read.decode = core.reads.shape(into, are_rows=False).decode
         return self._driver.run(shaped(core.steps(read, refresh=refresh, cache=cache)), read)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Counters", "value_of"]
+__all__ = ["Counters", "advance", "value_of"]
 
 
 class Counters:
@@ -39,14 +39,19 @@ class Counters:
             counter = self._counts.setdefault(name, count())
             if self._used is not None:
                 self._used()
-        if by == 1:
-            next(counter)
-        else:
-            deque(islice(counter, by), maxlen=0)  # takes them off in C
+        advance(counter, by)
 
     def snapshot(self) -> dict[str, int]:
         """Return the counters that have been bumped, by name."""
         return {name: value_of(counter) for name, counter in sorted(self._counts.copy().items())}
+
+
+def advance(counter: count[int], by: int) -> None:
+    """Advance an ``itertools.count`` by *by*, at least one, losing nothing that other threads do."""
+    if by == 1:
+        next(counter)
+    else:
+        deque(islice(counter, by), maxlen=0)  # takes them off in C
 
 
 def value_of(counter: count[int]) -> int:

@@ -6,7 +6,7 @@ from hashlib import sha1
 from itertools import count
 from threading import RLock
 
-from .counters import value_of
+from .counters import advance, value_of
 from .stats import QueryStats
 
 __all__ = ["Queries", "check_label"]
@@ -81,9 +81,9 @@ class Queries:
         self._lock = RLock()
         self._figures: dict[int, _Figures] = {}
 
-    def hit(self, query: str) -> None:
-        """Count a hit."""
-        next((self._figures.get(hash(query)) or self._new(query)).hits)
+    def hit(self, query: str, by: int = 1) -> None:
+        """Count a hit, or so many."""
+        advance((self._figures.get(hash(query)) or self._new(query)).hits, by)
 
     def miss(self, query: str) -> None:
         """Count a miss."""

@@ -94,10 +94,10 @@ class Watch:
         numbers: dict[str, Any] = {**counts, **self._seconds, **({} if gauges is None else gauges())}
         return Stats(**numbers, queries=self.queries.snapshot())
 
-    def hit(self, query: str) -> None:
-        """Count a hit in Redis."""
-        self.counters.bump("hits")
-        self.queries.hit(query)
+    def hit(self, query: str, by: int = 1) -> None:
+        """Count a hit in Redis, or so many of one query."""
+        self.counters.bump("hits", by)
+        self.queries.hit(query, by)
 
     def near_hit(self, query: str) -> None:
         """Count a hit in this process."""

@@ -17,12 +17,13 @@ from mysql_redis_cache.observe import Corrupt
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import Entries, Found, Name, Refused
 
+from .crowd import Crowd
 from .guard import Guard
 from .steps import GET, Claim, Entry
 from .writes import Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mysql_redis_cache.drops import Drops
     from mysql_redis_cache.observe import Watch
@@ -42,6 +43,9 @@ logger = logging.getLogger("mysql_redis_cache.redis")
 # How many leases that Redis must still be told of are remembered, and how many it is told of at once.
 LEASES_KEPT = 10_000
 AT_ONCE = 500
+# Bytes from which on an answer is read apart from others', and how many queries that have such are known.
+LARGE = 1 << 16
+LARGE_KEPT = 1000
 
 
 class Asking(Writes):
@@ -71,7 +75,14 @@ class Asking(Writes):
         background: Background,
     ) -> None:
         super().__init__(patient_link, drops, options, watch)
-        self.entries = Entries(link, options.policy.lease_seconds)
+        self.entries = entries = Entries(link, options.policy.lease_seconds)
+        self._get: Callable[[bytes], bytes | None] = entries.get
+        self._get_aged: Callable[[bytes], Found | None] = entries.get_aged
+        if not link.clustered:  # there a round trip is one for each server
+            self._get = Crowd(entries.get, entries.get_many, link.timeout).get
+            self._get_aged = Crowd(entries.get_aged, entries.get_many_aged, link.timeout).get
+        # The hashes of queries whose answers are large: nobody is to wait for those of others.
+        self._large: set[int] = set()
         self._background = background
         self.verifier: Verifier | None = None
         self.after_fork_in_child()
@@ -104,7 +115,11 @@ class Asking(Writes):
         began = time.monotonic()
         if not self._guard.allows(began):
             return self.away()
-        get = self.entries.get_aged if read.policy.needs_age else self.entries.get
+        get: Callable[[bytes], bytes | Found | None]
+        if self._large and hash(read.query) in self._large:
+            get = self.entries.get_aged if read.policy.needs_age else self.entries.get
+        else:
+            get = self._get_aged if read.policy.needs_age else self._get
         try:
             found = get(read.raw)
         except CacheUnavailable as error:
@@ -119,7 +134,7 @@ class Asking(Writes):
         return Claim.UNAVAILABLE
 
     def _counted(self, read: Read, entry: Entry | None) -> Entry | None:
-        if entry is None or not read.policy.serves(entry.left):
+        if not _is_hit(read, entry):
             self._watch.miss(read.query)
         else:
             self._watch.hit(read.query)
@@ -152,21 +167,44 @@ class Asking(Writes):
         """Return what was fetched for several reads as Get gives it; *between* as for ``codec.decode``."""
         if isinstance(found[0], Claim):
             return found  # type: ignore[return-value]  # Redis was not there for any of them
-        return [
-            self._counted(read, self._decoded(read, one, between))  # type: ignore[arg-type]
+        entries = [
+            self._decoded(read, one, between)  # type: ignore[arg-type]
             for read, one in zip(reads, found, strict=True)
         ]
+        self._count(reads, entries)
+        return entries
+
+    def _count(self, reads: Sequence[Read], entries: Sequence[Entry | None]) -> None:
+        """Count hits and misses: those of one query at once."""
+        hits: dict[str, int] = {}
+        verifier = self.verifier
+        for read, entry in zip(reads, entries, strict=True):
+            if not _is_hit(read, entry):
+                self._watch.miss(read.query)
+                continue
+            hits[read.query] = hits.get(read.query, 0) + 1
+            if verifier is not None:
+                verifier.sample(read)
+        for query, number in hits.items():
+            self._watch.hit(query, number)
 
     def _decoded(self, read: Read, found: bytes | Found | None, between: Between = None) -> Entry | None:
         if found is None:
             return None
-        payload, left = found if isinstance(found, Found) else (found, math.inf)
+        payload, left = (found, math.inf) if isinstance(found, bytes) else found
         read.size = len(payload)
+        if read.size > LARGE:
+            self._note_large(read)
         try:
             return Entry(read.decode(payload, between, read.is_query), left)
         except ValueError:
             self._note_corrupt(read)
             return None
+
+    def _note_large(self, read: Read) -> None:
+        if len(self._large) >= LARGE_KEPT:
+            self._large.clear()
+        self._large.add(hash(read.query))
 
     def _note_corrupt(self, read: Read) -> None:
         """Count and log it once a read, which meets the entry again when it asks for the lease."""
@@ -231,3 +269,8 @@ class Asking(Writes):
             except CacheUnavailable:
                 self._left_behind.extend(ended)
                 return
+
+
+def _is_hit(read: Read, entry: Entry | None) -> bool:
+    """Whether *entry* answers *read* at once: one that is old may only be fallen back on."""
+    return entry is not None and (not read.policy.needs_age or read.policy.serves(entry.left))

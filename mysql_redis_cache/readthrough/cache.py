@@ -15,8 +15,8 @@ from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import Found, Name, Refused
 
-from .asking import Asking
 from .background import Keeper
+from .fetching import Fetching
 from .steps import RELEASE, Acquire, Claim, Entry
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Cache"]
 
 
-class Cache(Asking):
+class Cache(Fetching):
     """The entries and leases of one client in Redis, as the steps of reads need them; and direct writes.
 
     Args:

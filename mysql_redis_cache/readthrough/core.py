@@ -69,6 +69,7 @@ class Core(Loads):
         self.background = Background()
         self.nearby: NearbyCache | None = None  # the cache, if it has a near one
         self.links: tuple[Link, ...] = ()  # to Redis, the last for what can be had nowhere else
+        self._has_plain_reads = False
         if redis_config is not None:
             self._connect(redis_config)
         self._reports = reports(options, self.stats, self.links)
@@ -84,6 +85,8 @@ class Core(Loads):
     def _connect(self, redis_config: object) -> None:
         options, ways = self.options, (link(redis_config), link(redis_config, timeout=PATIENT))
         self.links = ways
+        # A cluster has keys that it cannot keep, and what is near is looked at first.
+        self._has_plain_reads = self.external is None and options.near is None and not ways[0].clustered
         self.drops = Drops(
             ways[1],
             options.namespace,
@@ -143,6 +146,19 @@ class Core(Loads):
         }
 
     # A read
+
+    def is_plain(self, read: Read) -> bool:
+        """Whether *read* begins with Get, and a fresh entry ends it: nobody watches, nothing is switched off.
+
+        Its steps are those of ``readthrough.read``, and a driver may get the entry before it takes them.
+        """
+        return (
+            self._has_plain_reads
+            and not read.policy.needs_age
+            and not self._off_everywhere
+            and is_clear()
+            and not self.observer.is_on
+        )
 
     def steps(self, read: Read, *, refresh: bool = False, cache: bool = True) -> Steps:
         """Return the steps by which *read* is answered."""

@@ -56,6 +56,8 @@ __all__ = [
     "Steps",
     "Wait",
     "bypass",
+    "go_on",
+    "is_answer",
     "known",
     "look",
     "put",
@@ -229,7 +231,20 @@ def read(policy: Policy, clock: Clock, random: Clock, load_time: float = 0.0) ->
     Returns:
         (of the generator) the value.
     """
-    entry = yield GET
+    return (yield from go_on((yield GET), policy, clock, random, load_time))
+
+
+def is_answer(entry: Any, policy: Policy) -> bool:
+    """Whether what Get gave answers a read at once.
+
+    A driver may ask this before it takes any steps: most reads need none but Get. All that they need else
+    comes from ``go_on``.
+    """
+    return type(entry) is Entry and not policy.needs_age
+
+
+def go_on(entry: Any, policy: Policy, clock: Clock, random: Clock, load_time: float = 0.0) -> Steps:
+    """Read through the cache, Get having given *entry*; as ``read``."""
     freshness = _judge(entry, policy, load_time, random)
     if freshness is Freshness.FRESH:
         return entry.value
@@ -289,10 +304,10 @@ def known(answer: Any) -> Steps:
 
 
 def _judge(entry: Any, policy: Policy, load_time: float, random: Clock) -> Freshness:
+    if is_answer(entry, policy):
+        return Freshness.FRESH
     if entry is None or entry is Claim.UNAVAILABLE:
         return Freshness.OVER
-    if not policy.needs_age:
-        return Freshness.FRESH
     return policy.freshness(entry.left, load_time, random)
 
 

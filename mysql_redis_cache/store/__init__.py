@@ -7,7 +7,8 @@ from .bounds import PATIENT
 from .cluster import Cluster
 from .config import Link, link
 from .connections import Exhausted
-from .entries import Entries, Found, Name
+from .entries import Entries, Found, Name, answers, questions
+from .exchange import Exchange
 from .failures import Moved, NotNow, Refused, Silent
 from .noticeboard import Noticeboard
 from .pinned import Pinned
@@ -17,6 +18,7 @@ __all__ = [
     "PATIENT",
     "Cluster",
     "Entries",
+    "Exchange",
     "Exhausted",
     "Found",
     "Link",
@@ -29,5 +31,7 @@ __all__ = [
     "Refused",
     "Server",
     "Silent",
+    "answers",
     "link",
+    "questions",
 ]

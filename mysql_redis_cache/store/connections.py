@@ -98,6 +98,10 @@ class Connections:
             )
         return self._connected(connection, within)
 
+    def lend_at_once(self) -> Any:
+        """Return an open connection with nothing unread as ``lend`` does, or ``None`` if none is idle."""
+        return None if self._queue.tickets else self._pop()
+
     def take_back(self, connection: Any) -> None:
         """Take back a connection whose last reply has been read whole."""
         if self._closed:

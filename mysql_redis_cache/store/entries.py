@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mysql_redis_cache import keys
 
+from .cluster import Cluster
 from .failures import Refused
 from .index import tracks
 from .scripts import ACQUIRE, DISCARD, FILL, PUT, RELEASE, RENEW
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .config import Link
+    from .exchange import Exchange
 
-__all__ = ["Entries", "Found", "Name"]
+__all__ = ["Entries", "Found", "Name", "answers", "questions"]
 
 
 class Found(NamedTuple):
@@ -77,10 +79,13 @@ class Entries:
             return [self.get(keys[0])]
         return self._link.get_many(keys)
 
+    def exchange(self) -> Exchange | None:
+        """Lend an event loop a connection, to ask ``questions`` over; ``None`` if a thread has to do that."""
+        return None if isinstance(self._link, Cluster) else self._link.exchange()
+
     def get_many_aged(self, keys: Sequence[bytes]) -> list[Found | None]:
         """Return several entries and the time each has left, asked for first so as not to be too long."""
-        replies = self._link.calls([(command, key) for key in keys for command in (b"PTTL", b"GET")])
-        return [_aged(left, payload) for left, payload in zip(replies[::2], replies[1::2], strict=True)]
+        return _all_aged(self._link.calls(questions(keys, aged=True)))
 
     def state(self, name: Name) -> tuple[tuple[int, float | None] | None, tuple[bytes, float] | None]:
         """Return what is there of an entry, in one round trip and without its value.
@@ -181,6 +186,28 @@ class Entries:
         return (name.key, name.lease, *name.tracks), token, self._lease_ms, newer_ms, name.horizon
 
 
+def questions(keys: Sequence[bytes], *, aged: bool) -> list[tuple[bytes, ...]]:
+    """Return the commands that ask for entries and, if *aged*, for the time that each has left."""
+    if aged:
+        return [(command, key) for key in keys for command in (b"PTTL", b"GET")]
+    return [(b"GET" if len(keys) == 1 else b"MGET", *keys)]
+
+
+def answers(replies: Sequence[Any], count: int, *, aged: bool) -> Sequence[bytes | Found | None]:
+    """Return what the replies to ``questions`` for *count* entries say.
+
+    Raises:
+        Refused: Redis answered with an error.
+    """
+    if aged:
+        return _all_aged(replies)
+    (reply,) = replies
+    if isinstance(reply, Refused):
+        _check_type_error(reply)
+        return [None] * count
+    return [reply] if count == 1 else reply
+
+
 _ABSENT = -2
 """What PTTL says of a key that is not there."""
 
@@ -190,6 +217,10 @@ def _or_none(reply: Any) -> Any:
         return reply
     _check_type_error(reply)
     return None
+
+
+def _all_aged(replies: Sequence[Any]) -> list[Found | None]:
+    return [_aged(*pair) for pair in zip(replies[::2], replies[1::2], strict=True)]
 
 
 def _aged(left: int | Refused, payload: bytes | Refused | None) -> Found | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Left = Callable[[], float]
 
-__all__ = ["PIECE", "SHORTEST", "Pinned", "as_texts", "in_pieces"]
+__all__ = ["PIECE", "SHORTEST", "Pinned", "as_texts", "in_pieces", "packed", "refused"]
 
 PIECE = 1 << 18
 """Bytes that must get through within a connection's timeout when a command has more of them."""
@@ -79,8 +79,7 @@ class Pinned:
 
     def _send(self, commands: Sequence[Sequence[Any]]) -> None:
         self._hurry()
-        packed = b"".join([hiredis.pack_command(tuple(as_texts(command))) for command in commands])
-        self._connection.send_packed_command(in_pieces(packed), check_health=False)
+        self._connection.send_packed_command(in_pieces(packed(commands)), check_health=False)
 
     def _hurry(self) -> None:
         """Have nobody wait beyond the time that is left."""
@@ -97,18 +96,28 @@ class Pinned:
         ]
 
     def _refused(self, error: Exception) -> CacheUnavailable:
-        if not isinstance(error, redis_errors.ResponseError):
-            raise error
         self.demoted = self.demoted or is_demotion(error)
-        refused = failure(error)
-        refused.__cause__ = error
-        return refused
+        return refused(error)
 
 
 def _raised(reply: Any) -> Any:
     if isinstance(reply, Refused):
         raise reply
     return reply
+
+
+def refused(error: Exception) -> CacheUnavailable:
+    """Return what an error reply is called outside this room; raise what is none."""
+    if not isinstance(error, redis_errors.ResponseError):
+        raise error
+    said = failure(error)
+    said.__cause__ = error
+    return said
+
+
+def packed(commands: Sequence[Sequence[Any]]) -> bytes:
+    """Return several commands as they are sent."""
+    return b"".join([hiredis.pack_command(tuple(as_texts(command))) for command in commands])
 
 
 def in_pieces(packed: bytes) -> list[bytes | memoryview]:

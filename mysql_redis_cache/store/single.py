@@ -7,6 +7,7 @@ reply, and is never used again. Whatever goes wrong leaves here as ``CacheUnavai
 from __future__ import annotations
 
 import math
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,7 @@ from redis import exceptions as redis_errors
 from mysql_redis_cache.errors import MRCError
 
 from .connections import Connections
+from .exchange import Exchange, suits
 from .failures import FAILURES, Refused, failure, is_demotion
 from .pinned import PIECE, SHORTEST, Pinned, as_texts, in_pieces
 
@@ -59,6 +61,7 @@ class Server:
         self.target = id(self) if target is None else target
         self._make = make
         self._connections = Connections(make, limit, timeout, FAILURES)
+        self._suits_loops = os.name == "posix"  # where a socket is a file
 
     def call(self, *command: Any) -> Any:
         """Send one command and return its reply: the one round trip of a hit.
@@ -127,6 +130,21 @@ class Server:
         except FAILURES as error:
             raise failure(error) from error
         self._take_back(connection, demoted=pinned.demoted)
+
+    def exchange(self) -> Exchange | None:
+        """Lend an event loop a connection that it need not wait for; ``None`` if there is none.
+
+        Raises:
+            CacheUnavailable: an idle connection could not even be looked at.
+        """
+        connection = self._connections.lend_at_once() if self._suits_loops else None
+        if connection is None:
+            return None
+        if not suits(connection):
+            self._suits_loops = False
+            self._connections.take_back(connection)
+            return None
+        return Exchange(self._connections, connection, self.timeout)
 
     def relearn(self) -> None:
         """Ask anew which server has which key: here there is one."""

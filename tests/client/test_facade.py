@@ -12,6 +12,7 @@ import pytest
 
 from mysql_redis_cache import AsyncMRCClient, AsyncMRCServer, MRCClient, MRCServer
 from mysql_redis_cache.aio import AsyncTransaction
+from mysql_redis_cache.aio.workers import HITS
 from mysql_redis_cache.calls import Transaction
 from mysql_redis_cache.options import ClientOptions, ServerOptions
 from mysql_redis_cache.values import codec
@@ -233,6 +234,6 @@ async def test_reads_need_no_thread_to_learn_that_redis_is_away(mysql_url: str) 
         cache: Any = client._core.cache
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cache, "fetch_many", pytest.fail)
-            patch.setattr(client._driver._here().reads, "_perform", pytest.fail)
+            patch.setattr(HITS, "run", pytest.fail)
             assert await client.query_with_cache("SELECT 9 AS n") == [{"n": 9}]
             assert await client.read_from_cache("SELECT 9 AS n", default="none") == "none"

@@ -272,6 +272,9 @@ def test_one_limiter_in_two_loops_at_once(mysql_url: str, redis_url: str) -> Non
     assert sorted(answers) == [*range(30), *range(100, 130), *range(200, 230)]
 
 
+BEHIND = 3  # refreshes, and the keeper of leases
+
+
 def our_threads() -> list[str]:
     return [
         thread.name for thread in threading.enumerate() if thread.name.startswith("mysql_redis_cache-hits")
@@ -295,6 +298,26 @@ def test_a_facade_for_each_request_piles_up_no_threads(mysql_url: str, redis_url
             most = max(most, len(our_threads()))
 
     assert most <= max(before, 3)  # there may be idle ones of others
+
+
+async def test_two_hundred_facades_at_once_have_the_threads_of_one(mysql_url: str, redis_url: str) -> None:
+    """As many requests, each with a facade of its own: the budget is the process's."""
+    with MRCClient(mysql_url, redis_url) as client:
+        threads, facades = threading.active_count(), [AsyncMRCClient(client) for _ in range(200)]
+        async with anyio.create_task_group() as tasks:
+            for number, facade in enumerate(facades):
+                tasks.start_soon(facade.query_with_cache, "SELECT ? AS n", [number % 20], ["N"])
+        for facade in facades:
+            await facade.query_with_cache("SELECT 1 AS one")
+
+        assert len(our_threads()) <= HITS.most
+        others = client._core.database.pool.size + SHORT.size + BEHIND
+        assert threading.active_count() - threads <= HITS.most + others
+        for facade in facades:
+            await facade.aclose()
+    users = set(HITS._users)
+
+    await until(lambda: users or not our_threads(), "the end of the threads")
 
 
 async def test_the_last_facade_to_close_ends_the_threads(mysql_url: str, redis_url: str) -> None:

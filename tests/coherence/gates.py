@@ -92,7 +92,8 @@ def _before(step: str, call: Callable[..., Any]) -> Callable[..., Any]:
 def gate_client(client: MRCClient, *, in_loop: bool) -> None:
     """Put gates before the steps of a client's reads; *in_loop*: those a facade's loop does as well."""
     core: Any = client._core
-    for name in ("get", "acquire", "fill", "release", "get_many", "acquire_many", "fill_many"):
+    core.cache._get = _before("get", core.cache._get)
+    for name in ("acquire", "fill", "release", "get_many", "acquire_many", "fill_many"):
         setattr(core.cache.entries, name, _before(name, getattr(core.cache.entries, name)))
     query = core.database.query
 
@@ -113,11 +114,13 @@ def gate_client(client: MRCClient, *, in_loop: bool) -> None:
 def _gate_gathered(core: Any) -> None:
     """Put gates before what a facade gathers: that is done in threads that inherit no mark."""
     gates: WeakKeyDictionary[Any, Gate | None] = WeakKeyDictionary()
-    steps = core.steps
 
-    def noting_steps(read: Any, **options: Any) -> Any:
-        gates[read] = _current.get()
-        return steps(read, **options)
+    def noting(call: Callable[..., Any]) -> Callable[..., Any]:
+        def noting_call(read: Any, **options: Any) -> Any:
+            gates[read] = _current.get()
+            return call(read, **options)
+
+        return noting_call
 
     def before_each(step: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def gated_call(reads: Sequence[Any], *more: Any) -> Any:
@@ -129,7 +132,7 @@ def _gate_gathered(core: Any) -> None:
 
         return gated_call
 
-    core.steps = noting_steps
+    core.steps, core.is_plain = noting(core.steps), noting(core.is_plain)
     core.cache.acquire_many = before_each("acquire", core.cache.acquire_many)
 
 

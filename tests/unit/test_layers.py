@@ -29,13 +29,13 @@ HOUSE = """
                   [asgiref celery debug_toolbar django fastapi flask opentelemetry prometheus_client
                    sentry_sdk sqlalchemy starlette]
     client server
-    aio/          client server | transaction | borrowing decorating facade driver | gather lanes
+    aio/          client server | transaction | borrowing decorating facade driver | direct | gather lanes
                   | threads workers    [anyio asyncio]
     calls/        blocking | decorating
                   | listing reading halves statements dropping instant lasting transaction
                   | asking caching pending pool waiting watched*
-    readthrough/  blocking | explaining | core | loading | watching nearby | cache | asking
-                  | listed verifying writes | reads | guard many* params*
+    readthrough/  blocking | explaining | core | loading | watching nearby | cache | fetching | asking
+                  | listed verifying writes | reads | crowd guard many* params*
                   | background breaker* flight functions* interruptions load_times* reports
                   | steps*
     joined
@@ -45,7 +45,7 @@ HOUSE = """
                   | outdated* rules* stream wording*
     drops/        following | dropping | lookup rollcall sharing | settling | sweep | budget
     near/         caches | listener | feed* | roll* shelf*
-    store/        entries ledger noticeboard streams | config | cluster | single sentinel bounds
+    store/        entries ledger noticeboard streams | config | cluster | single sentinel bounds | exchange
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database dump external | session | pool | idle | connection | talk | driver | state*
                   | config effects* sent wire* | optionfile options endings* failures functions*
