@@ -55,9 +55,9 @@ class FacadeResult:
         """The median of a *figure* (``rate``, ``p99``, …) over the rounds."""
         return statistics.median(float(answer[figure]) for answer in self.loads[load][library])
 
-    def ratio(self, load: Load, reference: str, figure: str) -> Figure:
-        """How many times the *reference*'s figure ours is, compared round by round."""
-        pairs = zip(self.loads[load][OURS], self.loads[load][reference], strict=True)
+    def ratio(self, load: Load, reference: str, library: str, figure: str) -> Figure:
+        """How many times the *reference*'s figure the *library*'s is, compared round by round."""
+        pairs = zip(self.loads[load][library], self.loads[load][reference], strict=True)
         return Figure.of([ours[figure] / theirs[figure] for ours, theirs in pairs])
 
     def errors(self, load: Load, library: str) -> str:

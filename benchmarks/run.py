@@ -24,6 +24,7 @@ from index_memory import index_text
 from near import near_text
 from report import machine, replace_section
 from servers import ROOT, private_servers
+from threads import measure_threads, threads_chart, threads_text
 from typed_rows import typed_text
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 CORE = {"hit", "miss", "key", "drop"}
-PARTS = (*sorted(CORE), "bulk", "typed", "index", "cold", "facade", "near", "follow")
+PARTS = (*sorted(CORE), "bulk", "typed", "index", "cold", "facade", "threads", "near", "follow")
 MAKERS = (
     "ours.make_subject",
     "ours.make_index_subject",
@@ -66,6 +67,8 @@ def main() -> None:
             run_cold(workload, quick=options.quick)
         if "facade" in parts:
             run_facade(workload, quick=options.quick)
+        if "threads" in parts:
+            run_threads(workload, quick=options.quick)
         if "near" in parts:
             publish("near", near_text(workload, quick=options.quick), whole=not options.quick)
         if "follow" in parts:
@@ -96,6 +99,14 @@ def run_facade(workload: Workload, *, quick: bool) -> None:
     publish("facade", facade_text(result), whole=not quick)
     if not quick:
         facade_chart(PAGE.with_name("benchmarks-async.svg"), result)
+
+
+def run_threads(workload: Workload, *, quick: bool) -> None:
+    """Threads of the blocking client, in one process."""
+    result = measure_threads(workload, quick=quick)
+    publish("threads", threads_text(result), whole=not quick)
+    if not quick:
+        threads_chart(PAGE.with_name("benchmarks-threads.svg"), result)
 
 
 def publish(section: str, text: str, *, whole: bool) -> None:

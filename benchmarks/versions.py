@@ -48,7 +48,7 @@ def main() -> None:
         with children(workload, checkouts, FACADE_SCRIPT, {"library": "ours", "loop": "asyncio"}) as both:
             for tasks in FACADE_TASKS:
                 question = {"tasks": tasks, "seconds": FACADE_SECONDS, "large": False, "holds": False}
-                compare(f"facade, {tasks} tasks", both, question, options.rounds, ("rate", "p99"))
+                compare(f"facade, {tasks} tasks", both, question, options.rounds, ("rate", "p99", "cpu"))
 
 
 @contextlib.contextmanager

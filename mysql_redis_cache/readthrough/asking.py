@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import CacheUnavailable
@@ -263,7 +264,10 @@ class Asking(Writes):
 
     def _give_back(self) -> None:
         while self._left_behind:
-            ended = [self._left_behind.popleft() for _ in range(min(AT_ONCE, len(self._left_behind)))]
+            ended: list[tuple[Name, bytes, bool]] = []
+            with suppress(IndexError):  # another thread has taken the rest
+                while len(ended) < AT_ONCE:
+                    ended.append(self._left_behind.popleft())
             try:
                 self.entries.end_many(ended)
             except CacheUnavailable:

@@ -43,14 +43,20 @@ class Background:
         self._threads = 0
         self._idle = 0
 
-    def submit(self, key: Hashable, job: Callable[[], object]) -> bool:
+    def submit(self, key: Hashable, job: Callable[[], object], *, again: bool = False) -> bool:
         """Queue *job* unless one of the same key is queued or runs; return whether it was queued.
 
         A job whose submission is interrupted may be left in the queue; the thread of a later one runs it.
+
+        Args:
+            key: tells jobs apart.
+            job: a function without arguments.
+            again: queue it beside one that runs, which may have seen too little already.
         """
         # The lock itself, not the condition: its ``with`` is Python, which a signal could leave locked.
         with self._lock:
-            if self._closed or len(self._jobs) >= MAX_QUEUED or key in self._jobs or key in self._running:
+            is_there = key in self._jobs or (key in self._running and not again)
+            if self._closed or len(self._jobs) >= MAX_QUEUED or is_there:
                 return False
             self._jobs[key] = job
             self._changed.notify()

@@ -191,7 +191,7 @@ class Cache(Fetching):
         self._keeper.forget(read.token)
         read.holds_lease = False
         self._leave_behind(read)
-        self._background.submit("leases left behind", self._give_back)
+        self._background.submit("leases left behind", self._give_back, again=True)
 
     # Inside
 

@@ -1,23 +1,27 @@
 """Reads of many threads in a few round trips, as databases commit in groups.
 
-A thread that reads alone asks at once. While as many ask as there are turns, those who come wait; then the
-first of them asks for all, and hands out what it gets. Nobody waits for more to come, and no other thread
-takes part. Threads that each ask for themselves compete for the interpreter twice a read, before and after
-waiting for Redis, with much more to do in between.
+A thread asks at once, unless as many are on their way to Redis as there is room for; then it waits, and when
+one of those is back the first who waits asks for all. Nobody waits for more to come, and no other thread
+takes part.
 
-No lock is held that an exception could leave locked, and a turn is an object: whoever holds it has it, and
-when it is dropped, because a signal handler raised, it is made anew. Who is forgotten for such a reason asks
-for itself after a while.
+Room is for as many as may be on their way while one computes: where Redis is near, threads that each ask for
+themselves would only compete for the interpreter, once more for each time they wait; where it is far,
+waiting for another's round trip would cost more than it saves. How far it is, the quickest answer tells.
+
+No lock is held that an exception could leave locked, and nothing is counted that one could put wrong for
+good. Who is forgotten because a signal handler raised in another thread asks for itself after a while.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from contextlib import suppress
-from threading import Lock
+from threading import Lock, get_ident
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from weakref import ref
 
+from mysql_redis_cache.errors import CacheUnavailable
 from mysql_redis_cache.runtime import process
 from mysql_redis_cache.store import Silent
 
@@ -30,8 +34,11 @@ __all__ = ["Crowd"]
 
 T = TypeVar("T")
 
-TURNS = 2
-"""How many ask at one time. With one, two threads would be slower than each for itself."""
+COMPUTING = 0.00005
+"""Seconds that a thread computes for a hit, about: so long the interpreter is taken."""
+
+AT_FIRST = 4
+"""How many may be on their way before it is known how far that is."""
 
 MOST = 200
 """Entries that are asked for at once."""
@@ -40,20 +47,14 @@ LONGEST_DOUBT = 1.0
 """Seconds beyond Redis's time after which who has heard nothing asks for itself."""
 
 
-class _Turn:
-    """The right to ask."""
-
-    __slots__ = ("__weakref__",)
-
-
 class _Ticket:
     """One who waits."""
 
-    __slots__ = ("bell", "error", "found", "is_done", "key", "turn")
+    __slots__ = ("bell", "error", "found", "is_done", "key", "leads")
 
     def __init__(self, key: bytes) -> None:
         self.key = key
-        self.turn: _Turn | None = None
+        self.leads = False
         self.found: Any = None
         self.error: Exception | None = None
         self.is_done = False
@@ -73,6 +74,9 @@ class Crowd(Generic[T]):
         one: returns what Redis holds under a key.
         many: the same for several keys, in one round trip.
         timeout: seconds that Redis may take.
+
+    Attributes:
+        room: how many may be on their way.
     """
 
     def __init__(
@@ -86,11 +90,10 @@ class Crowd(Generic[T]):
     def after_fork_in_child(self) -> None:
         """Forget the parent's threads."""
         self._queue: deque[_Ticket] = deque()
-        # Turns, and the dead references of those that were dropped, which have to be made anew.
-        self._turns: deque[Any] = deque()
-        self._known: list[ref[_Turn]] = []
-        for _ in range(TURNS):
-            self._turns.append(self._new_turn())
+        # Those on their way, by thread: who was struck before taking itself out does so the next time.
+        self._under_way: dict[int, bool] = {}
+        self.room = AT_FIRST
+        self._quickest = math.inf
 
     def get(self, key: bytes) -> T:
         """Return what Redis holds under *key*.
@@ -98,29 +101,37 @@ class Crowd(Generic[T]):
         Raises:
             CacheUnavailable: Redis did not answer.
         """
-        try:
-            turn = self._taken()
-        except IndexError:
+        under_way, me = self._under_way, get_ident()
+        if len(under_way) >= self.room and me not in under_way:  # a signal handler must not wait for itself
             return self._wait(key)
         try:
-            return self._one(key)
-        except Silent as error:
-            self._end_all(error)
+            under_way[me] = True
+            began = monotonic()
+            found = self._one(key)
+            took = monotonic() - began
+            if took < self._quickest:
+                self._quickest, self.room = took, 1 + int(took / COMPUTING)
+        except CacheUnavailable as error:
+            self._failed(error)
             raise
+        else:
+            return found
         finally:
-            self._pass_on(turn)
+            under_way.pop(me, None)
+            if self._queue:
+                self._call_next()
 
     def _wait(self, key: bytes) -> T:
         ticket = _Ticket(key)
         try:
             self._queue.append(ticket)
-            if self._turns:  # one was left since
-                with suppress(IndexError):
-                    self._pass_on(self._taken())
-            ticket.bell.acquire(timeout=self._patience)
-            turn, ticket.turn = ticket.turn, None
-            if turn is not None:
-                self._lead(ticket, turn)
+            if len(self._under_way) < self.room:  # somebody has come back since, and may not have seen this
+                self._call_next()
+            rung = ticket.bell.acquire(timeout=self._patience)
+            if ticket.leads:
+                self._lead(ticket)
+            elif not rung:
+                self._under_way.clear()  # whoever is in it was struck, or takes too long
             return self._outcome(ticket)  # type: ignore[no-any-return]  # a ticket does not know what it is for
         finally:
             if not ticket.is_done:
@@ -133,10 +144,11 @@ class Crowd(Generic[T]):
             raise fresh(ticket.error) from ticket.error
         return ticket.found
 
-    def _lead(self, mine: _Ticket, turn: _Turn) -> None:
+    def _lead(self, mine: _Ticket) -> None:
         """Ask for all who wait."""
-        batch = [mine]
+        batch, me = [mine], get_ident()
         try:
+            self._under_way[me] = True
             with suppress(IndexError):  # there are no more
                 while len(batch) < MOST:
                     batch.append(self._queue.popleft())
@@ -146,63 +158,35 @@ class Crowd(Generic[T]):
         except Exception as error:  # noqa: BLE001 - everybody raises it
             for ticket in batch:
                 ticket.end(None, error)
-            if isinstance(error, Silent):
-                self._end_all(error)
+            self._failed(error)
         finally:
-            self._pass_on(turn)
+            self._under_way.pop(me, None)
+            if self._queue:
+                self._call_next()
             for ticket in batch[1:]:
                 ticket.bell.release()
 
-    def _end_all(self, error: Exception) -> None:
-        """Have all who wait raise *error*: they would only find out the same, each after as long."""
-        with suppress(IndexError):
+    def _call_next(self) -> None:
+        """Have the one who has waited longest ask for all who wait."""
+        with suppress(IndexError):  # somebody else has called it
+            first = self._queue.popleft()
+            first.leads = True
+            first.bell.release()
+
+    def _failed(self, error: Exception) -> None:
+        """Measure anew, since the way may be another; who waits behind a silence would only find the same."""
+        self._quickest = math.inf
+        if not isinstance(error, Silent):
+            return
+        with suppress(IndexError):  # there are no more
             while True:
                 ticket = self._queue.popleft()
                 ticket.end(None, error)
                 ticket.bell.release()
 
-    # Turns
-
-    def _taken(self) -> _Turn:
-        """Take a turn; ``IndexError`` if none is left."""
-        turn = self._turns.pop()
-        return turn if type(turn) is _Turn else self._new_turn(turn)
-
-    def _pass_on(self, turn: _Turn) -> None:
-        """Give *turn* to whoever has waited longest, or else leave it for who comes next."""
-        while True:
-            first = self._first() if self._queue else None
-            if first is not None:
-                first.turn = turn
-                first.bell.release()
-                return
-            self._turns.append(turn)
-            if not self._queue:
-                return
-            try:  # somebody has come meanwhile, who may have seen no turn
-                turn = self._taken()
-            except IndexError:
-                return
-
-    def _first(self) -> _Ticket | None:
-        try:
-            return self._queue.popleft()
-        except IndexError:
-            return None
-
     def _leave(self, ticket: _Ticket) -> None:
-        """Wait no more; a turn that was given too late is for others."""
+        """Wait no more; the lead that was given too late is for others."""
         with suppress(ValueError):
             self._queue.remove(ticket)
-        turn, ticket.turn = ticket.turn, None
-        if turn is not None:
-            self._pass_on(turn)
-
-    def _new_turn(self, instead_of: ref[_Turn] | None = None) -> _Turn:
-        turn = _Turn()
-        # The callback is a C function, so nothing can interrupt it.
-        self._known.append(ref(turn, self._turns.append))
-        if instead_of is not None:
-            with suppress(ValueError):
-                self._known.remove(instead_of)
-        return turn
+        if ticket.leads and self._queue:
+            self._call_next()

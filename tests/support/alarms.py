@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,8 +56,8 @@ def strike(victim: threading.Thread) -> None:
     sys.setswitchinterval(10)  # nothing else runs between looking and raising
     try:
         frame = sys._current_frames().get(victim.ident or 0)
-        while frame is not None and frame.f_code is not threading.Thread.start.__code__:
-            frame = frame.f_back
+        while isinstance(frame, FrameType) and frame.f_code is not threading.Thread.start.__code__:
+            frame = frame.f_back  # of a thread in the middle of a call it may be anything, in CPython 3.11
         if frame is None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(victim.ident or 0), ctypes.py_object(Interrupted)

@@ -440,3 +440,22 @@ def test_a_child_keeps_none_of_the_parents_leases() -> None:
     keeper.forget(b"parent")
 
     assert told == [False, True, False]
+
+
+def test_a_job_is_done_again_if_the_one_that_runs_may_have_seen_too_little() -> None:
+    """It may be about to end, and whatever was left since would be left for good."""
+    background, began, may_end, done = Background(), threading.Event(), threading.Event(), []
+
+    def job() -> None:
+        began.set()
+        assert may_end.wait(10)
+        done.append(1)
+
+    assert background.submit("key", job)
+    assert began.wait(10)
+    assert not background.submit("key", job)
+    assert background.submit("key", job, again=True)
+    may_end.set()
+
+    eventually(lambda: len(done) == 2)
+    background.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import threading
 import time
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.readthrough.crowd import TURNS, Crowd
+from mysql_redis_cache.readthrough.crowd import AT_FIRST, COMPUTING, Crowd
 from mysql_redis_cache.store import Silent
 from tests.support.alarms import Interrupted, strike
 from tests.support.forks import in_child
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 SECONDS = 10
+ROOM = 2
 
 
 class Redis:
@@ -68,9 +68,18 @@ def redis() -> Redis:
     return Redis()
 
 
+def crowd_of(
+    one: Callable[[bytes], bytes], many: Callable[[Sequence[bytes]], Sequence[bytes]], timeout: float
+) -> Crowd[bytes]:
+    """A crowd with room for two, which no measurement changes."""
+    crowd = Crowd(one, many, timeout)
+    crowd.room, crowd._quickest = ROOM, 0.0
+    return crowd
+
+
 @pytest.fixture
 def crowd(redis: Redis) -> Crowd[bytes]:
-    return Crowd(redis.one, redis.many, SECONDS)
+    return crowd_of(redis.one, redis.many, SECONDS)
 
 
 @pytest.fixture
@@ -94,10 +103,10 @@ def start(crowd: Crowd[bytes], redis: Redis) -> Iterator[Callable[..., list[Read
 
 
 def occupy(start: Callable[..., list[Reader]], redis: Redis) -> list[Reader]:
-    """Have all turns taken by readers that Redis does not answer."""
+    """Have as many as there is room for on their way, readers that Redis does not answer."""
     redis.hold()
-    busy = start(TURNS, 0)
-    assert wait_until(lambda: len(redis.asked) == TURNS)
+    busy = start(ROOM, 0)
+    assert wait_until(lambda: len(redis.asked) == ROOM)
     return busy
 
 
@@ -111,23 +120,23 @@ def test_a_lone_thread_asks_for_itself(crowd: Crowd[bytes], redis: Redis) -> Non
     """One after another: a question each, and nobody waits."""
     assert [crowd.get(b"%d" % number) for number in range(3)] == [b"0", b"1", b"2"]
     assert redis.asked == [[b"0"], [b"1"], [b"2"]]
-    assert len(crowd._turns) == TURNS
+    assert not crowd._under_way
 
 
 def test_those_who_come_meanwhile_are_one_batch(
     crowd: Crowd[bytes], redis: Redis, start: Callable[..., list[Reader]]
 ) -> None:
-    """The first of them asks for all as soon as a turn is free."""
+    """The first of them asks for all as soon as there is room."""
     busy = occupy(start, redis)
     waiting = start(5, 5)
     redis.may_answer.release()
-    assert wait_until(lambda: len(redis.asked) == TURNS + 1)
+    assert wait_until(lambda: len(redis.asked) == ROOM + 1)
     assert sorted(redis.asked[-1]) == sorted(reader.key for reader in waiting)
-    redis.may_answer.release(TURNS)
+    redis.may_answer.release(ROOM)
     end([*busy, *waiting])
 
     assert [reader.found for reader in (*busy, *waiting)] == [reader.key for reader in (*busy, *waiting)]
-    assert len(crowd._turns) == TURNS
+    assert not crowd._under_way
 
 
 def test_a_failure_is_everybodys_own(redis: Redis, start: Callable[..., list[Reader]]) -> None:
@@ -135,9 +144,9 @@ def test_a_failure_is_everybodys_own(redis: Redis, start: Callable[..., list[Rea
     busy = occupy(start, redis)
     waiting = start(4, 4)
     redis.may_answer.release()
-    assert wait_until(lambda: len(redis.asked) == TURNS + 1)
+    assert wait_until(lambda: len(redis.asked) == ROOM + 1)
     redis.failure = CacheUnavailable("gone")
-    redis.may_answer.release(TURNS)
+    redis.may_answer.release(ROOM)
     end([*busy, *waiting])
 
     errors = [reader.error for reader in waiting]
@@ -152,12 +161,12 @@ def test_who_waits_behind_a_silence_does_not_wait_for_another(
     busy = occupy(start, redis)
     waiting = start(4, 4)
     redis.failure = Silent("no answer")
-    redis.may_answer.release(TURNS)
+    redis.may_answer.release(ROOM)
     end([*busy, *waiting])
 
     assert [type(reader.error) for reader in waiting] == [Silent] * 4
-    assert len(redis.asked) == TURNS
-    assert len(crowd._turns) == TURNS
+    assert len(redis.asked) == ROOM
+    assert not crowd._under_way
 
 
 def test_a_leader_that_is_interrupted_leaves_nobody_waiting(
@@ -167,9 +176,9 @@ def test_a_leader_that_is_interrupted_leaves_nobody_waiting(
     busy = occupy(start, redis)
     waiting = start(4, 4)
     redis.may_answer.release()
-    assert wait_until(lambda: len(redis.asked) == TURNS + 1)
+    assert wait_until(lambda: len(redis.asked) == ROOM + 1)
     redis.failure = KeyboardInterrupt()
-    redis.may_answer.release(TURNS)
+    redis.may_answer.release(ROOM)
     assert wait_until(lambda: sum(reader.error is not None for reader in waiting) == 1)
     redis.failure = None
     redis.may_answer.release(100)
@@ -181,75 +190,109 @@ def test_a_leader_that_is_interrupted_leaves_nobody_waiting(
     ]
 
 
-def test_turns_that_were_lost_are_made_anew(crowd: Crowd[bytes]) -> None:
-    """Whoever was struck between taking one and giving it back had the only reference to it."""
-    for _ in range(3):
-        taken = [crowd._taken() for _ in range(TURNS)]
-        assert not crowd._turns
-        del taken
-        gc.collect()
-        assert len(crowd._turns) == TURNS
-    assert [crowd.get(b"%d" % number) for number in range(5)] == [b"0", b"1", b"2", b"3", b"4"]
-    assert len(crowd._known) == TURNS
+def test_who_was_struck_takes_no_room_for_long(crowd: Crowd[bytes]) -> None:
+    """Its mark goes with its next read, whatever that one finds."""
+    crowd._under_way.update({threading.get_ident(): True, 1: True})
+
+    assert crowd.get(b"key") == b"key"
+    assert list(crowd._under_way) == [1]
 
 
 def test_who_is_forgotten_asks_for_itself(redis: Redis) -> None:
-    """Within a bound, whatever became of those who had the turns."""
-    crowd = Crowd(redis.one, redis.many, 0.05)
-    lost = [crowd._taken() for _ in range(TURNS)]
+    """Within a bound, and whoever took the room without being there takes it no more."""
+    crowd = crowd_of(redis.one, redis.many, 0.05)
+    crowd._under_way.update({1: True, 2: True})
 
     assert crowd.get(b"key") == b"key"
     assert not crowd._queue
-    del lost
+    assert not crowd._under_way
 
 
-def test_a_turn_given_too_late_goes_to_the_next(redis: Redis) -> None:
-    """One who has given up waiting does not keep it."""
-    crowd = Crowd(redis.one, redis.many, 0.05)
-    turns = [crowd._taken() for _ in range(TURNS)]
-    original = redis.one
+def test_a_lead_given_too_late_goes_to_the_next(
+    crowd: Crowd[bytes], redis: Redis, start: Callable[..., list[Reader]]
+) -> None:
+    """One who is struck, or has given up waiting, does not keep it."""
+    busy = occupy(start, redis)
+    first, second = start(2, 2)
+    ticket = crowd._queue.popleft()
+    ticket.leads = True  # it has been called, and has not heard it yet
+    crowd._leave(ticket)
+    assert wait_until(lambda: not crowd._queue)
+    redis.may_answer.release(100)
+    ticket.bell.release()
+    end([*busy, first, second])
 
-    def late(key: bytes) -> bytes:
-        # It has given up waiting by now, but is still there to be found.
-        crowd._one = original
-        crowd._pass_on(turns.pop())
-        return original(key)
-
-    crowd._one = late
-
-    assert crowd.get(b"key") == b"key"
-    assert len(crowd._turns) == 1
+    assert (first.found, second.found) == (first.key, second.key)
 
 
 def test_a_read_in_a_signal_handler_does_not_wait_for_the_thread_it_interrupts(redis: Redis) -> None:
-    """All turns may be that thread's own: the wait is bounded."""
-    crowd = Crowd(redis.one, redis.many, 0.05)
-    original = redis.one
-    depth = 0
+    """All who are on their way may be that thread itself."""
+    crowd = crowd_of(redis.one, redis.many, SECONDS)
+    crowd.room = 1
+    original, depth = redis.one, 0
 
     def nested(key: bytes) -> bytes:
         nonlocal depth
         depth += 1
-        if depth <= TURNS + 1:
+        if depth <= 3:
             assert crowd.get(b"inner") == b"inner"
         return original(key)
 
     crowd._one = nested
 
     assert crowd.get(b"outer") == b"outer"
-    assert len(crowd._turns) == TURNS
+    assert not crowd._under_way
+
+
+def test_there_is_more_room_where_redis_is_far(redis: Redis) -> None:
+    """Waiting for somebody's round trip would take longer than it saves; the quickest answer counts."""
+    answers = iter([0.02, 0.01, 0.05])
+
+    def one(key: bytes) -> bytes:
+        time.sleep(next(answers))
+        return key
+
+    crowd = Crowd(one, redis.many, SECONDS)
+    assert crowd.room == AT_FIRST
+    crowd.get(b"first")
+    assert crowd.room >= 0.02 / COMPUTING
+    crowd.get(b"second")
+    quickest = crowd.room
+    assert quickest >= 0.01 / COMPUTING
+    crowd.get(b"third")
+    assert crowd.room == quickest
+
+
+def test_the_way_is_measured_anew_after_a_failure(redis: Redis) -> None:
+    """It may lead to another server."""
+    crowd = Crowd(redis.one, redis.many, SECONDS)
+    crowd.get(b"key")
+    near = crowd.room
+    redis.failure = CacheUnavailable("gone")
+    with pytest.raises(CacheUnavailable):
+        crowd.get(b"key")
+    redis.failure = None
+
+    def far(key: bytes) -> bytes:
+        time.sleep(0.05)
+        return key
+
+    crowd._one = far
+    crowd.get(b"key")
+    assert crowd.room > near
+    assert crowd.room >= 0.05 / COMPUTING
 
 
 def test_a_child_begins_anew(crowd: Crowd[bytes], redis: Redis, start: Callable[..., list[Reader]]) -> None:
-    """The parent's threads, whoever waited for them, and their turns are not there."""
+    """The parent's threads, and whoever waited for them, are not there."""
     busy = occupy(start, redis)
     waiting = start(2, 2)
 
     def work() -> Any:
         redis.may_answer = threading.Semaphore(1_000_000)
-        return [crowd.get(b"child").decode(), len(crowd._queue), len(crowd._turns)]
+        return [crowd.get(b"child").decode(), len(crowd._queue), len(crowd._under_way)]
 
-    assert in_child(work) == ["child", 0, TURNS]
+    assert in_child(work) == ["child", 0, 0]
     redis.may_answer.release(100)
     end([*busy, *waiting])
 
@@ -282,7 +325,7 @@ def test_exceptions_that_strike_anywhere() -> None:
         time.sleep(0.0001)  # others run meanwhile, as they do while Redis is waited for
         return list(keys)
 
-    crowd = Crowd(lambda key: many([key])[0], many, 0.2)
+    crowd = crowd_of(lambda key: many([key])[0], many, 0.2)
     readers = [Struck(crowd) for _ in range(8)]
     dice = random.Random(1)
     for _ in range(200):
@@ -295,6 +338,4 @@ def test_exceptions_that_strike_anywhere() -> None:
     end(readers)
 
     assert [reader.wrong for reader in readers] == [0] * 8
-    gc.collect()
-    assert wait_until(lambda: len(crowd._turns) == TURNS)
     assert crowd.get(b"last") == b"last"
