@@ -54,6 +54,7 @@ class Driver(PyMySQLConnection):
 
     if TYPE_CHECKING:  # private to PyMySQL, so its stubs do not have them
         _sock: socket.socket | None
+        _secure: bool
         _rfile: BufferedReader
         _result: Any
         _affected_rows: int

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pymysql.constants import COMMAND, CR
 
+from mysql_redis_cache.runtime import forget_errors
+
 from .driver import Driver
 from .effects import effects_of
 from .failures import err, mark_unanswered
@@ -103,6 +105,11 @@ class Talk(Driver):
         if os.getpid() != self._pid:
             self._force_close()  # it is the parent's: closed here without a word, it goes on working there
         super()._run(effects, command, sql)
+
+    def _force_close(self) -> None:
+        super()._force_close()
+        if self._secure and os.getpid() == self._pid:
+            forget_errors()
 
     def _send(self, statement: bytes, effects: Effects) -> Packets:
         try:

@@ -3,7 +3,7 @@
 from .context import Marks, Reservation, apart, is_clear, reserved_slot, with_reservation
 from .repeating import Repeater
 from .slots import Slot, Slots, SlotsClosed
-from .tls import SharedContext, advice
+from .tls import SharedContext, advice, forget_errors
 from .waiters import Flag, Ticket, Waiters, WaitQueue
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Waiters",
     "advice",
     "apart",
+    "forget_errors",
     "is_clear",
     "reserved_slot",
     "with_reservation",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-__all__ = ["SharedContext", "advice"]
+__all__ = ["SharedContext", "advice", "forget_errors"]
 
 LIFE = 60.0
 """Seconds after which a context is made anew."""
@@ -68,6 +69,21 @@ class SharedContext:
     def keep(self, context: ssl.SSLContext) -> None:
         """Have *context* used from now on."""
         self._made = (time.monotonic(), context)
+
+
+def forget_errors() -> None:
+    """Have this thread's next TLS connection not take the blame for one that has failed; call it after that.
+
+    OpenSSL keeps errors for each thread, and Python leaves that of a broken connection there, where a read of
+    another one finds it (https://github.com/python/cpython/issues/148594). A handshake begins by clearing
+    them, one with nobody does.
+    """
+    import ssl  # noqa: PLC0415 - who has no TLS need not load it
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    with suppress(OSError):
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO()).do_handshake()
 
 
 def advice(error: BaseException, authority: str, certificate: str) -> str:

@@ -16,8 +16,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
+from redis import SSLConnection
+
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.runtime import WaitQueue, process
+from mysql_redis_cache.runtime import WaitQueue, forget_errors, process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,6 +176,8 @@ class Connections:
     def _close(self, connection: Any) -> None:
         self._alive.discard(connection)
         connection.disconnect()
+        if isinstance(connection, SSLConnection):
+            forget_errors()
 
 
 @contextmanager

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tracemalloc
 from hashlib import sha1
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from mysql_redis_cache.cli.inventory import Filter, chosen, entries
 from mysql_redis_cache.drops import Budget
 from mysql_redis_cache.store import link
 from tests.cli.conftest import QUERY
 from tests.support.populating import fill_foreign, fill_users
+from tools.private_servers import PrivateRedis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import redis
     from click.testing import Result
 
     from mysql_redis_cache import MRCClient
@@ -191,3 +195,34 @@ def test_an_explanation_cannot_steer_a_terminal(run: Callable[..., Result]) -> N
 
     assert "\x1b" not in result.stdout
     assert "Name=\\x1b[2J" in result.stdout
+
+
+# The long form: MRC_CLI_ENTRIES=10000000 pytest tests/cli/test_looking.py -k bounded --timeout 1800
+ENTRIES = int(os.environ.get("MRC_CLI_ENTRIES", "20000"))
+FILL = "for n = ARGV[1], ARGV[2] do redis.call('SET', 'UserId=' .. n .. '_' .. ARGV[3], '[]') end"
+
+
+@pytest.mark.parametrize("how", [("--limit", "0"), ("--sort", "bytes"), ("--limit", "0", "--json")])
+def test_many_entries_take_bounded_memory(how: tuple[str, ...], many_entries: str) -> None:
+    """What a list of all of them, or the largest of them, needs does not grow with their number."""
+    code = (
+        "import resource, sys\nfrom mysql_redis_cache.cli import main\ntry: main()\nfinally:\n"
+        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, "ls", *how, "--redis", many_entries]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as listing:
+        lines = sum(1 for _ in listing.stdout or ())
+        told = listing.stderr.read() if listing.stderr else ""
+
+    assert listing.returncode == 0, told
+    assert lines >= (ENTRIES if "0" in how else 100)
+    assert int(told.split()[-1]) < 120  # megabytes
+
+
+@pytest.fixture(scope="module")
+def many_entries() -> Iterator[str]:
+    """A Redis with so many entries."""
+    with PrivateRedis() as server, redis.Redis.from_url(server.url) as admin:
+        for first in range(0, ENTRIES, 100_000):
+            admin.eval(FILL, 0, first, min(first + 100_000, ENTRIES) - 1, "0" * 40)
+        yield server.url

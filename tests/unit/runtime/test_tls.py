@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import _ssl
+import ctypes
 import os
 import ssl
 import threading
 
 import pytest
 
-from mysql_redis_cache.runtime import SharedContext
+from mysql_redis_cache.runtime import SharedContext, forget_errors
 from tests.support.forks import in_child
 
 SECONDS = 20.0
@@ -39,3 +41,15 @@ def test_a_fork_waits_for_a_context_that_is_being_made() -> None:
     assert in_child(in_fork) is True
     maker.join(SECONDS)
     assert shared.get() is not None
+
+
+def test_an_error_of_one_connection_is_not_the_next_ones() -> None:
+    """OpenSSL keeps it for the thread, where any read of another connection finds it."""
+    openssl = ctypes.CDLL(_ssl.__file__)
+    openssl.ERR_new()
+    openssl.ERR_set_error(ctypes.c_int(2), ctypes.c_int(104), None)  # ERR_LIB_SYS, ECONNRESET
+    assert openssl.ERR_peek_error() != 0
+
+    forget_errors()
+
+    assert openssl.ERR_peek_error() == 0
