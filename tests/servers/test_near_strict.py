@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.real
 
+ROOT = Path(__file__).resolve().parents[2]
 STRICT = Near(ttl=60, heartbeat=1, strict=True)
 PATIENCE = 5.0
 PATIENT = Near(ttl=60, heartbeat=PATIENCE, strict=True)
@@ -136,6 +140,26 @@ def test_who_ends_leaves_the_roll(
 
     cache.drain()
     assert roll(redis_client) == {}
+
+
+ENDS = """
+import sys
+from mysql_redis_cache import Near
+from mysql_redis_cache.near import join
+from tests.support.keeping import User, keep
+
+user = User()
+keep(join(sys.argv[1], Near(ttl=60, heartbeat=5, strict=True), user))
+"""
+
+
+def test_a_process_that_ends_leaves_the_roll(redis_url: str, redis_client: redis.Redis) -> None:
+    """Though it has closed nothing."""
+    redis_client.set(KEY, b"[1]")
+    subprocess.run([sys.executable, "-c", ENDS, redis_url], cwd=ROOT, check=True, timeout=60)
+
+    assert roll(redis_client) == {}
+    assert redis_client.exists("mrc:near:call") == 0
 
 
 def test_a_near_cache_that_is_not_strict_is_not_waited_for(
