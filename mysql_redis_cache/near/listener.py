@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import selectors
 import socket
-import ssl
 import threading
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import hiredis
 
 from .feed import Feed, Unsuitable
+from .talk import PIECE, Talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,10 +34,8 @@ __all__ = ["Listener", "Shared"]
 
 logger = logging.getLogger("mysql_redis_cache.near")
 
-PIECE = 1 << 16
 MOST_WANTED = 256
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
-_NOT_YET = object()
 
 
 class Shared(NamedTuple):
@@ -193,7 +191,7 @@ class Listener:
     def _converse(self) -> None:
         """Hold one conversation, from connecting to its end."""
         connection = self._connection = self._server.dial()
-        talk = _Talk(connection, self._server.timeout)
+        talk = Talk(connection, self._server.timeout)
         feed = Feed(self._shelf, self._options, token_hex(8).encode())
         former, self._name = self._name, feed.name
         self.feed = feed
@@ -210,7 +208,7 @@ class Listener:
             connection.disconnect()
             self._connection = None
 
-    def _listen(self, selector: selectors.BaseSelector, talk: _Talk, feed: Feed) -> None:
+    def _listen(self, selector: selectors.BaseSelector, talk: Talk, feed: Feed) -> None:
         """Wait for something to happen, and see to it."""
         wait = max(0.0, feed.next_beat() - time.monotonic())
         for key, _ in selector.select(wait):
@@ -256,7 +254,7 @@ class Listener:
         for ticket in tickets:
             ticket()
 
-    def _take_leave(self, talk: _Talk, feed: Feed) -> None:
+    def _take_leave(self, talk: Talk, feed: Feed) -> None:
         """Have no drop wait for this one; if that is not heard they do, for a heartbeat."""
         with suppress(Exception):
             talk.say(feed.leave(feed.name))
@@ -282,49 +280,3 @@ class Listener:
         with suppress(OSError):  # there is something to be read
             self._bell[0].recv(PIECE)  # type: ignore[index]  # this thread's
         self._has_rung = False  # before the notes are looked at: what comes later rings again
-
-
-class _Talk:
-    """Commands and replies over a connection of redis-py's, which has been opened as all are.
-
-    Args:
-        connection: the connection.
-        timeout: seconds for what is said to be taken.
-    """
-
-    def __init__(self, connection: Any, timeout: float) -> None:
-        self.socket: socket.socket = connection._sock  # noqa: SLF001 - of that name in every supported version
-        self._connection = connection
-        self._timeout = timeout
-        self._reader = hiredis.Reader(notEnoughData=_NOT_YET)
-
-    def say(self, commands: Sequence[tuple[bytes, ...]]) -> None:
-        """Send *commands*."""
-        if not commands:
-            return
-        self.socket.settimeout(self._timeout)
-        for packed in self._connection.pack_commands(commands):
-            self.socket.sendall(packed)
-
-    def hear(self) -> list[object]:
-        """Return the replies and pushes that have come."""
-        self.socket.settimeout(0.0)
-        is_read_whole = False
-        while not is_read_whole:
-            is_read_whole = self._read()
-        said: list[object] = []
-        while (one := self._reader.gets()) is not _NOT_YET:
-            said.append(one)
-        return said
-
-    def _read(self) -> bool:
-        """Read a piece; return whether that was all."""
-        try:
-            data = self.socket.recv(PIECE)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return True
-        if not data:
-            raise ConnectionResetError("Redis closed the connection")
-        self._reader.feed(data)
-        # What TLS has decrypted already, no selector tells of.
-        return not (isinstance(self.socket, ssl.SSLSocket) and self.socket.pending())

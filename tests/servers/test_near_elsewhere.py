@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from mysql_redis_cache import MRCClient, Near
+from mysql_redis_cache.near import ROLL
 from tests.support.cluster import PrivateCluster, slot_of
 from tests.support.sentinels import PrivateSentinels
 from tests.support.waiting import wait_until
@@ -100,11 +101,11 @@ def test_what_has_moved_is_kept_again(client: MRCClient, cluster: PrivateCluster
 
 
 def test_a_failover_empties_the_near_cache(mysql_url: str) -> None:
-    """What the old master had is served no more; the new one is listened to."""
+    """What the old master had is served no more; the new one is listened to, and has the roll."""
     with (
         PrivateSentinels() as watched,
         watched.client() as way,
-        MRCClient(mysql_url, way, near=Near(ttl=60, heartbeat=0.3)) as client,
+        MRCClient(mysql_url, way, near=Near(ttl=60, heartbeat=0.3, strict=True)) as client,
     ):
         client.write_to_cache(QUERY, ["old"], [1], NAMES)
         keep(client, 1)
@@ -118,3 +119,7 @@ def test_a_failover_empties_the_near_cache(mysql_url: str) -> None:
         assert wait_until(lambda: is_near(client, 1), 20), client.stats()
         assert read(client, 1) == ["new"]
         assert client.stats()["near_losses"] >= 1
+        assert client.drop_outdated_cache(NAMES, [1]) == 1
+        assert read(client, 1) is None
+        with redis.Redis(port=master.port) as other:
+            assert other.hlen(ROLL) >= 1

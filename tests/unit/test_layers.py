@@ -44,7 +44,7 @@ HOUSE = """
                   | envelopes* planning* progress source | connect_values* effects* place*
                   | outdated* rules* stream wording*
     drops/        following | dropping | lookup rollcall sharing | settling | sweep | budget
-    near/         caches | listener | feed* | roll* shelf*
+    near/         caches | listener | feed* talk | roll* shelf*
     store/        entries ledger noticeboard streams | config | cluster | single sentinel bounds | exchange
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database dump external | session | pool | idle | connection | talk | driver | state*
