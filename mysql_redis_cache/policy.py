@@ -108,6 +108,15 @@ class Policy:
         """Return the most seconds that ``lifetime`` can give for *ttl*."""
         return max(1.0, ttl * (1 + JITTER) + 1) + self.grace + 1
 
+    def age(self, ttl: float, left: float) -> float:
+        """Return about how old an entry is, in seconds: to a tenth of the ttl, by which ``lifetime`` spreads.
+
+        Args:
+            ttl: seconds, as it was cached for.
+            left: seconds until Redis deletes it.
+        """
+        return max(0.0, ttl + math.ceil(self.grace) - left)
+
     def freshness(self, left: float, load_time: float, random: Callable[[], float]) -> Freshness:
         """Judge an entry by the time it has left in Redis.
 

@@ -239,7 +239,15 @@ class Corrupt(ReadEvent):
 
 @dataclass(slots=True, kw_only=True)
 class StaleFound(ReadEvent):
-    """``verify`` has found an entry that is not what MySQL has: no drop came after a change."""
+    """``verify`` has found an entry that is not what MySQL has: no drop came after a change.
+
+    Attributes:
+        left: seconds until it ends by itself; infinite if it does not.
+        age: about how many seconds old it is, to a tenth of its ttl; ``None`` if its ttl is not known.
+    """
+
+    left: float
+    age: float | None
 
 
 # What happened otherwise.

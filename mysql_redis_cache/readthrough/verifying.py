@@ -8,6 +8,7 @@ differs may be a write whose drop is under way, so it is looked at once more lat
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from collections import deque
@@ -58,6 +59,9 @@ class Verdict(Enum):
     STALE = "it is not"
     DOUBTFUL = "it is not, but a drop may be under way"
     VOID = "nothing can be said: it is gone, or changed meanwhile"
+
+
+_NOTHING = Verdict.VOID, b"", 0.0
 
 
 class Checked(NamedTuple):
@@ -130,7 +134,7 @@ class Verifier:
         return verdict
 
     def _look(self, checked: Checked) -> tuple[Verdict, Checked]:
-        verdict, seen = self._compare(checked)
+        verdict, seen, _ = self._compare(checked)
         if verdict is Verdict.FRESH:
             self._watch.bump("verified")
         return verdict, checked._replace(seen=seen, due=time.monotonic() + LATER)
@@ -143,27 +147,28 @@ class Verifier:
 
     def look_again(self, checked: Checked) -> Verdict:
         """Look at one that differed; if it is as it was, and still differs, it is stale."""
-        verdict, seen = self._compare(checked)
+        verdict, seen, left = self._compare(checked)
         if verdict is not Verdict.DOUBTFUL or seen != checked.seen:
             return Verdict.VOID
         self._watch.bump("verified")
-        self._tell(checked.read)
+        self._tell(checked.read, left)
         return Verdict.STALE
 
-    def _compare(self, checked: Checked) -> tuple[Verdict, bytes]:
+    def _compare(self, checked: Checked) -> tuple[Verdict, bytes, float]:
+        """Return what a look gives, the bytes that were there, and the seconds that they had left."""
         read = checked.read
         try:
             before = self._entries.get_aged(read.raw)
             if before is None or before.left <= read.policy.grace:
-                return Verdict.VOID, b""
+                return _NOTHING
             loaded = checked.load()
             after = self._entries.get(read.raw)
         except Exception:  # noqa: BLE001 - whatever it is, a reader will meet it and be told
-            return Verdict.VOID, b""
+            return _NOTHING
         if after != before.payload:
-            return Verdict.VOID, b""
+            return _NOTHING
         is_same = compare(loaded, before.payload, is_query=read.is_query)
-        return (Verdict.FRESH if is_same else Verdict.DOUBTFUL), before.payload
+        return (Verdict.FRESH if is_same else Verdict.DOUBTFUL), before.payload, before.left
 
     def _loaded(self, read: Read) -> bytes:
         load = self._load()
@@ -171,10 +176,12 @@ class Verifier:
             raise MRCError("the client is gone")
         return load(read)
 
-    def _tell(self, read: Read) -> None:
+    def _tell(self, read: Read, left: float) -> None:
         self._watch.bump("stale_found")
         if self._watch.events.heard:
-            self._watch.tell(StaleFound(**read.described()), read.key)
+            is_known = read.lifespan is None and left < math.inf
+            age = read.policy.age(read.ttl, left) if is_known else None
+            self._watch.tell(StaleFound(**read.described(), left=left, age=age), read.key)
         if hash(read.query) in self._told:
             return
         if len(self._told) >= TOLD:

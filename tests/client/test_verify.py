@@ -64,6 +64,7 @@ async def test_a_forgotten_drop_is_found(
     await until(lambda: client.stats().stale_found == 3, "the verdicts")
     assert client.stats().verified == 3
     assert {(each.query, each.names) for each in heard} == {(USER, ("UserId",))}
+    assert all(0 <= each.age <= 10 + 15 and 100 - 10 - 15 <= each.left <= 110 for each in heard)
     lines = [each for each in caplog.records if each.name == "mysql_redis_cache.verify"]
     assert len(lines) == 1
     assert "its pairs are UserId" in lines[0].getMessage()

@@ -271,3 +271,13 @@ def test_windows_may_be_durations() -> None:
     assert seconds("stale_if_error", 0) == 0
     with pytest.raises(ValueError, match=r"stale_if_error must be at least 0 and finite, not -1\.0"):
         seconds("stale_if_error", timedelta(seconds=-1))
+
+
+@given(st.floats(1, 1e6), st.floats(0, 1), st.integers(0, 1000), st.floats(0, 1e6))
+def test_an_age_is_right_to_a_tenth_of_the_ttl(ttl: float, chance: float, grace: int, age: float) -> None:
+    """Whatever the spread was; it is never below zero."""
+    policy = Policy(stale_if_error=grace)
+    left = policy.lifetime(ttl, lambda: min(chance, 0.999)) - age
+
+    assert policy.age(ttl, left) == pytest.approx(age, abs=0.1 * ttl + 1.001)
+    assert policy.age(ttl, left) >= 0
