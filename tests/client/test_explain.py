@@ -115,6 +115,7 @@ async def test_a_load_under_way(client: Any, users: Connection) -> None:
         (b"\xff:1:2:3", "process 1 on \ufffd loads it"),
         ("", "somebody loads it"),
     ],
+    ids=["this number", "another host", "an address", "no number", "npm", "no text", "nothing"],
 )
 async def test_who_loads(client: Any, redis_client: redis.Redis, token: Any, said: str) -> None:
     """Its lease says so; another process with this number, or another version's token, is not this one."""
