@@ -267,9 +267,26 @@ class Follower:
             return self._afresh(source, f"the position is of no use: {error}")
         if not has_all:
             return self._afresh(source, "the server lacks transactions that were followed before")
-        if position.server != source.identity:
-            logger.warning("another server is followed by GTID from now on: %s", source.identity)
+        if position.server == source.identity:
+            return position
+        if not self._has_all_of(source, position.server):
+            return self._afresh(source, "another server is followed, which may lack what the last one had")
+        logger.warning("another server is followed by GTID from now on: %s", source.identity)
         return position
+
+    def _has_all_of(self, source: Source, identity: str) -> bool:
+        """Whether a server has all that another has committed; not if that cannot be asked.
+
+        What it had committed last may have been read, and neither followed nor replicated.
+        """
+        for config in self._configs:
+            try:
+                with Source(config) as other:
+                    if other.identity == identity:
+                        return not other.takes_writes and source.has(other.logged())
+            except (DatabaseUnavailable, err.Error):
+                continue
+        return False
 
     def _afresh(self, source: Source, reason: str) -> Position:
         """Follow from now on, after dropping whatever may be outdated already."""

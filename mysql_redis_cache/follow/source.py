@@ -84,8 +84,7 @@ class Source:
     def here(self) -> Position:
         """Return a position such that everything before it is visible: the log may be ahead of the engine."""
         if not self.is_mariadb:
-            (row,) = self.ask("SELECT @@global.gtid_executed AS gtids")
-            return Position(self.identity, gtids=str(row["gtids"]).replace("\n", ""))
+            return Position(self.identity, gtids=self.logged())
         file, offset = self._snapshot()
         (row,) = self.ask(f"SELECT BINLOG_GTID_POS('{file}', {offset}) AS gtids")
         return Position(self.identity, file, offset, gtids=str(row["gtids"] or ""))
@@ -125,9 +124,13 @@ class Source:
 
     def count_missing(self, gtids: str) -> int:
         """Count the transactions in its log that are not among these."""
+        return count_missing(gtids, self.logged())
+
+    def logged(self) -> str:
+        """Return the GTIDs of what its log has."""
         variable = "@@gtid_binlog_pos" if self.is_mariadb else "@@global.gtid_executed"
         (row,) = self.ask(f"SELECT {variable} AS gtids")
-        return count_missing(gtids, str(row["gtids"] or ""))
+        return str(row["gtids"] or "").replace("\n", "")
 
     def await_visible(self, gtids: Sequence[str], file: str, offset: int, look: Callable[[], object]) -> None:
         """Wait until what was read of the log can be read from the tables.

@@ -10,6 +10,7 @@ from mysql_redis_cache import MRCClient
 from tests.support.binlogs import LOGGING, LoggedServer
 from tests.support.following import Cached, following, wait_followed
 from tests.support.urls import mysql_arguments, with_database
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +64,7 @@ def pair(private_mysql: Callable[..., PrivateMySQL]) -> Iterator[Pair]:
     pair.replica.close()
 
 
-def test_the_next_server_is_followed_where_the_first_has_ended(
+def test_the_next_server_is_followed_where_the_first_takes_no_more_writes(
     pair: Pair, redis_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever the order of the list: one that takes no writes is passed over. No gap, and no wide drop."""
@@ -78,15 +79,48 @@ def test_the_next_server_is_followed_where_the_first_has_ended(
         pair.catch_up(server)
         cached.read("t", k=1)
         cached.read("t", k=2)
-        pair.first.kill()
-        server.connection.close()
+        server.run("SET GLOBAL read_only = ON")
         promoted = pair.promote()
+        cut_off(server)
+        assert wait_until(lambda: "another server is followed by GTID from now on" in caplog.text, 20)
         promoted.run("UPDATE t SET v = 2 WHERE id = 1")
         cached.wait_gone("t", k=1, seconds=20)
         assert cached.is_cached("t", k=2)
         assert follower.stats()["afresh"] == 1
         promoted.close()
-    assert "another server is followed by GTID from now on" in caplog.text
+    server.close()
+
+
+def cut_off(server: LoggedServer) -> None:
+    """End the connections of those who follow its log."""
+    for row in server.ask("SHOW PROCESSLIST"):
+        if row["Command"] == "Binlog Dump":
+            server.run(f"KILL {row['Id']}")
+
+
+def test_a_server_that_cannot_be_asked_any_more_leaves_everything_in_doubt(
+    pair: Pair, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it had committed last may have been read and cached, and neither followed nor replicated."""
+    server = LoggedServer(pair.urls[0])
+    pair.catch_up(server)
+    with (
+        MRCClient(pair.urls[1], redis_url) as client,
+        following(pair.urls, redis_url, RULES) as follower,
+    ):
+        cached = Cached(server, client)
+        wait_followed(follower, server)
+        cached.read("t", k=2)
+        pair.first.kill()
+        server.connection.close()
+        promoted = pair.promote()
+        cached.wait_gone("t", k=2, seconds=20)
+        cached.read("t", k=1)
+        promoted.run("UPDATE t SET v = 2 WHERE id = 1")
+        cached.wait_gone("t", k=1, seconds=20)
+        assert follower.stats()["afresh"] == 2
+        promoted.close()
+    assert "another server is followed, which may lack what the last one had" in caplog.text
 
 
 def test_a_server_that_lacks_what_was_followed_drops_everything(
