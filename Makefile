@@ -19,7 +19,7 @@ BOUNDS = $(addprefix tests/unit/,aio cli database observe readthrough runtime st
 	tests/servers/test_sessions.py tests/cli/test_looking.py tests/contrib/test_django.py
 
 .DEFAULT_GOAL := help
-.PHONY: help audit test bounds dist docs docs-test demo bench hammer soak lint check format servers lock clean
+.PHONY: help audit test bounds dist docs docs-test demo bench hammer chaos soak lint check format servers lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -56,6 +56,10 @@ bench: ## measure beside other caches; writes docs/benchmarks.md
 hammer: ## look for stale reads from several processes for SECONDS=60, each way to drop
 	@$(BOOTSTRAP) --servers
 	@$(RUN)/python -m tools.hammer $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+chaos: ## followers of the binary log under everything at once for SECONDS=60: is anything outdated?
+	@$(BOOTSTRAP) --servers
+	@$(RUN)/python -m tools.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 soak: ## outages under load for MINUTES=5: does anything grow or go wrong?
 	@$(BOOTSTRAP) --servers test

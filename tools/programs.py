@@ -40,8 +40,8 @@ def find_program(*names: str) -> str | None:
 
 
 def find_mysql() -> str | None:
-    """The MariaDB or MySQL server program, or None."""
-    return find_program("mariadbd", "mysqld")
+    """The MariaDB or MySQL server program that MRC_MYSQL_PROGRAM names, or one that is found, or None."""
+    return os.environ.get("MRC_MYSQL_PROGRAM") or find_program("mariadbd", "mysqld")
 
 
 def find_redis() -> str | None:

@@ -105,6 +105,7 @@ def _examine_log(report: Report, rules: Rules, source: Source, schema: Schema) -
             "binlog_row_image is MINIMAL, so that rows come without the columns of rules: set "
             "binlog_row_image=FULL"
         )
+    _examine_what_is_logged(report, rules, source)
     if variables.get("binlog_row_metadata", "FULL").upper() != "FULL" and rules.tables:
         report.notes.append(
             f"binlog_row_metadata is {variables['binlog_row_metadata']}: the names of columns are taken from "
@@ -121,6 +122,22 @@ def _examine_log(report: Report, rules: Rules, source: Source, schema: Schema) -
             f"{', '.join(children)} change by foreign keys, which is in no log: told from the parents' "
             "rows where the rule's column is the key, else dropped by name"
         )
+
+
+def _examine_what_is_logged(report: Report, rules: Rules, source: Source) -> None:
+    logged, left_out = source.filters()
+    for schema in sorted({schema for schema, _ in rules.tables}):
+        if schema in left_out or (logged and schema not in logged):
+            report.problems.append(
+                f"changes of {schema} are in no log, by binlog_do_db or binlog_ignore_db: have it logged"
+            )
+    if source.logs_what_it_replicates:
+        return
+    text = "what it replicates is in no log of its own: set log_slave_updates=ON"
+    if not source.takes_writes:
+        report.problems.append(f"the server is read_only, and log_slave_updates is off, so that {text}")
+    elif source.variables.get("gtid_slave_pos"):
+        report.notes.append(f"the server was a replica, and log_slave_updates is off; if it is one, {text}")
 
 
 def _columns(rules: Rules) -> list[tuple[str, ...]]:

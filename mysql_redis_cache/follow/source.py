@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mysql_redis_cache.database.dump import DumpConnection
+from mysql_redis_cache.database.failures import err
 from mysql_redis_cache.gtids import count_missing, covers, is_maria, parse_gtid_set, show_gtid_set
 
 from .place import Position
@@ -33,6 +34,9 @@ _VARIABLES = (
     "sync_binlog",
     "time_zone",
     "system_time_zone",
+    "log_slave_updates",
+    "log_replica_updates",
+    "gtid_slave_pos",
     "read_only",
 )
 
@@ -80,6 +84,28 @@ class Source:
         """Whether a crash may lose what the log has, or the log what was committed."""
         settings = (self.variables.get("innodb_flush_log_at_trx_commit"), self.variables.get("sync_binlog"))
         return settings != ("1", "1")
+
+    @property
+    def logs_what_it_replicates(self) -> bool:
+        """Whether changes that come from another server are in its own log."""
+        names = ("log_slave_updates", "log_replica_updates")  # MySQL had both for a while
+        return any(self.variables.get(name, "").upper() in {"ON", "1"} for name in names)
+
+    def filters(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the schemas that alone are logged, none if all are, and those that are not.
+
+        Both are empty if the account must not ask.
+        """
+        for statement in ("SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"):
+            try:
+                rows = self.ask(statement)
+            except err.Error:  # the right, or the statement of other versions
+                continue
+            names = [str(row[name]) for row in rows for name in ("Binlog_Do_DB", "Binlog_Ignore_DB")]
+            if names:
+                logged, left_out = (frozenset(filter(None, each.split(","))) for each in names)
+                return logged, left_out
+        return frozenset(), frozenset()
 
     def here(self) -> Position:
         """Return a position such that everything before it is visible: the log may be ahead of the engine."""

@@ -379,7 +379,10 @@ def test_what_would_go_wrong_is_said_before_anything_runs(
     private_mysql: Callable[..., PrivateMySQL], redis_url: str
 ) -> None:
     """A check names each problem with what to do, and a follower with problems does not start."""
-    own = private_mysql("--log-bin=bin", "--binlog-format=STATEMENT", "--binlog-row-image=MINIMAL")
+    own = private_mysql(
+        *("--log-bin=bin", "--binlog-format=STATEMENT", "--binlog-row-image=MINIMAL"),
+        *("--binlog-ignore-db=own", "--skip-log-slave-updates", "--read-only"),
+    )
     base = LoggedServer(with_database(own.url, "mysql"))
     base.run(
         "CREATE DATABASE own CHARACTER SET utf8mb4",
@@ -403,6 +406,8 @@ def test_what_would_go_wrong_is_said_before_anything_runs(
         "own.t.place is point",
         "it is called own.t",
         "own.v is a view",
+        "changes of own are in no log",
+        "set log_slave_updates=ON",
     ):
         assert expected in text
     assert "own.t.Name has the collation utf8mb4_general_ci" in "; ".join(report.notes)
