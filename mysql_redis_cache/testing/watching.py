@@ -45,10 +45,15 @@ def watching(face: Face, listener: Listener) -> Iterator[None]:
     with ExitStack() as stack:
         if core is not None:
             stack.enter_context(replaced(core, "steps", partial(_steps, core.steps, listener)))
+            stack.enter_context(replaced(core, "is_plain", _is_told_of))  # those are answered without steps
             _watch_writes(core, listener, stack)
         if drops is not None:
             stack.enter_context(replaced(drops, "perform", partial(_perform, drops.perform, listener)))
         yield
+
+
+def _is_told_of(_: object) -> bool:
+    return False
 
 
 def _steps(make: Callable[..., Steps], listener: Listener, read: Any, **how: Any) -> Steps:
