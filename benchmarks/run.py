@@ -13,6 +13,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
+from anatomy import anatomy_text
 from bulk import bulk_text
 from cold import cold_text, measure_cold
 from core import measure_core
@@ -28,12 +29,15 @@ from threads import measure_threads, threads_chart, threads_text
 from typed_rows import typed_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from subjects import Subject
     from workload import Workload
 
 PAGE = ROOT / "docs" / "benchmarks.md"
+PERFORMANCE = ROOT / "docs" / "explanation" / "performance.md"
 CORE = {"hit", "miss", "key", "drop"}
-PARTS = (*sorted(CORE), "bulk", "typed", "index", "cold", "facade", "threads", "near", "follow")
 MAKERS = (
     "ours.make_subject",
     "ours.make_index_subject",
@@ -51,28 +55,16 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="fewer repetitions, 30,000 keys instead of 300,000"
     )
-    parser.add_argument("--only", action="append", choices=PARTS, metavar="PART", help=", ".join(PARTS))
+    known = (*sorted(CORE), *RUNS)
+    parser.add_argument("--only", action="append", choices=known, metavar="PART", help=", ".join(known))
     options = parser.parse_args()
-    parts = set(options.only or PARTS)
+    parts = set(options.only or known)
     with private_servers() as workload:
         if parts & CORE:
             run_core(workload, parts & CORE, quick=options.quick)
-        if "bulk" in parts:
-            publish("bulk", bulk_text(workload, quick=options.quick), whole=not options.quick)
-        if "typed" in parts:
-            publish("typed", typed_text(workload, quick=options.quick), whole=not options.quick)
-        if "index" in parts:
-            publish("index", index_text(workload, quick=options.quick), whole=not options.quick)
-        if "cold" in parts:
-            run_cold(workload, quick=options.quick)
-        if "facade" in parts:
-            run_facade(workload, quick=options.quick)
-        if "threads" in parts:
-            run_threads(workload, quick=options.quick)
-        if "near" in parts:
-            publish("near", near_text(workload, quick=options.quick), whole=not options.quick)
-        if "follow" in parts:
-            publish("follow", follow_text(quick=options.quick), whole=not options.quick)
+        for part, run in RUNS.items():
+            if part in parts:
+                run(workload, quick=options.quick)
 
 
 def run_core(workload: Workload, parts: set[str], *, quick: bool) -> None:
@@ -109,12 +101,31 @@ def run_threads(workload: Workload, *, quick: bool) -> None:
         threads_chart(PAGE.with_name("benchmarks-threads.svg"), result)
 
 
-def publish(section: str, text: str, *, whole: bool) -> None:
+def run_follow(workload: Workload, *, quick: bool) -> None:  # noqa: ARG001 - it has servers of its own
+    """A follower of the binary log."""
+    publish("follow", follow_text(quick=quick), whole=not quick)
+
+
+def run_anatomy(workload: Workload, *, quick: bool) -> None:
+    """What a hit is made of."""
+    publish("anatomy", anatomy_text(workload, quick=quick), whole=not quick, page=PERFORMANCE)
+
+
+def publishing(section: str, measured: Callable[..., str]) -> Callable[..., None]:
+    """What publishes a section whose text *measured* gives."""
+
+    def run(workload: Workload, *, quick: bool) -> None:
+        publish(section, measured(workload, quick=quick), whole=not quick)
+
+    return run
+
+
+def publish(section: str, text: str, *, whole: bool, page: Path = PAGE) -> None:
     """Print *text* and, if it is a *whole* measurement, put it into the page."""
     text = f"{machine()}.\n\n{text}"
     print(f"\n{text}", flush=True)
     if whole:
-        replace_section(PAGE, section, text)
+        replace_section(page, section, text)
 
 
 def make_subject(maker: str, workload: Workload) -> Subject | None:
@@ -128,6 +139,19 @@ def make_subject(maker: str, workload: Workload) -> Subject | None:
         print("dogpile.cache is left out: it is not installed (pip install --group bench)", file=sys.stderr)
         return None
     return subject
+
+
+RUNS: dict[str, Callable[..., None]] = {
+    "bulk": publishing("bulk", bulk_text),
+    "typed": publishing("typed", typed_text),
+    "index": publishing("index", index_text),
+    "cold": run_cold,
+    "facade": run_facade,
+    "threads": run_threads,
+    "anatomy": run_anatomy,
+    "near": publishing("near", near_text),
+    "follow": run_follow,
+}
 
 
 if __name__ == "__main__":

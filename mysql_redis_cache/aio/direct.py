@@ -103,10 +103,15 @@ class Direct:
         except BaseException:
             self._out -= 1
             raise
-        if fetch is None:
-            self._take_over(loop, batch)
-        else:
-            _Line(self, loop, fetch, batch)
+        if fetch is not None:
+            try:
+                _Line(self, loop, fetch, batch)
+            except NotImplementedError:  # a loop that does not tell when a socket can be read, after all
+                fetch.is_lost = True
+                fetch.end()
+            else:
+                return
+        self._take_over(loop, batch)
 
     def _fetch(self, batch: _Batch, over: Fetch | None = None) -> Fetch | None:
         """Send *batch*, which nobody joins any more; ``None`` if a thread has to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import signal
 import threading
 import time
@@ -66,6 +67,13 @@ def loads(client: AsyncMRCClient) -> int:
 def idle(client: AsyncMRCClient) -> int:
     core: Any = client._core
     return len(core.links[0]._connections._idle)
+
+
+def has_heard_the_end(client: AsyncMRCClient) -> bool:
+    """Whether the ends of all idle connections have come through the proxy."""
+    core: Any = client._core
+    sockets = [connection._sock for connection in core.links[0]._connections._idle]
+    return len(select.select(sockets, [], [], 0)[0]) == len(sockets)
 
 
 async def test_hits_need_no_thread_and_one_round_trip(client: AsyncMRCClient, proxy: Proxy) -> None:
@@ -153,7 +161,7 @@ async def test_a_connection_killed_while_idle_is_replaced(
     before = loads(client)
     for _ in range(3):
         redis_client.execute_command("CLIENT", "KILL", "SKIPME", "yes", "TYPE", "normal")
-        await until(lambda: True)
+        await until(lambda: has_heard_the_end(client))
         await read_all(client)
 
     assert loads(client) == before
@@ -220,6 +228,21 @@ async def test_the_first_read_has_a_thread_open_the_connection(mysql_url: str, r
         await read_all(client)
 
         assert idle(client) <= 2 + 20  # those that filled have connections, too
+
+
+async def test_a_loop_that_cannot_watch_sockets_has_threads(client: AsyncMRCClient) -> None:
+    """Not all that have the method do what it says."""
+
+    def add_reader(*_: object) -> None:
+        raise NotImplementedError
+
+    before = loads(client)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.get_running_loop(), "add_reader", add_reader)
+        for _ in range(3):
+            await read_all(client)
+
+    assert loads(client) == before
 
 
 async def test_large_values_go_to_threads(client: AsyncMRCClient) -> None:
