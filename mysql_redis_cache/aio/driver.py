@@ -30,6 +30,7 @@ from mysql_redis_cache.readthrough.many import (
     LoadMany,
     Perform,
 )
+from mysql_redis_cache.readthrough.nearby import AWAY
 from mysql_redis_cache.readthrough.reads import Write
 from mysql_redis_cache.readthrough.steps import (
     GET,
@@ -133,6 +134,7 @@ class LoopDriver:
         self._loops: WeakKeyDictionary[Any, _Here] = WeakKeyDictionary()
         self._last_loop: tuple[Callable[[], Any], _Here] | None = None
         self._lock = threading.Lock()
+        self._nearby = core.nearby
         self._cache: Any = core.cache  # None without Redis, and then only Get and Put ask for it
         HITS.enrol(self)
         self._performers: dict[type[Step | Task], Callable[[Any, Any], Awaitable[Any]]] = {
@@ -182,9 +184,11 @@ class LoopDriver:
 
     async def read(self, read: Read) -> Any:
         """Answer a read that is plain, as ``Core.is_plain`` says."""
-        entry = await self._get(read)
+        if self._nearby is not None and (answer := self._nearby.at_hand(read)) is not AWAY:
+            return answer
+        entry = await self._performers[Get](read, GET)
         if is_answer(entry, read.policy):
-            return entry.value  # type: ignore[union-attr]  # it is an Entry
+            return entry.value
         return await self.run(go_on(entry, read.policy, time.monotonic, random.random), read)
 
     def check_function(self, fn: object) -> None:

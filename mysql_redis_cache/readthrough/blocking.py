@@ -14,6 +14,7 @@ from mysql_redis_cache.runtime import apart
 
 from .functions import NEEDS_FACADE, Stopped, check_blocking_function, passable
 from .many import AcquireMany, FillMany, GetMany, JoinNow, LoadMany, Perform
+from .nearby import AWAY
 from .reads import Batch
 from .steps import (
     Acquire,
@@ -61,6 +62,7 @@ class BlockingDriver:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._nearby = core.nearby
         self._leases = _Leases()
         cache: Any = core.cache  # None without Redis, and then only Get and Put ask for it
         self._performers: dict[type[Step | Task], Callable[[Any, Any], Any]] = {
@@ -112,6 +114,8 @@ class BlockingDriver:
 
     def read(self, read: Read) -> Any:
         """Answer a read that is plain, as ``Core.is_plain`` says."""
+        if self._nearby is not None and (answer := self._nearby.at_hand(read)) is not AWAY:
+            return answer
         entry = self._core.cache.get(read)  # type: ignore[union-attr]  # there is one, or it would not be plain
         if is_answer(entry, read.policy):
             return entry.value  # type: ignore[union-attr]  # it is an Entry

@@ -25,7 +25,7 @@ from .flight import AGAIN, Flight, Flights, Landing, fresh
 from .functions import Stopped
 from .interruptions import is_interruption
 from .loading import Loads
-from .nearby import NearbyCache
+from .nearby import AWAY, NearbyCache
 from .reads import Batch, Reads
 from .reports import reports
 from .steps import SEAL, Loaded, Seat, Shared
@@ -85,8 +85,8 @@ class Core(Loads):
     def _connect(self, redis_config: object) -> None:
         options, ways = self.options, (link(redis_config), link(redis_config, timeout=PATIENT))
         self.links = ways
-        # A cluster has keys that it cannot keep, and what is near is looked at first.
-        self._has_plain_reads = self.external is None and options.near is None and not ways[0].clustered
+        # A cluster has keys that it cannot keep.
+        self._has_plain_reads = self.external is None and not ways[0].clustered
         self.drops = Drops(
             ways[1],
             options.namespace,
@@ -172,8 +172,10 @@ class Core(Loads):
     def _steps(self, read: Read, *, refresh: bool, cache: bool, clear: bool) -> Steps:
         if not cache or self.cache is None or self._off_everywhere or (not clear and self._inside(read)):
             return self._past(read, cache=cache)
-        if self.nearby is not None and not refresh and (answer := self.nearby.at_hand(read)) is not None:
-            return answer
+        if self.nearby is not None and not refresh and not read.policy.needs_age:
+            answer = self.nearby.at_hand(read)
+            if answer is not AWAY:
+                return readthrough.known(answer)
         if not self.cache.can_keep(read):
             return self._past(read, cache=cache)
         policy = read.policy

@@ -10,7 +10,7 @@ from mysql_redis_cache.store import Found
 from mysql_redis_cache.values import codec
 
 from .cache import Cache
-from .steps import GET, Entry, known
+from .steps import GET, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from mysql_redis_cache.values import Between
 
     from .reads import Read
-    from .steps import Claim, Get, Steps
+    from .steps import Claim, Get
 
-__all__ = ["NearbyCache"]
+__all__ = ["AWAY", "NearbyCache"]
 
+AWAY: Any = object()
+"""That nothing is at hand; an answer may be ``None``."""
 
 SHORT = 64 * 1024
 """Bytes of JSON that are decoded at once, even in an event loop: half a millisecond's worth."""
@@ -52,21 +54,21 @@ class NearbyCache(Cache):
         kept = self.near.get(read.raw, now)
         return kept if kept is not None and kept.ends - now > read.policy.grace else None
 
-    def at_hand(self, read: Read) -> Steps | None:
-        """Return the steps of *read* if there are none: it is kept here, is fresh, and soon decoded."""
-        policy = read.policy
-        if policy.needs_age or not policy.near:
-            return None
-        kept = self.near.get(read.raw, monotonic())
+    def at_hand(self, read: Read) -> Any:
+        """Return the answer to *read* if it is kept here and decoded so soon that an event loop can wait.
+
+        *read* needs no age. ``AWAY``: Get has to look.
+        """
+        kept = self.near.get(read.raw, monotonic()) if read.policy.near else None
         if kept is None or len(kept.payload) > SHORT:
-            return None
+            return AWAY
         try:
             value = _decoded(read, kept)
         except ValueError:  # Get meets it again
-            return None
+            return AWAY
         read.size = len(kept.payload)
         self._note_near(read)
-        return known(value)
+        return value
 
     def served(self, read: Read, kept: Kept, between: Between = None) -> Entry | None:
         """Return what is kept as Get gives it; *between* as for ``codec.decode``."""
