@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST", "Outdated"]
 
-MOST = 200_000
+MOST = 250_000
 """Values up to which they are told one by one; beyond, the names with most of them are dropped whole."""
 
 _MOST_SPELLINGS = 256
@@ -118,10 +118,10 @@ class Outdated:
         matchers: list[Matcher] = []
         if self.names:
             matchers.append(AnyValue(sorted(self.names), prefix))
-        single = [(name, text) for name, texts in self._values.items() for text in texts]
-        if single:
-            names, texts = zip(*single, strict=True)
-            matchers.append(Matcher(names, texts, require_all=False, prefix=prefix))
+        if self._values:
+            names = [name for name, texts in self._values.items() for _ in texts]
+            values = [text for texts in self._values.values() for text in texts]
+            matchers.append(Matcher(names, values, require_all=False, prefix=prefix))
         for combined, rows in self._combined.items():
             matchers += [Matcher(combined, row, require_all=True, prefix=prefix) for row in rows]
         return matchers

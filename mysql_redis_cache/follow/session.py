@@ -115,9 +115,11 @@ class Session:
         if transaction.gtid is not None:
             self._followed.add(transaction.gtid)
         if transaction.outdated:
-            if not self._batch:
+            if self._batch:
+                self._batch.merge(transaction.outdated)
+            else:
+                self._batch = transaction.outdated  # as it is: it may be large
                 self._pace.begin()
-            self._batch.merge(transaction.outdated)
             if transaction.gtid is not None:
                 self._gtids.append(transaction.gtid)
         if transaction.changes_schema or (
