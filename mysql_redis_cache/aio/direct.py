@@ -13,6 +13,7 @@ import os
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from .gather import LARGE_BYTES, MAX_BATCH, MAX_OUT, PATIENCE, publish, sizes_of
 
@@ -170,13 +171,17 @@ class _Line:
         self._fetch, self._promises = fetch, batch.promises
         self._is_asked = True
         loop.add_reader(fetch.exchange.file, self._read)
-        self._timer = loop.call_later(fetch.exchange.left, self._look)
+        self._watch(fetch.exchange.left)
 
-    def _look(self) -> None:
+    def _watch(self, seconds: float) -> None:
+        # The loop alone refers to a line: what it holds ends with it, at once.
+        self._timer = self._loop.call_later(seconds, _look, ref(self))
+
+    def look(self) -> None:
         """Give up what is late."""
         if self._is_asked and self._fetch.exchange.left <= 0:
             self._read(is_late=True)
-        self._timer = self._loop.call_later(max(self._fetch.exchange.left, SOON), self._look)
+        self._watch(max(self._fetch.exchange.left, SOON))
 
     def _read(self, *, is_late: bool = False) -> None:
         fetch = self._fetch
@@ -210,6 +215,12 @@ class _Line:
         self._loop.remove_reader(self._fetch.exchange.file)
         self._fetch.end()
         self._owner.came_back(self._loop)
+
+
+def _look(known: ref[_Line]) -> None:
+    line = known()
+    if line is not None:
+        line.look()
 
 
 def _fail(promises: Sequence[Any], error: BaseException) -> None:

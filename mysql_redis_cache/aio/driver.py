@@ -98,7 +98,7 @@ class _Claim(NamedTuple):
 
 
 class _Here:
-    """What a driver keeps for one event loop; nothing in it refers to the loop."""
+    """What a driver keeps for one event loop; once everybody is answered nothing in it refers to the loop."""
 
     def __init__(self, cache: Cache | None, limiter: anyio.CapacityLimiter | None) -> None:
         self.limiter = limiter
@@ -234,10 +234,17 @@ class LoopDriver:
         with self._lock:
             here = self._loops.get(loop)
             if here is None:
+                self._forget_closed_loops()
                 limiter = None if self._limiter is None else at_home(self._limiter, loop)
                 here = self._loops[loop] = _Here(self._core.cache, limiter)
         self._last_loop = (ref(loop), here)
         return here
+
+    def _forget_closed_loops(self) -> None:
+        """Forget those that ended while somebody waited: who waits there refers to them."""
+        for loop in list(self._loops):
+            if getattr(loop, "is_closed", bool)():
+                self._loops.pop(loop, None)
 
     @asynccontextmanager
     async def _token(self, until: float) -> AsyncIterator[None]:

@@ -123,7 +123,7 @@ class _Trouble:
         except IndexError:
             return
         self._told_at = now
-        logger.warning(self._beginning, error)
+        logger.warning(self._beginning, str(error))  # who keeps the record keeps none of the frames
         if self._watch.events.heard:
             self._watch.tell(RedisDown(error=str(error)))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import select
 import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import anyio
 import pytest
@@ -16,6 +18,7 @@ from mysql_redis_cache import AsyncMRCClient
 from mysql_redis_cache.aio import direct
 from mysql_redis_cache.aio.workers import HITS
 from tests.client.drivers import until
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -350,6 +353,42 @@ def test_a_loop_that_ends_in_the_middle_harms_no_other(mysql_url: str, redis_url
 
     for _ in range(3):
         asyncio.run(begin())
+
+    async def end() -> None:
+        await read_all(client)
+        await client.aclose()
+
+    asyncio.run(end())
+
+
+def test_loops_that_end_while_redis_is_silent_leave_nothing(mysql_url: str, proxy: Proxy) -> None:
+    """Neither they nor their connections, which are closed without Python's collector."""
+    client = AsyncMRCClient(mysql_url, proxy.url)
+    ended: list[ref[asyncio.AbstractEventLoop]] = []
+
+    async def begin() -> None:
+        ended.append(ref(asyncio.get_running_loop()))
+        for _ in range(2):  # the first are on their way, the others wait for them to come back
+            asyncio.ensure_future(read(client))  # noqa: RUF006 - it is to be left
+            await asyncio.sleep(0.005)
+
+    asyncio.run(read(client))
+    core: Any = client._core
+    proxy.pause("replies")
+    gc.disable()
+    try:
+        for _ in range(5):
+            asyncio.run(begin())
+        assert wait_until(lambda: not core.links[0]._connections._alive)
+    finally:
+        gc.enable()
+    proxy.resume()
+
+    def left() -> int:
+        gc.collect()
+        return sum(loop() is not None for loop in ended[:-1])
+
+    assert wait_until(lambda: not left())
 
     async def end() -> None:
         await read_all(client)
