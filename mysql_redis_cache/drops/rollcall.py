@@ -48,7 +48,10 @@ class _Listener(NamedTuple):
 
     def has_heard(self, text: bytes | None) -> bool:
         """Return whether *text*, its sign by now, says so; who is off the roll serves nothing of before."""
-        return text is None or Sign.of(text).known > self.sign.beats
+        if text is None:
+            return True
+        sign = Sign.of(text)
+        return sign is not None and sign.known > self.sign.beats
 
 
 class RollCall:
@@ -96,7 +99,8 @@ class RollCall:
             self._note(roll)
             return []
         pairs = zip(roll[::2], roll[1::2], strict=True)
-        return [_Listener(name, text, Sign.of(text)) for name, text in pairs]
+        signed = [(name, text, Sign.of(text)) for name, text in pairs]
+        return [_Listener(name, text, sign) for name, text, sign in signed if sign is not None]
 
     def _call(self) -> None:
         """Have all sign at once, if Redis takes it; else they do so at their next beat."""

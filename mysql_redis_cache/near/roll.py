@@ -42,13 +42,12 @@ class Sign(NamedTuple):
     milliseconds: int
 
     @classmethod
-    def of(cls, text: bytes) -> Self:
-        """Read one.
-
-        Raises:
-            ValueError: it is none.
-        """
-        beats, known, milliseconds = map(int, text.split(b" "))
+    def of(cls, text: bytes) -> Self | None:
+        """Read one; ``None`` if it is none. Later versions may say more in theirs."""
+        try:
+            beats, known, milliseconds = map(int, text.split(b" ")[:3])
+        except ValueError:
+            return None
         return cls(beats, known, milliseconds)
 
     def packed(self) -> bytes:

@@ -51,7 +51,8 @@ def held(redis_client: redis.Redis, proxy_to: Callable[..., Proxy], redis_url: s
 
 
 def roll(client: redis.Redis) -> dict[bytes, Sign]:
-    return {name: Sign.of(text) for name, text in client.hgetall(ROLL).items()}
+    signs = {name: Sign.of(text) for name, text in client.hgetall(ROLL).items()}
+    return {name: sign for name, sign in signs.items() if sign is not None}
 
 
 def heard(calling: RollCall, budget: float = 20) -> threading.Event:
@@ -195,3 +196,25 @@ def test_an_account_that_may_not_read_the_roll_waits_for_nobody(
         calling.hear(Budget(1))
     (said,) = [message for message in caplog.messages if "near caches" in message]
     assert said.startswith("drops do not wait for strict near caches of other processes: Redis refused")
+
+
+@pytest.mark.parametrize("sign", [b"", b"x", b"1 2", b"a b c", b"\xff 1 1"])
+def test_what_is_no_sign_is_not_waited_for(calling: RollCall, redis_client: redis.Redis, sign: bytes) -> None:
+    """Somebody else has written there; drops go on."""
+    redis_client.hset(ROLL, "somebody", sign)
+    budget = Budget(PATIENCE)
+
+    calling.hear(budget)
+
+    assert budget.spent() < 1
+
+
+def test_a_sign_of_a_later_version_may_say_more(calling: RollCall, redis_client: redis.Redis) -> None:
+    """It is waited for as any other, until its heartbeat is over."""
+    redis_client.hset(ROLL, "somebody", b"3 2 200 and more")
+    budget = Budget(PATIENCE)
+
+    calling.hear(budget)
+
+    assert 0.2 <= budget.spent() < PATIENCE
+    assert redis_client.hgetall(ROLL) == {}

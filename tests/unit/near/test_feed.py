@@ -98,7 +98,9 @@ def sign_of(commands: Any) -> Sign:
     """Return the sign before a beat, which goes in this order."""
     (get, call), (hset, roll, name, sign), hello = commands
     assert (get, call, hset, roll, name, hello) == (b"GET", CALL, b"HSET", ROLL, b"me", (b"HELLO", b"3"))
-    return Sign.of(sign)
+    read = Sign.of(sign)
+    assert read is not None
+    return read
 
 
 def strict() -> Feed:
