@@ -18,7 +18,7 @@ from weakref import ref
 from .gather import LARGE_BYTES, MAX_BATCH, MAX_OUT, PATIENCE, publish, sizes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from mysql_redis_cache.readthrough.cache import Cache
     from mysql_redis_cache.readthrough.fetching import Fetch
@@ -217,7 +217,7 @@ class _Line:
         self._owner.came_back(self._loop)
 
 
-def _look(known: ref[_Line]) -> None:
+def _look(known: Callable[[], _Line | None]) -> None:
     line = known()
     if line is not None:
         line.look()
