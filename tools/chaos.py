@@ -3,24 +3,23 @@
 Writers change rows in all the ways there are, readers fill the cache, nobody drops but followers, of which
 one leads. Meanwhile followers are killed and frozen, Redis is frozen and restarted from an older snapshot,
 MySQL is restarted and killed, tables are redefined and emptied, logs rotated and purged, and in the middle
-another server takes the place of the first. When all is quiet every entry is compared: 0 must be outdated::
+another server takes the place of the first. All the while entries are looked at, and none may be outdated for
+longer than the lag that the leader reports. When all is quiet every entry is compared: 0 must be outdated::
 
     python -m tools.chaos --seconds 120
     MRC_MYSQL_PROGRAM=/usr/sbin/mysqld python -m tools.chaos --seconds 120
 
 With ``--spoil`` something that is needed is taken out, and something outdated must be found: the follower
-itself, the order of drop and position, or the wait until a change can be read (with semi-synchronous commits
-that wait for a replica that says nothing). Ends with status 1 if that is not so.
+itself, the order of drop and position, the wait until a change can be read (with semi-synchronous commits
+that wait for a replica that says nothing), or the lag, which is 0 while drops are late. Ends with status 1 if
+that is not so.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -30,37 +29,23 @@ import pymysql
 import redis
 
 from mysql_redis_cache import MRCClient, MRCError
+from tools.chaos_followers import SPOILED, Followers
 from tools.chaos_servers import SCHEMA, Pair
 from tools.chaos_shop import RULES, Reader, Writer, fill, stale
+from tools.chaos_watch import TOLERANCE, Delays, Watch, judge
 from tools.private_servers import PrivateRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["SPOILED", "Followers", "Result", "chaos", "main", "repeating"]
+    from tools.chaos_watch import Report
+
+__all__ = ["Result", "chaos", "main", "repeating"]
 
 WRITERS, READERS = 3, 2
 PATIENCE = 30.0
 RULES_OF_SCHEMA = {f"{SCHEMA}.{table}": rule for table, rule in RULES.items()}
 SENTINEL = "SELECT ? AS n"
-SPOILED = {
-    "follower": "",
-    "position": """
-import time
-from mysql_redis_cache.follow import session
-from mysql_redis_cache.follow.outdated import Outdated
-def flush(self):
-    batch, self._batch, self._gtids = self._batch, Outdated(), []
-    self._save()
-    time.sleep(0.3)
-    self._performing.perform(batch)
-session.Session._flush = flush
-""",
-    "visibility": """
-from mysql_redis_cache.follow import source
-source.Source.await_visible = lambda *arguments: None
-""",
-}
 
 
 class Result(NamedTuple):
@@ -69,58 +54,16 @@ class Result(NamedTuple):
     Attributes:
         entries: how many there were at the end.
         outdated: those that are not what MySQL has.
+        looks: how many entries were looked at meanwhile, some of them often.
+        delays: for how long they were outdated.
         done: what was done to the servers and followers, each as often as it was.
     """
 
     entries: int
     outdated: list[Any]
+    looks: int
+    delays: Delays
     done: dict[str, int]
-
-
-class Followers:
-    """Two processes that follow.
-
-    Args:
-        arguments: of ``Follower``.
-        spoil: Python that is run in each before.
-    """
-
-    def __init__(self, *arguments: Any, spoil: str = "") -> None:
-        self._code = (
-            f"{spoil}\nfrom mysql_redis_cache.follow import Follower\n"
-            f"Follower(*{arguments!r}, lease=1.0).run()"
-        )
-        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - end() closes it
-        self.running = [self._start(), self._start()]
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", self._code], stderr=self._said)
-
-    def kill_one(self) -> None:
-        """Kill the one that began first, and have another begin."""
-        killed = self.running.pop(0)
-        killed.kill()
-        killed.wait()
-        self.running.append(self._start())
-
-    def freeze_one(self, seconds: float) -> None:
-        """Have one stand still for longer than its lease, and then go on as if nothing had been."""
-        self.running[0].send_signal(signal.SIGSTOP)
-        time.sleep(seconds)
-        self.running[0].send_signal(signal.SIGCONT)
-
-    def said(self) -> str:
-        """Return the last of what they have said."""
-        self._said.seek(0)
-        return self._said.read()[-3000:]
-
-    def end(self) -> None:
-        """End both."""
-        for each in self.running:
-            each.send_signal(signal.SIGCONT)
-            each.kill()
-            each.wait()
-        self._said.close()
 
 
 @contextmanager
@@ -166,6 +109,7 @@ class Chaos:
         self.done: dict[str, int] = {}
         self._columns = 0
         self.client = MRCClient(pair.url, cache.url)
+        self.watch = Watch(lambda: self.client, self._admin)
 
     # What is done to them
 
@@ -213,6 +157,7 @@ class Chaos:
         time.sleep(self._chance.uniform(0.0, 1.0))
         self.cache.kill()
         self.cache.start()
+        self.watch.forget()
 
     def restart_mysql(self) -> None:
         self.pair.servers[self.pair.primary].restart()
@@ -240,18 +185,21 @@ class Chaos:
     def fail_over(self, *, is_planned: bool) -> None:
         name = "planned failover" if is_planned else "failover"
         self.done[name] = self.done.get(name, 0) + 1
-        self.pair.fail_over(is_planned=is_planned)
-        before, self.client = self.client, MRCClient(self.pair.url, self.cache.url)
+        before = self.client
+        self.pair.fail_over(self._read_from, is_planned=is_planned)
         before.close()
+
+    def _read_from(self, url: str) -> None:
+        self.client = MRCClient(url, self.cache.url)
 
     # The run
 
-    def run(self, seconds: float, kinds: Sequence[Callable[[], object]]) -> Result:
-        """Do it, and compare."""
+    def run(self, seconds: float, kinds: Sequence[Callable[[], object]]) -> tuple[int, list[Any]]:
+        """Do it, and compare; return how many entries there are, and those that are outdated."""
         writers = [Writer(self.pair.connect, number) for number in range(WRITERS)]
         readers = [Reader(lambda: self.client, number) for number in range(READERS)]
         began = time.monotonic()
-        with repeating(*[reader.act for reader in readers]):
+        with repeating(self.watch.act, *[reader.act for reader in readers]):
             with repeating(*[writer.act for writer in writers]):
                 while time.monotonic() < began + seconds:
                     self.torment(kinds)
@@ -266,10 +214,10 @@ class Chaos:
             self.pair.end_prepared()
             self._await_level()
             time.sleep(1.0)
-        count, outdated = stale(self.client)
+        found = stale(self.client)
         self.client.close()
         self._admin.close()
-        return Result(count, outdated, self.done)
+        return found
 
     def _await_level(self) -> None:
         """Wait until a follower has dropped whatever was written before."""
@@ -307,15 +255,17 @@ def chaos(seconds: float, *, spoil: str | None = None, fragile: bool = False, se
     ):
         fill(pair.run)
         arguments = (pair.urls, cache.url, RULES_OF_SCHEMA)
-        followers = None if spoil == "follower" else Followers(*arguments, spoil=SPOILED.get(spoil or "", ""))
+        followers = None if spoil == "follower" else Followers(*arguments, spoil=spoil)
+        reports: list[Report] = []
         try:
             if followers is not None:
                 _await_leader(cache.url)
             run = Chaos(pair, cache, followers, seed)
-            return run.run(seconds, _kinds(run, spoil))
+            count, outdated = run.run(seconds, _kinds(run, spoil))
         finally:
             if followers is not None:
-                followers.end()
+                reports = followers.end()
+        return Result(count, outdated, run.watch.looks, judge(reports, run.watch.sightings), run.done)
 
 
 def _kinds(run: Chaos, spoil: str | None) -> list[Callable[[], object]]:
@@ -326,6 +276,7 @@ def _kinds(run: Chaos, spoil: str | None) -> list[Callable[[], object]]:
         "follower": [run.rotate],
         "position": [run.kill_follower],
         "visibility": [_toggling(run.pair)],
+        "lag": [run.rotate],
     }
     return kinds[spoil]
 
@@ -362,11 +313,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--spoil", choices=[*SPOILED])
     options = parser.parse_args(arguments)
     found = chaos(options.seconds, spoil=options.spoil, fragile=options.fragile, seed=options.seed)
+    delays = found.delays
     print(f"{len(found.outdated)} outdated of {found.entries} entries")
+    print(
+        f"{found.looks} looks before: outdated for {delays.longest:.2f} s at most, where leaders reported "
+        f"{delays.lag:.2f} s of lag at most, {delays.counted:.2f} s with the time in which nobody led; "
+        f"at {len(delays.late)} looks for more than {TOLERANCE} s longer than the lag of that time"
+    )
     print(", ".join(f"{name} {times}" for name, times in sorted(found.done.items())))
-    for each in found.outdated[:5] if options.spoil is None else ():
+    for each in [*found.outdated[:5], *delays.late[:5]] if options.spoil is None else ():
         print(*each, sep="\n    ")
-    return int(bool(found.outdated) != (options.spoil is not None))
+    return int(bool(found.outdated or delays.late) != (options.spoil is not None))
 
 
 if __name__ == "__main__":

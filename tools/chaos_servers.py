@@ -15,6 +15,7 @@ from tools.private_servers import LOGGING, PrivateMySQL
 from tools.programs import is_mariadb
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -135,29 +136,35 @@ class Pair:
             with suppress(pymysql.Error):  # it is in good hands
                 self.run(f"XA COMMIT '{name}'", on=on)
 
-    def fail_over(self, *, is_planned: bool) -> None:
-        """Have the replica take the place of the server, which takes no more writes or is killed."""
+    def fail_over(self, read_from: Callable[[str], object], *, is_planned: bool) -> None:
+        """Have the replica take the place of the server, which takes no more writes or is killed.
+
+        Args:
+            read_from: called with the URL of the replica before anybody writes to it.
+            is_planned: whether the server lives on.
+        """
         if not is_planned:
             self.servers[0].kill()
-            self._promote()
+            self._promote(read_from)
             return
         self.run("SET GLOBAL read_only = ON")
         self.end_prepared()
         with closing(self.connect()) as connection, connection.cursor() as cursor:
             cursor.execute("FLUSH TABLES WITH READ LOCK")  # for accounts that may write all the same
             self._catch_up()
-            self._promote()
+            self._promote(read_from)
             cursor.execute("SHOW PROCESSLIST")
             rows = [row for row in cursor.fetchall() if row["User"] == "mrc"]
             for number in [row["Id"] for row in rows if row["Info"] != "SHOW PROCESSLIST"]:
                 with suppress(pymysql.Error):  # it is gone
                     cursor.execute(f"KILL {number}")
 
-    def _promote(self) -> None:
+    def _promote(self, read_from: Callable[[str], object]) -> None:
         self._await_applied()
         it = "SLAVE" if self.is_mariadb else "REPLICA"
         self.run(f"STOP {it}", f"RESET {it} ALL", "SET GLOBAL read_only = OFF", on=1)
         self.servers[1].options.remove("--read-only")
+        read_from(self.urls[1])
         self.end_prepared(on=1)
         self.primary = 1
 

@@ -290,8 +290,10 @@ class Follower:
 
     def _afresh(self, source: Source, reason: str) -> Position:
         """Follow from now on, after dropping whatever may be outdated already."""
+        began = time.monotonic()
         position = source.here()
         self._drop_everything(reason)
+        self._progress.begin(began)
         self._ledger.save(position.as_json())
         self._progress.position = position
         return position

@@ -44,7 +44,16 @@ class Progress:
     def stand_by(self) -> None:
         """Note that another follower leads, whose lag is its own to tell."""
         self.is_leader, self.problem = False, ""
-        self._level_at = time.monotonic()
+        self.begin(time.monotonic())
+
+    def begin(self, moment: float) -> None:
+        """Note that nothing is outdated by what was changed before a moment; of the rest nothing is known."""
+        self._level_at = moment
+        self._is_level = False
+
+    def lose_touch(self) -> None:
+        """Note that the server is not heard any more, whatever it may have to say."""
+        self._is_level = False
 
     def hear(self) -> None:
         """Note that the server has said something that is not dropped yet."""

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.binlog import Wanted, files
+from mysql_redis_cache.gtids import covers
 
 from .outdated import Outdated
 from .pacing import Pace
@@ -75,6 +76,7 @@ class Session:
         self._pace = Pace()
         self._saved = self._reloaded = self._looked = time.monotonic()
         self._is_saved = True
+        self._backlog = ""
 
     def run(self) -> None:
         """Follow until something is raised.
@@ -85,15 +87,21 @@ class Session:
             DatabaseUnavailable: the connection was lost.
             pymysql.err.Error: MySQL's answer.
         """
-        for event in self._stream.events():
-            self._progress.counters.bump("events")
-            self._look()
-            self._take(event)
-            if not self._planner.is_within:
-                self._between()
+        self._backlog = self._source.logged()
+        try:
+            for event in self._stream.events():
+                self._progress.counters.bump("events")
+                self._look()
+                self._take(event)
+                if not self._planner.is_within:
+                    self._between()
+        finally:
+            self._progress.lose_touch()
 
     def _take(self, event: Event) -> None:
-        if not isinstance(event, files.Heartbeat):
+        if isinstance(event, files.Heartbeat):
+            self._backlog = ""  # there is no more
+        else:
             self._progress.hear()
         reason = self._place.feed(event)
         if reason is not None:
@@ -141,11 +149,17 @@ class Session:
                 self._flush()
         elif self._is_time(self._saved, _SAVE_EVERY):
             self._confirm() if self._is_saved else self._save()
-        if not has_more and not self._batch:
+        if not has_more and not self._batch and self._has_caught_up():
             self._progress.be_level()
         elif self._is_time(self._looked, _LOOK_EVERY):
             self._progress.pending = self._source.count_missing(str(self._followed)) + len(self._gtids)
             self._looked = time.monotonic()
+
+    def _has_caught_up(self) -> bool:
+        """Whether all is followed that was in the log before: more of it may come than is here already."""
+        if self._backlog and covers(str(self._followed), self._backlog):
+            self._backlog = ""
+        return not self._backlog
 
     def _is_time(self, since: float, seconds: float) -> bool:
         return time.monotonic() - since >= seconds

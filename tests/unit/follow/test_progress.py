@@ -45,6 +45,33 @@ def test_who_stands_by_has_no_lag(clock: list[float]) -> None:
     assert about.snapshot()["lag"] == 1.0
 
 
+def test_who_leads_again_is_not_level_before_it_has_heard_the_server(clock: list[float]) -> None:
+    """Though it was a moment ago."""
+    about = Progress("shop", 3.0, 30.0)
+    about.be_level()
+    about.stand_by()
+    clock[0] += 1
+    assert about.lag == 1.0
+
+
+def test_a_lost_connection_is_lag_at_once(clock: list[float]) -> None:
+    """Not only when the server has been silent for as long as one that is idle never is."""
+    about = Progress("shop", 3.0, 30.0)
+    about.be_level()
+    clock[0] += 1
+    about.lose_touch()
+    assert about.lag == 1.0
+
+
+def test_a_start_afresh_has_dropped_what_was_outdated(clock: list[float]) -> None:
+    """By whatever was changed before its position was taken."""
+    about = Progress("shop", 3.0, 30.0)
+    clock[0] += 100
+    about.begin(clock[0])
+    clock[0] += 1
+    assert about.lag == 1.0
+
+
 def test_falling_behind_is_said_once_and_catching_up_too(
     clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
