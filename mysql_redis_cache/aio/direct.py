@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -99,45 +100,40 @@ class Direct:
             self._begin(loop, batch)
 
     def _begin(self, loop: Loop, batch: _Batch) -> None:
+        fetch = line = None
         try:
             fetch = self._fetch(batch)
-        except BaseException:
-            self._out -= 1
-            raise
-        if fetch is not None:
-            try:
-                _Line(self, loop, fetch, batch)
-            except NotImplementedError:  # a loop that does not tell when a socket can be read, after all
-                fetch.is_lost = True
-                fetch.end()
-            else:
-                return
-        self._take_over(loop, batch)
+            if fetch is not None:
+                line = _Line(self, loop, fetch, batch)
+        except (NotImplementedError, OSError):
+            pass  # the loop cannot tell when this socket can be read, after all
+        finally:  # a signal handler may have raised: nobody must wait for what will not come
+            if line is None:
+                if fetch is not None:
+                    _abandon(loop, fetch)
+                self._take_over(loop, batch)
 
     def _fetch(self, batch: _Batch, over: Fetch | None = None) -> Fetch | None:
         """Send *batch*, which nobody joins any more; ``None`` if a thread has to."""
         if self._forming is batch:
             self._forming = None
-        try:
-            return self.cache.begin(batch.reads, over)
-        except BaseException as error:  # a signal handler's: nobody must wait for what will not come
-            _fail(batch.promises, error)
-            raise
+        return self.cache.begin(batch.reads, over)
 
     def _take_over(self, loop: Loop, batch: _Batch) -> None:
         self._threads.take_over(batch.reads, batch.promises, partial(self.came_back, loop))
 
     def go_on(self, loop: Loop, over: Fetch) -> tuple[Fetch, _Batch] | None:
         """Send the next batch over a connection that is free; ``None`` if it is needed no more."""
-        if not self._waiting:
+        if not self._waiting or not over.exchange.may_go_on:
             return None
-        batch = self._waiting.popleft()
-        fetch = self._fetch(batch, over)
-        if fetch is not None:
-            return fetch, batch
-        self._out += 1
-        self._take_over(loop, batch)
-        return None
+        batch, fetch = self._waiting.popleft(), None
+        try:
+            fetch = self._fetch(batch, over)
+        finally:
+            if fetch is None:
+                self._out += 1
+                self._take_over(loop, batch)
+        return None if fetch is None else (fetch, batch)
 
     def came_back(self, loop: Loop) -> None:
         """Note that one batch less is out, and send the next."""
@@ -153,14 +149,13 @@ class Direct:
             if fetch.exchange.received > DECODED_AT_ONCE or max(sizes) > LARGE_BYTES:
                 self._threads.take_over(fetch.reads, promises, answers=found)
                 return
+        outcomes = None
         try:
             outcomes = self.cache.decode_many(fetch.reads, found)
-        except BaseException as error:
-            _fail(promises, error)
-            if not isinstance(error, Exception):
-                raise
-        else:
-            publish(promises, outcomes)
+        finally:
+            if outcomes is None:  # what struck this callback is nobody's who waits
+                self._threads.take_over(fetch.reads, promises, answers=found)
+        publish(promises, outcomes)
 
 
 class _Line:
@@ -223,7 +218,9 @@ def _look(known: Callable[[], _Line | None]) -> None:
         line.look()
 
 
-def _fail(promises: Sequence[Any], error: BaseException) -> None:
-    """Have everybody raise *error*, or, if it is for the loop alone, say what it was."""
-    said = error if isinstance(error, Exception) else RuntimeError(f"interrupted by {type(error).__name__}")
-    publish(promises, [said] * len(promises))
+def _abandon(loop: Loop, fetch: Fetch) -> None:
+    """Let go of what was asked, and close its connection."""
+    with suppress(NotImplementedError, OSError):
+        loop.remove_reader(fetch.exchange.file)
+    fetch.is_lost = True
+    fetch.end()

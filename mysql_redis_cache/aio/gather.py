@@ -269,6 +269,14 @@ def sizes_of(answers: Sequence[object]) -> list[int]:
 
 def publish(promises: Sequence[Any], outcomes: Sequence[Any]) -> None:
     """Wake those who still wait, each with its outcome, or raising it if it is an exception; in the loop."""
+    try:
+        _publish(promises, outcomes)
+    except BaseException:  # a signal handler's: the others are to be woken all the same
+        _publish(promises, outcomes)
+        raise
+
+
+def _publish(promises: Sequence[Any], outcomes: Sequence[Any]) -> None:
     for mine, outcome in zip(promises, outcomes, strict=True):
         if mine.done():
             continue

@@ -40,11 +40,24 @@ end
 
 
 class _Listener(NamedTuple):
-    """One on the roll, as the roll was read: a sign that tells of beats from there on is an answer."""
+    """One on the roll, as the roll was read: a sign that tells of beats from there on is an answer.
+
+    Attributes:
+        name: its name.
+        text: its sign, as it stands there.
+        sign: the same.
+        since: when this process first saw it there; what was vouched for is over a heartbeat later.
+    """
 
     name: bytes
     text: bytes
     sign: Sign
+    since: float
+
+    @property
+    def over(self) -> float:
+        """The moment from which on it serves nothing, unless it has signed anew: its last beat is too old."""
+        return self.since + DRIFT * self.sign.milliseconds / 1000
 
     def has_heard(self, text: bytes | None) -> bool:
         """Return whether *text*, its sign by now, says so; who is off the roll serves nothing of before."""
@@ -64,6 +77,9 @@ class RollCall:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._is_said = False
+        # The signs that stood on the roll when it was last read, and since when: who was killed is waited for
+        # once, however little time each drop has.
+        self._seen: dict[bytes, tuple[bytes, float]] = {}
 
     def hear(self, budget: Budget, roll: Any = None) -> None:
         """Return when no strict near cache serves what was deleted before now.
@@ -80,13 +96,12 @@ class RollCall:
             waiting = self._listeners(self._link.calls([READ])[0] if roll is None else roll)
             if not waiting:
                 return
-            began = time.monotonic()
             self._call()
             pause = FIRST_PAUSE
             while waiting := self._waiting(waiting):
-                over = began + DRIFT * min(each.sign.milliseconds for each in waiting) / 1000
+                over = min(each.over for each in waiting)
                 if time.monotonic() >= over:
-                    waiting = self._strike(waiting, time.monotonic() - began)
+                    waiting = self._strike(waiting, time.monotonic())
                     continue
                 budget.check(WAITING)
                 time.sleep(max(0.0, min(pause, over - time.monotonic(), budget.left())))
@@ -99,8 +114,10 @@ class RollCall:
             self._note(roll)
             return []
         pairs = zip(roll[::2], roll[1::2], strict=True)
-        signed = [(name, text, Sign.of(text)) for name, text in pairs]
-        return [_Listener(name, text, sign) for name, text, sign in signed if sign is not None]
+        before, now = self._seen, time.monotonic()
+        self._seen = {name: _since(before.get(name), text, now) for name, text in pairs}
+        signed = [(name, *seen, Sign.of(seen[0])) for name, seen in self._seen.items()]
+        return [_Listener(name, text, sign, since) for name, text, since, sign in signed if sign is not None]
 
     def _call(self) -> None:
         """Have all sign at once, if Redis takes it; else they do so at their next beat."""
@@ -116,9 +133,9 @@ class RollCall:
         texts = self._link.call(b"HMGET", ROLL, *[each.name for each in listeners])
         return [each for each, text in zip(listeners, texts, strict=True) if not each.has_heard(text)]
 
-    def _strike(self, waiting: Iterable[_Listener], waited: float) -> list[_Listener]:
+    def _strike(self, waiting: Iterable[_Listener], now: float) -> list[_Listener]:
         """Wait no longer for those whose heartbeat is over; take those off the roll who have not signed."""
-        over = [each for each in waiting if waited >= DRIFT * each.sign.milliseconds / 1000]
+        over = [each for each in waiting if now >= each.over]
         self._link.script(_STRIKE, [ROLL], *[part for each in over for part in (each.name, each.text)])
         return [each for each in waiting if each not in over]
 
@@ -126,3 +143,8 @@ class RollCall:
         if not self._is_said:
             self._is_said = True
             logger.info("drops do not wait for strict near caches of other processes: %s", error)
+
+
+def _since(seen: tuple[bytes, float] | None, text: bytes, now: float) -> tuple[bytes, float]:
+    """Return a sign, and since when it has been seen."""
+    return seen if seen is not None and seen[0] == text else (text, now)

@@ -155,7 +155,9 @@ class Crowd(Generic[T]):
             found = self._many([ticket.key for ticket in batch])
             for ticket, each in zip(batch, found, strict=True):
                 ticket.end(each)
-        except Exception as error:  # noqa: BLE001 - everybody raises it
+        except (
+            CacheUnavailable
+        ) as error:  # what else struck this thread is its own: the others ask themselves
             for ticket in batch:
                 ticket.end(None, error)
             self._failed(error)
@@ -173,7 +175,7 @@ class Crowd(Generic[T]):
             first.leads = True
             first.bell.release()
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: CacheUnavailable) -> None:
         """Measure anew, since the way may be another; who waits behind a silence would only find the same."""
         self._quickest = math.inf
         if not isinstance(error, Silent):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.store import answers, questions
+from mysql_redis_cache.store import answers, fits, packed, questions
 
 from .asking import Asking
 
@@ -63,18 +63,22 @@ class Fetching(Asking):
         """
         if self.is_down:
             return None
+        aged = any(read.policy.needs_age for read in reads)
+        commands = questions([read.raw for read in reads], aged=aged)
+        request = packed(commands)
+        if not fits(request):
+            return None
         exchange = self.entries.exchange() if over is None else over.exchange
         if exchange is None:
             return None
-        aged = any(read.policy.needs_age for read in reads)
         fetch = Fetch(reads, exchange, aged, time.monotonic())
-        if exchange.ask(questions([read.raw for read in reads], aged=fetch.aged)):
+        if over is not None:
+            over.is_lost = True  # whatever strikes from here on: the connection owes what is asked now
+        if exchange.ask(request, len(commands)):
             return fetch
-        fetch.is_lost = True
         if over is None:
+            fetch.is_lost = True
             fetch.end()
-        else:
-            over.is_lost = True
         return None
 
     def receive(self, fetch: Fetch, *, is_late: bool) -> Sequence[bytes | Found | Claim | None] | None:

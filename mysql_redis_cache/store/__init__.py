@@ -8,10 +8,10 @@ from .cluster import Cluster
 from .config import Link, link
 from .connections import Exhausted
 from .entries import Entries, Found, Name, answers, questions
-from .exchange import Exchange
+from .exchange import Exchange, fits
 from .failures import Moved, NotNow, Refused, Silent
 from .noticeboard import Noticeboard
-from .pinned import Pinned
+from .pinned import Pinned, packed
 from .single import Part, Server
 
 __all__ = [
@@ -32,6 +32,8 @@ __all__ = [
     "Server",
     "Silent",
     "answers",
+    "fits",
     "link",
+    "packed",
     "questions",
 ]

@@ -67,6 +67,7 @@ class Connections:
         self._timeout = timeout
         self._failures = failures
         self._closed = False
+        self._epoch = 0  # which drain it is that connections were made after
         self.after_fork_in_child()
         process.register(self)
 
@@ -104,13 +105,17 @@ class Connections:
         """Return an open connection with nothing unread as ``lend`` does, or ``None`` if none is idle."""
         return None if self._queue.tickets else self._pop()
 
+    def is_wanted_back(self, connection: Any) -> bool:
+        """Return whether somebody waits for a connection, or this one is of before a drain."""
+        return bool(self._queue.tickets) or connection.mrc_epoch != self._epoch
+
     def take_back(self, connection: Any) -> None:
         """Take back a connection whose last reply has been read whole."""
-        if self._closed:
+        if connection.mrc_epoch != self._epoch:
             self.discard(connection)
             return
         self._idle.append(connection)
-        if self._closed:  # since the question above
+        if connection.mrc_epoch != self._epoch:  # since the question above
             self.drain()
         if self._queue.tickets:
             self._queue.serve()
@@ -122,12 +127,13 @@ class Connections:
             self._queue.serve()
 
     def drain(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections, and those that are lent when they come back."""
+        self._epoch += 1
         while (connection := self._pop_any()) is not None:
             self._close(connection)
 
     def close(self) -> None:
-        """Close the idle connections, and those still lent when they come back; final."""
+        """Drain, and take back nothing more; final."""
         self._closed = True
         self.drain()
 
@@ -158,6 +164,7 @@ class Connections:
             if len(self._alive) >= self._limit:
                 return None
             connection = self._make()
+            connection.mrc_epoch = -1 if self._closed else self._epoch
             self._alive.add(connection)
             return connection
 

@@ -14,17 +14,15 @@ from redis import exceptions as redis_errors
 from redis._parsers.hiredis import NOT_ENOUGH_DATA  # private, as in replies.py
 
 from .failures import FAILURES, failure, is_demotion
-from .pinned import packed, refused
-from .replies import PATIENCE
+from .pinned import refused
+from .replies import PATIENCE, SLOWEST
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mysql_redis_cache.errors import CacheUnavailable
 
     from .connections import Connections
 
-__all__ = ["Exchange", "suits"]
+__all__ = ["Exchange", "fits", "suits"]
 
 MOST_BYTES = 1 << 15
 """Bytes of commands that are sent in one go, which the buffers of any system have room for."""
@@ -36,6 +34,11 @@ AT_ONCE = 1 << 16
 def suits(connection: Any) -> bool:
     """Return whether an event loop can read replies off a connection: not off TLS."""
     return type(connection._sock) is socket.socket  # noqa: SLF001 - of that name in every supported version
+
+
+def fits(request: bytes) -> bool:
+    """Return whether packed commands can be sent without waiting."""
+    return len(request) <= MOST_BYTES
 
 
 class Exchange:
@@ -68,14 +71,18 @@ class Exchange:
         """Seconds until it is to be given up, unless more comes meanwhile."""
         return min(self._is_late_at, self._is_over_at) - time.monotonic()
 
-    def ask(self, commands: Sequence[Sequence[Any]]) -> bool:
-        """Send commands; ``False`` if that cannot be done at once: then this is to be dropped."""
-        request = packed(commands)
-        self._owed, self._replies, self.received = len(commands), [], 0
+    @property
+    def may_go_on(self) -> bool:
+        """Whether nobody else waits for the connection, and it is still one to go on with."""
+        return not self._connections.is_wanted_back(self._connection)
+
+    def ask(self, request: bytes, count: int) -> bool:
+        """Send packed commands; ``False`` if that cannot be done at once: then this is to be dropped."""
+        self._owed, self._replies, self.received = count, [], 0
         now = time.monotonic()
         self._is_late_at, self._is_over_at = now + self.timeout, now + PATIENCE * self.timeout
         try:
-            return len(request) <= MOST_BYTES and os.write(self.file, request) == len(request)
+            return os.write(self.file, request) == len(request)
         except OSError:
             return False
 
@@ -101,13 +108,14 @@ class Exchange:
         """Give the connection back, which owes nothing; not one to a replica, see ``Server``."""
         if self._is_demoted:
             self.drop()
-            self._connections.drain()
         else:
             self._connections.take_back(self._connection)
 
     def drop(self) -> None:
         """Close the connection, which may hold replies that nobody waits for any more."""
         self._connections.discard(self._connection)
+        if self._is_demoted:
+            self._connections.drain()
 
     def _take(self) -> None:
         data = os.read(self.file, AT_ONCE)
@@ -115,6 +123,7 @@ class Exchange:
             raise redis_errors.ConnectionError("the server has closed the connection")
         self.received += len(data)
         self._is_late_at = time.monotonic() + self.timeout
+        self._is_over_at += len(data) / SLOWEST
         reader, replies = self._reader, self._replies
         reader.feed(data)
         while len(replies) < self._owed and (reply := reader.gets()) is not NOT_ENOUGH_DATA:

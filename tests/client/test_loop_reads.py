@@ -17,6 +17,7 @@ import pytest
 from mysql_redis_cache import AsyncMRCClient
 from mysql_redis_cache.aio import direct
 from mysql_redis_cache.aio.workers import HITS
+from mysql_redis_cache.store import Exchange
 from tests.client.drivers import until
 from tests.support.waiting import wait_until
 
@@ -281,16 +282,19 @@ async def test_large_values_go_to_threads(client: AsyncMRCClient) -> None:
         assert loop_thread in decoded_in
 
 
-async def test_an_error_in_decoding_is_everybodys_own(client: AsyncMRCClient) -> None:
-    """Nobody waits for ever, and no two raise the same object."""
+async def test_what_strikes_while_decoding_is_nobodys_who_reads(client: AsyncMRCClient) -> None:
+    """A thread decodes instead; the loop says what it was."""
     cache: Any = client._core.cache
+    said: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["exception"]))
+    await read_all(client)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cache, "decode_many", lambda *_: 1 / 0)
         results = await asyncio.gather(*(read(client, n) for n in range(3)), return_exceptions=True)
+    asyncio.get_running_loop().set_exception_handler(None)
 
-    assert [type(result) for result in results] == [ZeroDivisionError] * 3
-    assert len({id(result) for result in results}) == 3
-    await read_all(client)
+    assert results == [None] * 3
+    assert [type(each) for each in said] == [ZeroDivisionError]
 
 
 class _Struck(BaseException):
@@ -395,3 +399,68 @@ def test_loops_that_end_while_redis_is_silent_leave_nothing(mysql_url: str, prox
         await client.aclose()
 
     asyncio.run(end())
+
+
+async def test_a_line_that_is_struck_while_it_asks_again_is_closed(client: AsyncMRCClient) -> None:
+    """Its connection owes a reply, which nobody else must get."""
+    core: Any = client._core
+    ask, struck = Exchange.ask, []
+
+    def strike(self: Exchange, request: bytes, count: int) -> bool:
+        sent = ask(self, request, count)
+        struck.append(self)
+        if len(struck) == 2:
+            raise RuntimeError("by a signal handler")
+        return sent
+
+    said: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["exception"]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Exchange, "ask", strike)
+        first = asyncio.ensure_future(read(client, 1))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.gather(first, *(read(client, n) for n in range(2, 9)))
+    asyncio.get_running_loop().set_exception_handler(None)
+
+    assert [str(each) for each in said] == ["by a signal handler"]
+    assert struck[0] is struck[1]
+    await until(lambda: client._driver._here().reads._out == 0, "the end of what was out")
+    assert struck[1]._connection not in core.links[0]._connections._alive
+    await read_all(client)
+
+
+async def test_a_busy_line_ends_when_connections_are_drained(client: AsyncMRCClient) -> None:
+    """As after a failover: what goes on over it would be asked of the old master."""
+    core: Any = client._core
+    ends = time.monotonic() + 0.4
+
+    async def read_on(number: int) -> None:
+        while time.monotonic() < ends:
+            await read(client, number)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(4):
+            tasks.start_soon(read_on, number)
+        await asyncio.sleep(0.1)
+        before = set(core.links[0]._connections._alive)
+        assert before
+        core.links[0].drain()
+        await asyncio.sleep(0.1)
+        assert not before & set(core.links[0]._connections._alive)
+
+
+async def test_a_loop_that_cannot_watch_one_more_socket_has_threads_ask(
+    client: AsyncMRCClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for ever, and nothing counts as under way that is not."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", refuse)
+    with anyio.fail_after(5):
+        for _ in range(6):
+            await read_all(client)
+    here: Any = client._driver._here().reads
+    await until(lambda: here._out == 0, "the end of what was out")

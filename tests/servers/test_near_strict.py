@@ -6,7 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -140,7 +140,7 @@ def test_who_ends_leaves_the_roll(
     assert before != after
 
     cache.drain()
-    assert roll(redis_client) == {}
+    assert wait_until(lambda: roll(redis_client) == {})
 
 
 ENDS = """
@@ -218,3 +218,18 @@ def test_a_sign_of_a_later_version_may_say_more(calling: RollCall, redis_client:
 
     assert 0.2 <= budget.spent() < PATIENCE
     assert redis_client.hgetall(ROLL) == {}
+
+
+def test_who_was_killed_is_struck_off_by_drops_that_have_little_time(
+    calling: RollCall, redis_client: redis.Redis
+) -> None:
+    """None of them lasts as long as its heartbeat; all together do."""
+    redis_client.hset(ROLL, "killed", b"3 2 400")
+    tries = 0
+    while redis_client.hgetall(ROLL):
+        tries += 1
+        assert tries < 50
+        with suppress(DropTimeout):
+            calling.hear(Budget(0.1))
+
+    assert tries > 1

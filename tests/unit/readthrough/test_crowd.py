@@ -170,21 +170,25 @@ def test_who_waits_behind_a_silence_does_not_wait_for_another(
     assert not crowd._under_way
 
 
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, TimeoutError], ids=["Ctrl-C", "a soft limit"])
 def test_a_leader_that_is_interrupted_leaves_nobody_waiting(
-    crowd: Crowd[bytes], redis: Redis, start: Callable[..., list[Reader]]
+    crowd: Crowd[bytes],
+    redis: Redis,
+    start: Callable[..., list[Reader]],
+    interruption: type[BaseException],
 ) -> None:
     """Those it asked for ask for themselves, at once."""
     busy = occupy(start, redis)
     waiting = start(4, 4)
     redis.may_answer.release()
     assert wait_until(lambda: len(redis.asked) == ROOM + 1)
-    redis.failure, redis.fails_batches_only = KeyboardInterrupt(), True
+    redis.failure, redis.fails_batches_only = interruption(), True
     redis.may_answer.release(100)
     end([*busy, *waiting])
 
     struck = [reader for reader in waiting if reader.error is not None]
     others = [reader for reader in waiting if reader.error is None]
-    assert [type(reader.error) for reader in struck] == [KeyboardInterrupt]
+    assert [type(reader.error) for reader in struck] == [interruption]
     assert [reader.found for reader in others] == [reader.key for reader in others]
 
 

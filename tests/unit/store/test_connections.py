@@ -252,15 +252,20 @@ def test_a_failed_connect_frees_its_place(connections: Connections, make: Maker)
 
 
 def test_draining_closes_what_is_idle(connections: Connections, make: Maker) -> None:
-    """Those lent are not touched, and go on being lent."""
+    """Those lent are closed when they come back: they may lead to where nobody wants to go."""
     idle, lent = connections.lend(), connections.lend()
     connections.take_back(idle)
     connections.drain()
     assert [idle.open, lent.open] == [False, True]
+    assert connections.is_wanted_back(lent)
     connections.take_back(lent)
 
-    assert connections.lend() is lent
-    assert connections.lend().open
+    assert not lent.open
+    after = connections.lend()
+    assert after.open
+    assert not connections.is_wanted_back(after)
+    connections.take_back(after)
+    assert connections.lend() is after
     assert make.made == 3
 
 

@@ -12,11 +12,14 @@ from redis import exceptions as redis_errors
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
 
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.store.exchange import Exchange, suits
+from mysql_redis_cache.store.exchange import Exchange, fits, suits
 from mysql_redis_cache.store.failures import Refused
+from mysql_redis_cache.store.pinned import packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    Commands = Sequence[Sequence[bytes]]
 
 TWO = [(b"PTTL", b"key"), (b"GET", b"key")]
 
@@ -68,9 +71,13 @@ def rig() -> Iterator[Rig]:
     rig.close()
 
 
+def ask(rig: Rig, commands: Commands) -> bool:
+    return rig.exchange.ask(packed(commands), len(commands))
+
+
 def test_replies_are_there_once_all_have_come(rig: Rig) -> None:
     """Byte by byte: until then there are none."""
-    assert rig.exchange.ask(TWO)
+    assert ask(rig, TWO)
     assert rig.server.recv(1000) == b"*2\r\n$4\r\nPTTL\r\n$3\r\nkey\r\n*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"
     replies = b":1500\r\n$5\r\nvalue\r\n"
     for byte in replies[:-1]:
@@ -86,7 +93,7 @@ def test_replies_are_there_once_all_have_come(rig: Rig) -> None:
 
 def test_nothing_there_is_nothing_lost(rig: Rig) -> None:
     """A loop may tell of a socket for nothing."""
-    rig.exchange.ask(TWO)
+    ask(rig, TWO)
 
     assert rig.exchange.receive() is None
 
@@ -94,14 +101,14 @@ def test_nothing_there_is_nothing_lost(rig: Rig) -> None:
 def test_it_is_asked_again_and_again(rig: Rig) -> None:
     """Each question has its own replies."""
     for number in range(3):
-        assert rig.exchange.ask([(b"GET", b"key")])
+        assert ask(rig, [(b"GET", b"key")])
         rig.server.send(b"+%d\r\n" % number)
         assert rig.exchange.receive() == [b"%d" % number]
 
 
 def test_an_error_reply_stands_in_its_place(rig: Rig) -> None:
     """The connection is as good as ever."""
-    rig.exchange.ask(TWO)
+    ask(rig, TWO)
     rig.server.send(b":1\r\n-WRONGTYPE it is a list\r\n")
 
     replies = rig.exchange.receive()
@@ -115,7 +122,7 @@ def test_an_error_reply_stands_in_its_place(rig: Rig) -> None:
 
 def test_no_connection_to_a_replica_is_kept(rig: Rig) -> None:
     """The others may lead to it, too."""
-    rig.exchange.ask([(b"GET", b"key")])
+    ask(rig, [(b"GET", b"key")])
     rig.server.send(b"-READONLY You can't write against a read only replica.\r\n")
     rig.exchange.receive()
     rig.exchange.end()
@@ -128,7 +135,7 @@ def test_no_connection_to_a_replica_is_kept(rig: Rig) -> None:
 )
 def test_what_was_not_asked_for_ends_it(rig: Rig, sent: bytes) -> None:
     """More replies than questions, what is no reply, the end: nobody gets somebody else's reply."""
-    rig.exchange.ask(TWO)
+    ask(rig, TWO)
     rig.server.send(sent)
     if not sent:
         rig.server.shutdown(socket.SHUT_WR)
@@ -141,21 +148,21 @@ def test_a_closed_connection_is_seen_when_it_is_asked(rig: Rig) -> None:
     """Nothing was sent, so that another connection can be asked."""
     rig.server.close()
 
-    assert not rig.exchange.ask(TWO)
+    assert not ask(rig, TWO)
 
 
 def test_what_does_not_go_at_once_is_not_waited_for(rig: Rig) -> None:
-    """A full buffer, or too much for any."""
-    assert not rig.exchange.ask([(b"GET", b"k" * 40_000)])
+    """A full buffer; what is too much for any is not even asked."""
+    assert not fits(packed([(b"GET", b"k" * 40_000)]))
     few = [(b"GET", b"k" * 30_000)]
-    assert any(not rig.exchange.ask(few) for _ in range(1000))
+    assert any(not ask(rig, few) for _ in range(1000))
 
 
 def test_time_is_counted_from_the_last_bytes_but_not_for_ever() -> None:
     """A reply that trickles in is given up like one that does not come."""
     rig = Rig(timeout=0.05)
     try:
-        rig.exchange.ask([(b"GET", b"key")])
+        ask(rig, [(b"GET", b"key")])
         assert 0 < rig.exchange.left <= 0.05
         rig.server.send(b"$100000000\r\n")
         looks = 0
