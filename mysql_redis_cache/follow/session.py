@@ -76,7 +76,7 @@ class Session:
         self._pace = Pace()
         self._saved = self._reloaded = self._looked = time.monotonic()
         self._is_saved = True
-        self._backlog = ""
+        self._backlog, self._had = "", position.gtids
 
     def run(self) -> None:
         """Follow until something is raised.
@@ -101,6 +101,7 @@ class Session:
     def _take(self, event: Event) -> None:
         if isinstance(event, files.Heartbeat):
             self._backlog = ""  # there is no more
+            self._confirm_log()
         else:
             self._progress.hear()
         reason = self._place.feed(event)
@@ -113,6 +114,17 @@ class Session:
         self._finish(self._planner.feed(event))
         if isinstance(event, (files.Rotate, files.FormatDescription)) and not self._planner.is_within:
             self._move()
+
+    def _confirm_log(self) -> None:
+        """Look whether the server has what it had: of a log that was reset it says that there is no more.
+
+        What was read is not held against it at once: the log may be ahead of the engine, for seconds.
+        """
+        followed = str(self._followed)
+        if self._source.has_now(followed):
+            self._had = followed
+        elif not self._source.has_now(self._had):
+            raise LogReset("the server lacks transactions that were followed: its log was reset")
 
     def _finish(self, transaction: Transaction | None) -> None:
         """Have a transaction that has ended be part of the next drop."""

@@ -130,12 +130,15 @@ class Source:
             ValueError: they are no GTIDs of such a server.
         """
         until = time.monotonic() + _SETTLE
-        look = self._has_maria if self.is_mariadb else self._has
-        while not look(gtids):
+        while not self.has_now(gtids):
             if time.monotonic() > until:
                 return False
             time.sleep(0.1)
         return True
+
+    def has_now(self, gtids: str) -> bool:
+        """Whether the server has the transactions; as ``has``, which waits for them."""
+        return self._has_maria(gtids) if self.is_mariadb else self._has(gtids)
 
     def _has(self, gtids: str) -> bool:
         known = show_gtid_set(parse_gtid_set(gtids))

@@ -290,6 +290,30 @@ def test_a_log_that_was_reset_is_noticed(private: tuple[PrivateMySQL, LoggedServ
             cached.wait_gone("t", k=2)
 
 
+def test_a_log_that_is_reset_beneath_a_follower_is_noticed(
+    private: tuple[PrivateMySQL, LoggedServer], redis_url: str
+) -> None:
+    """The server goes on to send heartbeats, from the file that is gone: it would never say another word."""
+    _, server = private
+    with (
+        following(server.url, redis_url, rules("own")) as follower,
+        MRCClient(server.url, redis_url) as client,
+    ):
+        for number in range(40):
+            server.run(f"UPDATE t SET v = {number} WHERE id = 2")
+        wait_followed(follower, server)
+        cached = Cached(server, client)
+        cached.read("t", k=1)
+        before = follower.stats()["afresh"]
+        server.run("RESET MASTER")
+        server.run("UPDATE t SET v = 100 WHERE id = 1")
+        cached.wait_gone("t", k=1)
+        assert wait_until(lambda: follower.stats()["afresh"] == before + 1)
+        cached.read("t", k=2)
+        server.run("UPDATE t SET v = 100 WHERE id = 2")
+        cached.wait_gone("t", k=2)
+
+
 def test_a_purged_log_is_noticed(private: tuple[PrivateMySQL, LoggedServer], redis_url: str) -> None:
     """A position whose file is gone cannot be gone on from: everything is dropped once."""
     _, server = private

@@ -53,7 +53,12 @@ def lags(monkeypatch: pytest.MonkeyPatch, *received: list[Event]) -> list[float]
 
     nothing: Any = SimpleNamespace(save=lambda _: None, confirm=lambda: None)
     source: Any = SimpleNamespace(
-        is_mariadb=True, identity="a", logged=lambda: NEW, count_missing=lambda _: 0, loses_commits=False
+        is_mariadb=True,
+        identity="a",
+        logged=lambda: NEW,
+        has_now=lambda _: True,
+        count_missing=lambda _: 0,
+        loses_commits=False,
     )
     stream: Any = SimpleNamespace(events=events, has_more=False)
     planner = Planner(parse_rules({"shop.orders": {"Id": "id"}}), {})
