@@ -164,7 +164,7 @@ class Connections:
             if len(self._alive) >= self._limit:
                 return None
             connection = self._make()
-            connection.mrc_epoch = -1 if self._closed else self._epoch
+            connection.mrc_epoch = None  # not known before it is open
             self._alive.add(connection)
             return connection
 
@@ -178,6 +178,8 @@ class Connections:
         except BaseException:
             self.discard(connection)
             raise
+        if connection.mrc_epoch is None:  # a new master, found while it was opened, is where it leads
+            connection.mrc_epoch = -1 if self._closed else self._epoch
         return connection
 
     def _close(self, connection: Any) -> None:

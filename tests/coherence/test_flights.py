@@ -269,13 +269,15 @@ def test_followers_do_not_ask_redis(twins: Twins, redis_client: redis.Redis) -> 
         time.sleep(1.0)  # what is measured is the traffic of a second
         asked = _scripts_run(redis_client) - before
         assert flight.landing is None
-        gets = redis_client.info("commandstats")["cmdstat_get"]["calls"] - asked_within_scripts(redis_client)
+        counted = redis_client.info("commandstats")
+        gets = counted["cmdstat_get"]["calls"] - asked_within_scripts(redis_client)
+        shared = counted.get("cmdstat_mget", {"calls": 0})["calls"]
         load.may_end.set()
 
         assert {each.result(SECONDS) for each in waiting} == {"slow"}
     # One poller asks every 5 to 100 ms, the longer it waits the less: thirty would ask a thousand times.
     assert 5 <= asked <= 150
-    assert gets == followers
+    assert 1 <= gets + shared <= followers  # once each, or several in one round trip
 
 
 def _scripts_run(redis_client: redis.Redis) -> int:
