@@ -149,11 +149,11 @@ class Direct:
             if fetch.exchange.received > DECODED_AT_ONCE or max(sizes) > LARGE_BYTES:
                 self._threads.take_over(fetch.reads, promises, answers=found)
                 return
-        outcomes = None
+        outcomes: Sequence[Any] = ()
         try:
             outcomes = self.cache.decode_many(fetch.reads, found)
         finally:
-            if outcomes is None:  # what struck this callback is nobody's who waits
+            if not outcomes:  # what struck this callback is nobody's who waits
                 self._threads.take_over(fetch.reads, promises, answers=found)
         publish(promises, outcomes)
 
