@@ -12,6 +12,7 @@ from redis import exceptions as redis_errors
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
 
 from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.store import exchange
 from mysql_redis_cache.store.exchange import Exchange, fits, suits
 from mysql_redis_cache.store.failures import Refused
 from mysql_redis_cache.store.pinned import packed
@@ -174,6 +175,24 @@ def test_time_is_counted_from_the_last_bytes_but_not_for_ever() -> None:
         assert isinstance(rig.exchange.late(), CacheUnavailable)
     finally:
         rig.close()
+
+
+@pytest.mark.parametrize(("speed", "is_awaited"), [(1.2e6, True), (0.1e6, False)], ids=["fast", "slow"])
+def test_a_large_reply_has_the_time_that_its_size_asks_for(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, speed: float, is_awaited: bool
+) -> None:
+    """As in blocking code: beyond the patience for any reply, but not below a speed."""
+    now, piece = [0.0], b"x" * 50_000
+    monkeypatch.setattr(exchange, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    rig.exchange.timeout = 1.0
+    ask(rig, [(b"GET", b"key")])
+    rig.server.send(b"$100000000\r\n")
+    while rig.exchange.left > 0 and now[0] < 3 * exchange.PATIENCE:
+        now[0] += len(piece) / speed
+        rig.server.send(piece)
+        assert rig.exchange.receive() is None
+
+    assert (rig.exchange.left > 0) is is_awaited
 
 
 def test_only_a_plain_socket_will_do(rig: Rig) -> None:
