@@ -2,8 +2,9 @@
 
 There is no count of connections lent out that an exception between two bytecodes could put wrong (a signal
 handler may raise anywhere): the living connections themselves are counted, weakly, so one that gets lost
-is garbage, and its place free again. Lending an idle connection and taking it back touch no lock while nobody
-waits; those who wait get one in the order in which they came.
+is garbage, and its place free again. The references are looked at when a place is needed; nothing of ours is
+called when a connection ends, since that could be interrupted as well. Lending an idle connection and taking
+it back touch no lock while nobody waits; those who wait get one in the order in which they came.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
-from weakref import WeakSet
+from weakref import ref
 
 from redis import SSLConnection
 
@@ -74,7 +75,7 @@ class Connections:
     def after_fork_in_child(self) -> None:
         """Leave the parent's connections alone: dropping them closes descriptors and sends nothing."""
         self._idle: deque[Any] = deque()
-        self._alive: WeakSet[Any] = WeakSet()
+        self._alive: set[ref[Any]] = set()
         self._lock = threading.RLock()  # a signal handler may read, too, and strike where it is held
         self._queue: WaitQueue[Any] = WaitQueue(self._find, self._close)
 
@@ -162,10 +163,12 @@ class Connections:
         """Return a new connection if there is room for one."""
         with self._lock:
             if len(self._alive) >= self._limit:
+                self._alive.difference_update([lost for lost in tuple(self._alive) if lost() is None])
+            if len(self._alive) >= self._limit:
                 return None
             connection = self._make()
             connection.mrc_epoch = None  # not known before it is open
-            self._alive.add(connection)
+            self._alive.add(ref(connection))
             return connection
 
     def _connected(self, connection: Any, within: float) -> Any:
@@ -183,7 +186,7 @@ class Connections:
         return connection
 
     def _close(self, connection: Any) -> None:
-        self._alive.discard(connection)
+        self._alive.discard(ref(connection))
         connection.disconnect()
         if isinstance(connection, SSLConnection):
             forget_errors()

@@ -26,6 +26,7 @@ from mysql_redis_cache import (
     MRCClient,
     PoolTimeout,
 )
+from tests.support.pools import living
 from tests.support.urls import patient
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def connections_of(client: MRCClient) -> Any:
 def check_at_rest(client: MRCClient) -> None:
     """Nothing is lent, and nobody is waited for."""
     connections = connections_of(client)
-    assert len(connections._alive) == len(connections._idle) <= connections._limit
+    assert len(living(connections)) == len(connections._idle) <= connections._limit
     assert client.get_mysql_pool().in_use == 0
     assert len(client._core.flights) == 0
 

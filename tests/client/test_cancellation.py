@@ -13,6 +13,7 @@ import pytest
 from mysql_redis_cache import AsyncMRCClient
 from mysql_redis_cache.aio.lanes import DROPS, FUNCTIONS, SHORT
 from tests.client.drivers import until
+from tests.support.pools import living
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator
@@ -119,7 +120,7 @@ async def nothing_is_held(client: AsyncMRCClient, redis_client: redis.Redis) -> 
     assert len(core.flights) == 0
     redis_connections = core.cache.entries._link._connections
     slots = core.database.pool.slots
-    await until(lambda: set(redis_connections._idle) == set(redis_connections._alive), "taking back")
+    await until(lambda: set(redis_connections._idle) == living(redis_connections), "taking back")
     assert not redis_connections._queue.tickets
     assert not slots.queue.tickets
     assert len(anyio.get_running_tasks()) <= 3  # this one, and those of the runner and of trio

@@ -10,6 +10,7 @@ import pytest
 
 from mysql_redis_cache import MRCClient
 from mysql_redis_cache.readthrough import asking
+from tests.support.pools import living
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def test_large_values_are_not_waited_for(
     trips = proxy.round_trips
     proxy.pause("replies")
     threads, given = at_once(lambda number: read(client, number))
-    assert wait_until(lambda: client._core.links[0]._connections._alive.__len__() == THREADS)  # type: ignore[union-attr]
+    assert wait_until(lambda: len(living(client._core.links[0]._connections)) == THREADS)  # type: ignore[union-attr]
     assert waiting(client) == 0
     proxy.resume()
     assert ended(threads)

@@ -19,6 +19,7 @@ from mysql_redis_cache.aio import direct
 from mysql_redis_cache.aio.workers import HITS
 from mysql_redis_cache.store import Exchange
 from tests.client.drivers import until
+from tests.support.pools import living
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -342,7 +343,7 @@ async def test_a_facade_closed_meanwhile_keeps_no_connection(mysql_url: str, pro
     core: Any = client._core
 
     await until(lambda: not core.links[0]._connections._idle, "closing the connection")
-    assert len(core.links[0]._connections._alive) == 0
+    assert not living(core.links[0]._connections)
 
 
 def test_a_loop_that_ends_in_the_middle_harms_no_other(mysql_url: str, redis_url: str) -> None:
@@ -383,7 +384,7 @@ def test_loops_that_end_while_redis_is_silent_leave_nothing(mysql_url: str, prox
     try:
         for _ in range(5):
             asyncio.run(begin())
-        assert wait_until(lambda: not core.links[0]._connections._alive)
+        assert wait_until(lambda: not living(core.links[0]._connections))
     finally:
         gc.enable()
     proxy.resume()
@@ -426,7 +427,7 @@ async def test_a_line_that_is_struck_while_it_asks_again_is_closed(client: Async
     assert [str(each) for each in said] == ["by a signal handler"]
     assert struck[0] is struck[1]
     await until(lambda: client._driver._here().reads._out == 0, "the end of what was out")
-    assert struck[1]._connection not in core.links[0]._connections._alive
+    assert struck[1]._connection not in living(core.links[0]._connections)
     await read_all(client)
 
 
@@ -443,11 +444,11 @@ async def test_a_busy_line_ends_when_connections_are_drained(client: AsyncMRCCli
         for number in range(4):
             tasks.start_soon(read_on, number)
         await asyncio.sleep(0.1)
-        before = set(core.links[0]._connections._alive)
+        before = living(core.links[0]._connections)
         assert before
         core.links[0].drain()
         await asyncio.sleep(0.1)
-        assert not before & set(core.links[0]._connections._alive)
+        assert not before & living(core.links[0]._connections)
 
 
 async def test_a_loop_that_cannot_watch_one_more_socket_has_threads_ask(

@@ -21,6 +21,7 @@ from mysql_redis_cache.store.scripts import RELEASE
 from tests.support.alarms import Interrupted, alarms
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.forks import in_child
+from tests.support.pools import living
 from tests.support.recording import commands, recorded
 from tools.private_servers import free_port
 
@@ -62,7 +63,7 @@ def failing(within: float = PATIENCE, match: str | None = None) -> Iterator[None
 
 def opened(made: Server) -> int:
     """How many connections are open, lent or idle."""
-    return len(made._connections._alive)
+    return len(living(made._connections))
 
 
 # How it is reached

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ import pytest
 from mysql_redis_cache.store.connections import Connections, Exhausted
 from tests.support.alarms import Interrupted, alarms
 from tests.support.forks import in_child
+from tests.support.pools import living
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -312,7 +314,7 @@ def test_never_more_than_the_limit_and_never_twice(make: Maker) -> None:
         thread.join(60)
 
     assert faults == []
-    assert len(connections._alive) <= 3
+    assert len(living(connections)) <= 3
 
 
 def test_interruptions_wear_nothing_down(make: Maker) -> None:
@@ -339,6 +341,22 @@ def test_interruptions_wear_nothing_down(make: Maker) -> None:
     assert interrupted >= 5000
     assert connections._lock.acquire(timeout=1)
     connections._lock.release()
+    assert len({connections.lend(), connections.lend()}) == 2
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_loss_that_is_interrupted_itself_frees_the_place(connections: Connections) -> None:
+    """Whatever Python code runs when a connection ends may be where a signal handler raises."""
+
+    def interrupts(_frame: object, event: str, _argument: object) -> None:
+        if event == "call":
+            raise Interrupted
+
+    lent = [connections.lend(), connections.lend()]
+    sys.setprofile(interrupts)
+    lent.clear()
+    sys.setprofile(None)
+
     assert len({connections.lend(), connections.lend()}) == 2
 
 
