@@ -68,7 +68,7 @@ def in_mysql_thread(
     @wraps(method)
     async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
         ask = partial(method, self._blocking, *args, **kwargs)
-        return await self._driver.in_mysql_thread(ask)  # type: ignore[no-any-return]
+        return await self._driver.loads.in_mysql_thread(ask)  # type: ignore[no-any-return]
 
     return call
 

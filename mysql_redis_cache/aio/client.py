@@ -135,7 +135,7 @@ class AsyncMRCClient(Instant, AsyncDecorating, Facade):
             raise TypeError("the transactions of this client are its framework's, and begin in blocking code")
         opening = Opening(core.open_transaction())
         try:
-            work = await self._driver.in_mysql_thread(opening.enter)
+            work = await self._driver.loads.in_mysql_thread(opening.enter)
         except BaseException:
             if opening.abandon():
                 core.background.submit(opening, opening.leave)

@@ -16,7 +16,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from .gather import LARGE_BYTES, MAX_BATCH, MAX_OUT, PATIENCE, publish, sizes_of
+from mysql_redis_cache.values import is_plain
+
+from .gather import LARGE_BYTES, MAX_BATCH, MAX_OUT, PATIENCE, payloads_of, publish
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -33,6 +35,9 @@ __all__ = ["Direct"]
 
 DECODED_AT_ONCE = 1 << 18
 """Bytes of JSON that are decoded before others in the loop have their turn: a millisecond's worth or two."""
+
+LOOKED_AT = 3 << 15
+"""Bytes of JSON that are decoded at once whatever is in them: binary data takes up to five milliseconds."""
 
 SOON = 0.001
 """Seconds after which a line is looked at again that is about to end."""
@@ -144,11 +149,9 @@ class Direct:
 
     def publish(self, fetch: Fetch, found: Sequence[Any], promises: Sequence[Any]) -> None:
         """Decode what was found, and wake those who wait for it."""
-        if fetch.exchange.received > LARGE_BYTES:
-            sizes = sizes_of(found)
-            if fetch.exchange.received > DECODED_AT_ONCE or max(sizes) > LARGE_BYTES:
-                self._threads.take_over(fetch.reads, promises, answers=found)
-                return
+        if fetch.exchange.received > LOOKED_AT and _takes_long(fetch.exchange.received, found):
+            self._threads.take_over(fetch.reads, promises, answers=found)
+            return
         outcomes: Sequence[Any] = ()
         try:
             outcomes = self.cache.decode_many(fetch.reads, found)
@@ -156,6 +159,10 @@ class Direct:
             if not outcomes:  # what struck this callback is nobody's who waits
                 self._threads.take_over(fetch.reads, promises, answers=found)
         publish(promises, outcomes)
+
+
+def _takes_long(received: int, found: Sequence[Any]) -> bool:
+    return received > DECODED_AT_ONCE or not all(map(is_plain, payloads_of(found)))
 
 
 class _Line:

@@ -7,20 +7,15 @@ coroutine) waits in the event loop and holds no thread.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import random
-import threading
 import time
-from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
-from weakref import WeakKeyDictionary, ref
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from mysql_redis_cache.errors import ClosedError, PoolTimeout
-from mysql_redis_cache.readthrough import BlockingDriver, uncommitted
+from mysql_redis_cache.readthrough import BlockingDriver
 from mysql_redis_cache.readthrough.functions import check_function
 from mysql_redis_cache.readthrough.many import (
     AcquireMany,
@@ -52,20 +47,17 @@ from mysql_redis_cache.readthrough.steps import (
     is_answer,
     refresh_behind,
 )
-from mysql_redis_cache.runtime import SlotsClosed
 
-from .direct import Direct
-from .gather import Gather
-from .lanes import FUNCTIONS, SHORT, Crowded, run_placed
-from .threads import at_home, breathe, given, hop, native_loop, soon
+from .lanes import run_short
+from .loads import Awaited, Loads
+from .loops import Loops
+from .threads import breathe, given, soon
 from .workers import HITS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
-    from mysql_redis_cache.policy import Policy
     from mysql_redis_cache.readthrough import Core
-    from mysql_redis_cache.readthrough.cache import Cache
     from mysql_redis_cache.readthrough.flight import Flight
     from mysql_redis_cache.readthrough.listed import Listed
     from mysql_redis_cache.readthrough.many import Task, Tasks
@@ -74,48 +66,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LoopDriver"]
 
-P = ParamSpec("P")
-T = TypeVar("T")
 
 logger = logging.getLogger("mysql_redis_cache.reads")
 
 # Bytes of JSON that are decoded in the event loop: half a millisecond's worth.
 DECODED_IN_LOOP = 64 * 1024
-# How long what is over soon waits for a thread, before it is done in another way.
-PATIENCE = 1.0
-
-
-class _Claim(NamedTuple):
-    """An Acquire of one read, to be gathered with others."""
-
-    read: Read
-    step: Acquire
-
-    @property
-    def query(self) -> str:
-        """The query of the read."""
-        return self.read.query
-
-
-class _Here:
-    """What a driver keeps for one event loop; once everybody is answered nothing in it refers to the loop."""
-
-    def __init__(self, cache: Cache | None, limiter: anyio.CapacityLimiter | None) -> None:
-        self.limiter = limiter
-        if cache is None:  # then nobody asks for these
-            return
-        reads = Gather(cache.fetch_many, HITS, partial(cache.decode_many, between=breathe))
-        self.reads: Gather[Read] | Direct = Direct(cache, reads) if Direct.suits(native_loop()) else reads
-        self.writes = Gather(cache.put_many, HITS)
-        self.claims = Gather(_acquire_by(cache), HITS)
-
-
-def _acquire_by(cache: Cache) -> Callable[[Sequence[_Claim]], Sequence[Entry | Claim]]:
-    def acquire(claims: Sequence[_Claim]) -> Sequence[Entry | Claim]:
-        reads, steps = zip(*claims, strict=True)
-        return cache.acquire_many(reads, steps)
-
-    return acquire
 
 
 class LoopDriver:
@@ -128,12 +83,9 @@ class LoopDriver:
 
     def __init__(self, core: Core, limiter: anyio.CapacityLimiter | None) -> None:
         self._core = core
-        self._external = None if core.external is None else core.external.connection
         self._behind = BlockingDriver(core)  # for what nobody waits for
-        self._limiter = limiter
-        self._loops: WeakKeyDictionary[Any, _Here] = WeakKeyDictionary()
-        self._last_loop: tuple[Callable[[], Any], _Here] | None = None
-        self._lock = threading.Lock()
+        self._loops = Loops(core.cache, limiter)
+        self.loads = Loads(core, self._loops)
         self._nearby = core.nearby
         self._cache: Any = core.cache  # None without Redis, and then only Get and Put ask for it
         HITS.enrol(self)
@@ -195,85 +147,19 @@ class LoopDriver:
         """Raise ``TypeError`` unless *fn* can be called."""
         check_function(fn)
 
-    def load_of(self, fn: Callable[[], Any]) -> _Awaited:
+    def load_of(self, fn: Callable[[], Any]) -> Awaited:
         """Return a call of *fn*, a coroutine function or a plain one, as the load of a read."""
-        return _Awaited(fn, self._behind.load_of(fn))
+        return Awaited(fn, self._behind.load_of(fn))
 
     def close(self) -> None:
         """Need no threads any more."""
         HITS.leave(self)
 
-    async def in_mysql_thread(self, call: Callable[[], T]) -> T:
-        """Run *call* in a thread, with a place in the MySQL pool.
-
-        Raises:
-            PoolTimeout: there was none, or no token of the limiter, within ``pool_timeout``.
-            ClosedError: the pool is closed.
-        """
-        self._core.check_open()
-        if self._external is not None:
-            return await self._external.in_thread(call)
-        if self._core.in_transaction:  # it has its connection, and must not queue with those who wait for one
-            return await hop(call)
-        pool = self._core.database.pool
-        until = time.monotonic() + pool.timeout
-        try:
-            async with self._token(until):
-                waited = self._core.watch.pool_waited
-                return await run_placed(call, pool.slots, until - time.monotonic(), waited)
-        except Crowded:
-            raise PoolTimeout(pool.timeout, pool.size) from None
-        except SlotsClosed:
-            raise ClosedError("the MySQL pool is closed") from None
-
-    def _here(self) -> _Here:
-        """Return what is kept for the running event loop."""
-        loop, last = native_loop(), self._last_loop
-        if last is not None and last[0]() is loop:
-            return last[1]
-        with self._lock:
-            here = self._loops.get(loop)
-            if here is None:
-                self._forget_closed_loops()
-                limiter = None if self._limiter is None else at_home(self._limiter, loop)
-                here = self._loops[loop] = _Here(self._core.cache, limiter)
-        self._last_loop = (ref(loop), here)
-        return here
-
-    def _forget_closed_loops(self) -> None:
-        """Forget those that ended while somebody waited: who waits there refers to them."""
-        for loop in list(self._loops):
-            if getattr(loop, "is_closed", bool)():
-                self._loops.pop(loop, None)
-
-    @asynccontextmanager
-    async def _token(self, until: float) -> AsyncIterator[None]:
-        """Hold a token of the user's limiter, if there is one."""
-        limiter, borrower = self._here().limiter, object()
-        if limiter is None:
-            yield
-            return
-        with anyio.move_on_after(until - time.monotonic()) as scope:
-            await limiter.acquire_on_behalf_of(borrower)
-        if scope.cancelled_caught:
-            raise Crowded
-        try:
-            yield
-        finally:
-            limiter.release_on_behalf_of(borrower)
-
-    async def _soon(self, call: Callable[[], T], otherwise: Callable[[], T]) -> T:
-        """Run a short *call* in a thread; do something else if there is none."""
-        try:
-            return await SHORT.run(call, PATIENCE)
-        except Crowded:
-            return otherwise()
-
     # Redis
 
     def _get(self, read: Read, step: Get = GET) -> Awaitable[Entry | Claim | None]:
         # No thread is needed to learn that Redis is away.
-        return self._get_nothing(read, step) if self._cache.is_away else self._here().reads.get(read)
+        return self._get_nothing(read, step) if self._cache.is_away else self._loops.here().reads.get(read)
 
     def _get_near(self, read: Read, step: Get = GET) -> Awaitable[Any]:
         """Perform Get; what is kept in this process needs no thread, unless it takes long to decode."""
@@ -283,20 +169,20 @@ class LoopDriver:
         served = partial(self._cache.served, read, kept)
         if len(kept.payload) <= DECODED_IN_LOOP:
             return given(served())
-        return self._soon(partial(served, breathe), served)
+        return run_short(partial(served, breathe), served)
 
     async def _get_nothing(self, read: Read, step: Get) -> Claim:  # noqa: ARG002 - a step's performer
         return Claim.UNAVAILABLE if self._cache is None else self._cache.away()
 
     def _put(self, read: Read, step: Put) -> Awaitable[None]:
-        return self._here().writes.get(Write(read, step.value))
+        return self._loops.here().writes.get(Write(read, step.value))
 
     async def _check(self, read: Read, step: Put) -> None:  # noqa: ARG002 - a step's performer
         check = partial(self._core.check_value, step.value)
-        await self._soon(check, check)
+        await run_short(check, check)
 
     def _acquire(self, read: Read, step: Acquire) -> Awaitable[Entry | Claim]:
-        return self._here().claims.get(_Claim(read, step))
+        return self._loops.here().acquire(read, step)
 
     async def _give_up_lease(self, perform: Callable[[Read, Any], bool], read: Read, step: Step) -> bool:
         """Perform Fill or Release, after either of which the lease is not ours any more."""
@@ -305,54 +191,13 @@ class LoopDriver:
             self._cache.release_behind(read)
             return False
 
-        return await self._soon(partial(perform, read, step), let_go)
-
-    # Loads
+        return await run_short(partial(perform, read, step), let_go)
 
     async def _load(self, read: Read, step: Load) -> Loaded:  # noqa: ARG002 - a step's performer
-        load = read.load
-        if not isinstance(load, _Awaited):
-            return await self.in_mysql_thread(partial(self._core.load, read))
-        began = self._core.begin_load(read)
-        try:
-            value = await self._await_function(read, load)
-            encode = partial(self._core.loaded, read, value)
-            loaded = await self._soon(partial(encode, breathe), encode)
-            loaded = uncommitted(loaded) if await self._is_inside() else loaded
-        except BaseException as error:
-            self._core.note_load(read, began, error)
-            raise
-        self._core.note_load(read, began, loaded)
-        return loaded
-
-    async def _is_inside(self) -> bool:
-        """Whether a framework's transaction is open where it runs what the user's function asked of it."""
-        connection = self._external
-        return connection is not None and await connection.in_thread(lambda: connection.in_transaction)
-
-    async def _await_function(self, read: Read, load: _Awaited) -> Any:
-        """Call the user's function, marked as the load of the key, so that it may read that key itself."""
-        with self._core.loading.mark(read.key):
-            value = load.fn() if load.is_async else await self._call_in_thread(load.fn, read.policy)
-            return await value if inspect.isawaitable(value) else value
-
-    async def _call_in_thread(self, fn: Callable[[], Any], policy: Policy) -> Any:
-        if self._external is not None:
-            return await self._external.in_thread(fn)
-        seconds = policy.wait_timeout
-        until = time.monotonic() + seconds
-        try:
-            async with self._token(until):
-                # In a tuple: trio brings no awaitable back from a thread, asyncio not every error unharmed.
-                value, error = await FUNCTIONS.run(partial(_outcome, fn), until - time.monotonic())
-        except Crowded:
-            raise PoolTimeout(seconds, FUNCTIONS.size, "thread") from None
-        if error is not None:
-            raise error
-        return value
+        return await self.loads.load(read)
 
     async def _refresh_behind(self, read: Read, step: Refresh) -> None:
-        if not isinstance(read.load, _Awaited):
+        if not isinstance(read.load, Awaited):
             self._behind.refresh_behind(read, step)
             return
         # A coroutine needs a task, and nobody's but the caller's is at hand: who wins the lease pays.
@@ -382,7 +227,7 @@ class LoopDriver:
         if payload is None or len(payload) <= DECODED_IN_LOOP:
             return self._core.landed(read, flight)
         landed_ = partial(self._core.landed, read, flight)
-        return await self._soon(partial(landed_, breathe), landed_)
+        return await run_short(partial(landed_, breathe), landed_)
 
     async def _seal(self, read: Read, step: Seal) -> None:
         self._core.seal(read, step)
@@ -397,14 +242,14 @@ class LoopDriver:
 
     async def _get_many(self, batch: Batch, task: GetMany) -> Any:  # noqa: ARG002 - a task's performer
         unavailable = partial(self._unavailable, len(task.reads))
-        return await self._soon(partial(self._cache.get_many, task.reads), unavailable)
+        return await run_short(partial(self._cache.get_many, task.reads), unavailable)
 
     async def _acquire_many(self, batch: Batch, task: AcquireMany) -> Any:  # noqa: ARG002 - a task's performer
         unavailable = partial(self._unavailable, len(task.reads))
-        return await self._soon(partial(self._cache.acquire_many, task.reads, task.steps), unavailable)
+        return await run_short(partial(self._cache.acquire_many, task.reads, task.steps), unavailable)
 
     async def _load_many(self, batch: Listed, task: LoadMany) -> list[Loaded]:
-        return await self.in_mysql_thread(partial(self._core.load_many, batch, task.reads))
+        return await self.loads.in_mysql_thread(partial(self._core.load_many, batch, task.reads))
 
     async def _fill_many(self, batch: Batch, task: FillMany) -> list[bool]:  # noqa: ARG002 - a task's performer
         def let_go() -> list[bool]:
@@ -412,7 +257,7 @@ class LoopDriver:
                 self._cache.release_behind(read)
             return [False] * len(task.reads)
 
-        return await self._soon(partial(self._cache.fill_many, task.reads, task.steps), let_go)
+        return await run_short(partial(self._cache.fill_many, task.reads, task.steps), let_go)
 
     @staticmethod
     def _unavailable(count: int) -> list[Claim]:
@@ -423,29 +268,3 @@ class LoopDriver:
 
     async def _perform(self, batch: Batch, task: Perform) -> Any:  # noqa: ARG002 - a task's performer
         return await self._performers[type(task.step)](task.read, task.step)
-
-
-class _Awaited:
-    """A user's function as the load of a read, to be called where it can be awaited.
-
-    Args:
-        fn: the function.
-        blocking: the same for who is in a thread; a coroutine function is refused there.
-    """
-
-    def __init__(self, fn: Callable[[], Any], blocking: Callable[[Read], Loaded]) -> None:
-        self.fn = fn
-        self.is_async = inspect.iscoroutinefunction(fn)
-        self._blocking = blocking
-
-    def __call__(self, read: Read) -> Loaded:
-        """Call it in this thread."""
-        return self._blocking(read)
-
-
-def _outcome(fn: Callable[[], Any]) -> tuple[Any, BaseException | None]:
-    """Return what *fn* gives, and what it raises."""
-    try:
-        return fn(), None
-    except BaseException as error:  # noqa: BLE001 - the caller raises it
-        return None, error

@@ -37,8 +37,8 @@ __all__ = [
     "PATIENCE",
     "Asks",
     "Gather",
+    "payloads_of",
     "publish",
-    "sizes_of",
 ]
 
 MAX_BATCH = 200
@@ -215,7 +215,7 @@ class Gather(Generic[T]):
 
     def _parts(self, whole: _Part) -> list[_Part]:
         """Return what is to be published together: the small values, then the large ones singly."""
-        sizes = sizes_of(whole.answers)
+        sizes = list(map(len, payloads_of(whole.answers)))
         self._note_sizes(whole.asked, sizes)
         if max(sizes) <= LARGE_BYTES:
             return [whole]
@@ -256,15 +256,10 @@ class _Part(NamedTuple):
         return _Part(asked, answers, promises, are_large)
 
 
-def _size(answer: object) -> int:
-    """Return the bytes of what Redis holds; of nothing, 0."""
-    payload = answer.payload if isinstance(answer, Found) else answer
-    return len(payload) if isinstance(payload, bytes) else 0
-
-
-def sizes_of(answers: Sequence[object]) -> list[int]:
-    """Return the bytes of each thing that Redis holds."""
-    return list(map(_size, answers))
+def payloads_of(answers: Sequence[object]) -> list[bytes]:
+    """Return the JSON of each thing that Redis holds; of nothing, none."""
+    payloads = (answer.payload if isinstance(answer, Found) else answer for answer in answers)
+    return [payload if isinstance(payload, bytes) else b"" for payload in payloads]
 
 
 def publish(promises: Sequence[Any], outcomes: Sequence[Any]) -> None:

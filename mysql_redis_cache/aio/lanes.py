@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.runtime import Slot
 
-__all__ = ["DROPS", "FUNCTIONS", "SHORT", "Crowded", "Lane", "Waited", "run_placed"]
+__all__ = ["DROPS", "FUNCTIONS", "SHORT", "Crowded", "Lane", "Waited", "run_placed", "run_short"]
 
 T = TypeVar("T")
+
+PATIENCE = 1.0
+"""Seconds that what is over soon waits for a thread, before it is done in another way."""
 
 
 class Waited(Protocol):
@@ -147,3 +150,11 @@ FUNCTIONS = Lane(40)
 
 DROPS = Lane(40)
 """Drops, most of which wait for a sweep that they share."""
+
+
+async def run_short(call: Callable[[], T], otherwise: Callable[[], T]) -> T:
+    """Run a short *call* in a thread; do something else if none becomes free in ``PATIENCE``."""
+    try:
+        return await SHORT.run(call, PATIENCE)
+    except Crowded:
+        return otherwise()

@@ -163,7 +163,7 @@ async def test_a_function_that_finds_no_thread_says_so(
     mysql_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After ``wait_timeout``, with what to do; the others go on."""
-    monkeypatch.setattr("mysql_redis_cache.aio.driver.FUNCTIONS", Lane(1))
+    monkeypatch.setattr("mysql_redis_cache.aio.loads.FUNCTIONS", Lane(1))
     may_end = threading.Event()
     client = AsyncMRCClient(mysql_url, redis_url, wait_timeout=0.2)
     async with client, anyio.create_task_group() as tasks:
@@ -197,7 +197,7 @@ async def test_places_are_given_in_order(mysql_url: str) -> None:
         pool = client._core.database.pool
 
         async def by_task(name: str) -> None:
-            await client._driver.in_mysql_thread(partial(by_thread, name))
+            await client._driver.loads.in_mysql_thread(partial(by_thread, name))
 
         def by_thread(name: str) -> None:
             with pool.connection():

@@ -214,7 +214,7 @@ async def test_a_batch_does_not_wait_for_one_that_is_slow(
     for number in range(3):
         tasks.append(asyncio.ensure_future(read(client, number)))
         await asyncio.sleep(0.02)
-    here = client._driver._here().reads
+    here = client._driver._loops.here().reads
     assert isinstance(here, direct.Direct)
     assert here._out == 2
     proxy.resume()
@@ -250,10 +250,10 @@ async def test_a_loop_that_cannot_watch_sockets_has_threads(client: AsyncMRCClie
     assert loads(client) == before
 
 
-async def test_large_values_go_to_threads(client: AsyncMRCClient) -> None:
+@pytest.mark.parametrize("large", [["x" * 100] * 5000, [b"x" * 1000] * 30], ids=["text", "binary"])
+async def test_large_values_go_to_threads(client: AsyncMRCClient, large: list[object]) -> None:
     """Also when that is not known beforehand, and in one batch with small ones; small again, they do not."""
     loop_thread, decoded_in = threading.get_ident(), set[int]()
-    large = ["x" * 100] * 5000
     await client.write_to_cache("large", large, [1], ["N"])
     cache: Any = client._core.cache
     original = cache.decode_many
@@ -266,7 +266,7 @@ async def test_large_values_go_to_threads(client: AsyncMRCClient) -> None:
     async def read_large() -> None:
         assert await client.read_from_cache("large", [1], ["N"]) == large
 
-    here: Any = client._driver._here().reads
+    here: Any = client._driver._loops.here().reads
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cache, "decode_many", noting)
         patch.setattr(here._threads, "_decode", noting)
@@ -327,7 +327,7 @@ async def test_a_signal_handler_that_raises_leaves_nobody_waiting(client: AsyncM
         patch.undo()
         signal.signal(signal.SIGUSR1, old)
         loop.set_exception_handler(None)
-    here: Any = client._driver._here().reads
+    here: Any = client._driver._loops.here().reads
     await until(lambda: here._out == 0, "the end of what was out")
 
 
@@ -352,7 +352,7 @@ def test_a_loop_that_ends_in_the_middle_harms_no_other(mysql_url: str, redis_url
 
     async def begin() -> None:
         await read(client)
-        await client._driver._here().reads.get(client._core.reads.of_query(QUERY, [1], ["N"], 60))
+        await client._driver._loops.here().reads.get(client._core.reads.of_query(QUERY, [1], ["N"], 60))
         asyncio.ensure_future(read(client))  # noqa: RUF006 - it is to be left
         await asyncio.sleep(0)
 
@@ -426,7 +426,7 @@ async def test_a_line_that_is_struck_while_it_asks_again_is_closed(client: Async
 
     assert [str(each) for each in said] == ["by a signal handler"]
     assert struck[0] is struck[1]
-    await until(lambda: client._driver._here().reads._out == 0, "the end of what was out")
+    await until(lambda: client._driver._loops.here().reads._out == 0, "the end of what was out")
     assert struck[1]._connection not in living(core.links[0]._connections)
     await read_all(client)
 
@@ -463,5 +463,5 @@ async def test_a_loop_that_cannot_watch_one_more_socket_has_threads_ask(
     with anyio.fail_after(5):
         for _ in range(6):
             await read_all(client)
-    here: Any = client._driver._here().reads
+    here: Any = client._driver._loops.here().reads
     await until(lambda: here._out == 0, "the end of what was out")

@@ -29,8 +29,8 @@ HOUSE = """
                   [asgiref celery debug_toolbar django fastapi flask opentelemetry prometheus_client
                    sentry_sdk sqlalchemy starlette]
     client server
-    aio/          client server | transaction | borrowing decorating facade driver | direct | gather lanes
-                  | threads workers    [anyio asyncio]
+    aio/          client server | transaction | borrowing decorating facade driver | loads | loops | direct
+                  | gather lanes | threads workers    [anyio asyncio]
     calls/        blocking | decorating
                   | listing reading halves statements dropping instant lasting transaction
                   | asking caching pending pool waiting watched*
