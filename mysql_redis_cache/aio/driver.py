@@ -26,6 +26,7 @@ from mysql_redis_cache.readthrough.many import (
     Perform,
 )
 from mysql_redis_cache.readthrough.nearby import AWAY
+from mysql_redis_cache.readthrough.protocol import go_on, is_answer, refresh_behind
 from mysql_redis_cache.readthrough.reads import Write
 from mysql_redis_cache.readthrough.steps import (
     GET,
@@ -43,9 +44,6 @@ from mysql_redis_cache.readthrough.steps import (
     Seat,
     Settle,
     Wait,
-    go_on,
-    is_answer,
-    refresh_behind,
 )
 
 from .lanes import run_short

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from mysql_redis_cache.policy import DEFAULT_TTL
 from mysql_redis_cache.readthrough.explaining import explain
+from mysql_redis_cache.readthrough.protocol import known, look, put
 from mysql_redis_cache.readthrough.reads import NO_WINDOWS
-from mysql_redis_cache.readthrough.steps import known, look, put
 
 from .asking import Driven
 

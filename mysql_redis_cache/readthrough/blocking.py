@@ -15,6 +15,7 @@ from mysql_redis_cache.runtime import apart
 from .functions import NEEDS_FACADE, Stopped, check_blocking_function, passable
 from .many import AcquireMany, FillMany, GetMany, JoinNow, LoadMany, Perform
 from .nearby import AWAY
+from .protocol import go_on, is_answer, refresh_behind
 from .reads import Batch
 from .steps import (
     Acquire,
@@ -31,9 +32,6 @@ from .steps import (
     Seat,
     Settle,
     Wait,
-    go_on,
-    is_answer,
-    refresh_behind,
 )
 
 if TYPE_CHECKING:

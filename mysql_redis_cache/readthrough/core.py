@@ -18,7 +18,7 @@ from mysql_redis_cache.near import join
 from mysql_redis_cache.runtime import Marks, Repeater, is_clear, process
 from mysql_redis_cache.store import PATIENT, link
 
-from . import steps as readthrough
+from . import protocol as readthrough
 from .background import Background
 from .cache import Cache
 from .flight import AGAIN, Flight, Flights, Landing, fresh

@@ -1,6 +1,6 @@
 """An explicit-state model of one cache entry: who reads, writes and drops it, and every order of their steps.
 
-The readers are the real generators of ``mysql_redis_cache.readthrough.steps``; what their steps meet is in
+The readers are the real generators of ``mysql_redis_cache.readthrough.protocol``; what their steps meet is in
 ``world.py``, what everybody else does in ``programs.py``; ``explore.py`` visits all states.
 
 A killed process needs no move of its own where only stale reads are looked for: it is one that is never
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mysql_redis_cache.policy import Policy
-from mysql_redis_cache.readthrough import steps as readthrough
+from mysql_redis_cache.readthrough import protocol as readthrough
 from mysql_redis_cache.readthrough.steps import (
     LOAD,
     Acquire,

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mysql_redis_cache.policy import Policy
-from mysql_redis_cache.readthrough import steps as readthrough
+from mysql_redis_cache.readthrough import protocol as readthrough
 from mysql_redis_cache.readthrough.steps import (
     Acquire,
     Claim,

@@ -37,7 +37,7 @@ HOUSE = """
     readthrough/  blocking | explaining | core | loading | watching nearby | cache | fetching | asking
                   | listed verifying writes | reads | crowd guard many* params*
                   | background breaker* flight functions* interruptions load_times* reports
-                  | steps*
+                  | protocol* | steps*
     joined
     transaction
     follow/       streaming | follower | checking leading session | performing pacing schema telling

@@ -20,6 +20,7 @@ from mysql_redis_cache.readthrough.many import (
     read_many,
     read_rows,
 )
+from mysql_redis_cache.readthrough.protocol import bypass, read, refresh
 from mysql_redis_cache.readthrough.steps import (
     Acquire,
     Claim,
@@ -35,9 +36,6 @@ from mysql_redis_cache.readthrough.steps import (
     Settle,
     Shared,
     Wait,
-    bypass,
-    read,
-    refresh,
 )
 
 POLICY = Policy()
