@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from .threads import shielded
+from .threads import prepare, shielded
 
 if TYPE_CHECKING:
     from mysql_redis_cache.calls import Lasting
@@ -38,6 +38,7 @@ class Facade:
         """Need none of its own any more."""
 
     async def __aenter__(self) -> Self:
+        prepare()  # here, where nobody waits for the event loop yet
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

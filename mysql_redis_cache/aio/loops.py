@@ -14,7 +14,7 @@ import anyio
 from .direct import Direct
 from .gather import Gather
 from .lanes import Crowded
-from .threads import at_home, breathe, native_loop
+from .threads import at_home, breathe, native_loop, prepare
 from .workers import HITS
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Here:
     """What a driver keeps for one event loop; once everybody is answered nothing in it refers to the loop."""
 
     def __init__(self, cache: Cache | None, limiter: anyio.CapacityLimiter | None) -> None:
+        prepare()
         self._limiter = limiter
         if cache is None:  # then nobody asks for these
             return

@@ -17,7 +17,7 @@ import anyio.to_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["at_home", "breathe", "given", "hop", "native_loop", "promise", "shielded", "soon"]
+__all__ = ["at_home", "breathe", "given", "hop", "native_loop", "prepare", "promise", "shielded", "soon"]
 
 T = TypeVar("T")
 
@@ -121,6 +121,12 @@ def native_loop() -> Any:
         with suppress(RuntimeError):  # a callback of asyncio's is in no task, by which anyio would know it
             return anyio.lowlevel.current_token().native_token
     return asyncio.get_running_loop()
+
+
+def prepare() -> None:
+    """Have anyio ready in this event loop: its first use imports a backend, for twenty milliseconds."""
+    with suppress(RuntimeError):  # in no task
+        anyio.lowlevel.current_token()
 
 
 def soon() -> Callable[[Callable[[], object]], None]:
