@@ -2,7 +2,7 @@
 
 A thread asks at once, unless as many are on their way to Redis as there is room for; then it waits, and when
 one of those is back the first who waits asks for all. Nobody waits for more to come, and no other thread
-takes part.
+takes part. Of few threads each asks for itself: to wake one takes longer than what two or three would save.
 
 Room is for as many as may be on their way while one computes: where Redis is near, threads that each ask for
 themselves would only compete for the interpreter, once more for each time they wait; where it is far,
@@ -39,6 +39,12 @@ COMPUTING = 0.00005
 
 AT_FIRST = 4
 """How many may be on their way before it is known how far that is."""
+
+FEW = 4
+"""So many threads ask each for itself."""
+
+EBB = 1 / 64
+"""What a read takes off the most threads seen at once: a hundred reads or so tell that a crowd has gone."""
 
 MOST = 200
 """Entries that are asked for at once."""
@@ -94,6 +100,7 @@ class Crowd(Generic[T]):
         self._under_way: dict[int, bool] = {}
         self.room = AT_FIRST
         self._quickest = math.inf
+        self._most = 0.0  # threads that read at once of late
 
     def get(self, key: bytes) -> T:
         """Return what Redis holds under *key*.
@@ -102,8 +109,10 @@ class Crowd(Generic[T]):
             CacheUnavailable: Redis did not answer.
         """
         under_way, me = self._under_way, get_ident()
-        if len(under_way) >= self.room and me not in under_way:  # a signal handler must not wait for itself
-            return self._wait(key)
+        present = 1 + len(under_way) + len(self._queue)
+        self._most = most = max(present, self._most - EBB)
+        if most > FEW and len(under_way) >= self.room and me not in under_way:
+            return self._wait(key)  # but not a signal handler, for itself
         try:
             under_way[me] = True
             began = monotonic()

@@ -10,6 +10,7 @@ import pytest
 
 from mysql_redis_cache import MRCClient
 from mysql_redis_cache.readthrough import asking
+from mysql_redis_cache.readthrough.crowd import FEW
 from tests.support.pools import living
 from tests.support.waiting import wait_until
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.proxy import Proxy
 
 THREADS = 20
-ROOM = 2
+ROOM = FEW  # whose questions are all on their way before there is a crowd
 QUERY = "SELECT ? AS n"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mysql_redis_cache.errors import CacheUnavailable
-from mysql_redis_cache.readthrough.crowd import AT_FIRST, COMPUTING, Crowd
+from mysql_redis_cache.readthrough.crowd import AT_FIRST, COMPUTING, EBB, FEW, Crowd
 from mysql_redis_cache.store import Silent
 from tests.support.alarms import Interrupted, strike
 from tests.support.forks import in_child
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10
 ROOM = 2
+MANY = 100
 
 
 class Redis:
@@ -72,9 +73,9 @@ def redis() -> Redis:
 def crowd_of(
     one: Callable[[bytes], bytes], many: Callable[[Sequence[bytes]], Sequence[bytes]], timeout: float
 ) -> Crowd[bytes]:
-    """A crowd with room for two, which no measurement changes."""
+    """A crowd as of many threads, with room for two, which no measurement changes."""
     crowd = Crowd(one, many, timeout)
-    crowd.room, crowd._quickest = ROOM, 0.0
+    crowd.room, crowd._quickest, crowd._most = ROOM, 0.0, MANY
     return crowd
 
 
@@ -138,6 +139,30 @@ def test_those_who_come_meanwhile_are_one_batch(
 
     assert [reader.found for reader in (*busy, *waiting)] == [reader.key for reader in (*busy, *waiting)]
     assert not crowd._under_way
+
+
+def test_few_ask_each_for_itself(
+    crowd: Crowd[bytes], redis: Redis, start: Callable[..., list[Reader]]
+) -> None:
+    """Whatever room there is; one more is a crowd, and for some reads after it was there they are, too."""
+    crowd._most = 0
+    redis.hold()
+    few = start(FEW, 0)
+    assert wait_until(lambda: len(redis.asked) == FEW)
+    one_more = start(1, 1)
+    redis.may_answer.release(MANY)
+    end([*few, *one_more])
+    redis.asked.clear()
+    busy = occupy(start, redis)
+    waiting = start(1, 1)
+    redis.may_answer.release(1000)
+    end([*busy, *waiting])
+    for _ in range(int(FEW / EBB)):
+        crowd.get(b"alone")
+    redis.hold()
+    start(FEW, 0)
+
+    assert wait_until(lambda: len(redis.asked[-FEW:]) == FEW and len(crowd._under_way) == FEW)
 
 
 def test_a_failure_is_everybodys_own(redis: Redis, start: Callable[..., list[Reader]]) -> None:
