@@ -1,7 +1,4 @@
-"""What a hit of the near cache costs beside a hit of Redis: in blocking code, in ten threads, at 64 tasks.
-
-And how many changes a second it hears of.
-"""
+"""A hit of the near cache beside one of Redis, in one thread, ten, and 64 tasks; the changes it hears of."""
 
 from __future__ import annotations
 
@@ -9,13 +6,13 @@ import asyncio
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import redis
 from measure import Figure, Plan, Timings, interleave
-from report import duration, table, times
 from subjects import for_cached_users
 from workload import CACHED_USERS, FEW_QUERY, TTL, Databases
 
@@ -35,7 +32,17 @@ CHANGES = 20_000
 CHANGES_ROUNDS = 5
 
 
-def near_text(workload: Workload, *, quick: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class NearResult:
+    """Seconds of a hit, of each subject of each place; and changes heard a second."""
+
+    blocking: Timings
+    threads: Timings
+    tasks: Timings
+    changes: Figure
+
+
+def measure_near(workload: Workload, *, quick: bool) -> NearResult:
     """Measure both clients' hits, from this process and from Redis, in turns."""
     from mysql_redis_cache import AsyncMRCClient, MRCClient, Near
 
@@ -50,18 +57,14 @@ def near_text(workload: Workload, *, quick: bool) -> str:
         client.flushdb()
         _keep(near)
         plan = QUICK if quick else PLAN
-        blocking = interleave(_blocking(near, far, client), plan)
+        blocking = _blocking(near, far, client)
         facades = {NEAR: AsyncMRCClient(near), FAR: AsyncMRCClient(far)}
         for facade in facades.values():
             closing.callback(runner.run, facade.aclose())
         tasks = {name: _in_tasks(runner, facade.query_with_cache) for name, facade in facades.items()}
         threads = {NEAR: _in_threads(near), FAR: _in_threads(far)}
-        report = _report(blocking, interleave(threads, plan), interleave(tasks, plan))
-    changes = _changes_heard(way, 1 if quick else CHANGES_ROUNDS)
-    heard = f"{changes.median:,.0f} ({changes.low:,.0f} to {changes.high:,.0f})"
-    return (
-        f"{report}\n\nA listener hears of {heard} changes a second, when {CHANGES:,} entries change at once."
-    )
+        hits = [interleave(each, plan) for each in (blocking, threads, tasks)]
+    return NearResult(*hits, _changes_heard(way, 1 if quick else CHANGES_ROUNDS))
 
 
 def _keep(near: Any) -> None:
@@ -174,13 +177,3 @@ def _in_tasks(runner: asyncio.Runner, read: Callable[..., Coroutine[Any, Any, An
         return (loop.time() - began) / TASKS
 
     return lambda calls: runner.run(timed(calls))
-
-
-def _report(blocking: Timings, threads: Timings, tasks: Timings) -> str:
-    rows = [[name, duration(blocking.seconds(name).median), ""] for name in (NEAR, FAR, BY_HAND, LEAST)]
-    for row in rows[1:]:
-        row[2] = times(blocking.ratio(row[0], NEAR))
-    for where, timings in ((f"{THREADS} threads", threads), (f"facade, {TASKS} tasks", tasks)):
-        rows += [[f"{name}, {where}", duration(timings.seconds(name).median), ""] for name in (NEAR, FAR)]
-        rows[-1][2] = times(timings.ratio(FAR, NEAR))
-    return table(["", "a hit, 10 rows", "as long as a near hit"], rows)

@@ -22,7 +22,8 @@ from facade import measure_facade
 from facade_report import facade_chart, facade_text
 from follow import follow_text
 from index_memory import index_text
-from near import near_text
+from near import measure_near
+from near_report import near_chart, near_text
 from report import machine, replace_section
 from servers import ROOT, private_servers
 from threads import measure_threads, threads_chart, threads_text
@@ -101,6 +102,14 @@ def run_threads(workload: Workload, *, quick: bool) -> None:
         threads_chart(PAGE.with_name("benchmarks-threads.svg"), result)
 
 
+def run_near(workload: Workload, *, quick: bool) -> None:
+    """Hits of the near cache, in one process."""
+    result = measure_near(workload, quick=quick)
+    publish("near", near_text(result), whole=not quick)
+    if not quick:
+        near_chart(PAGE.with_name("benchmarks-near.svg"), result)
+
+
 def run_follow(workload: Workload, *, quick: bool) -> None:  # noqa: ARG001 - it has servers of its own
     """A follower of the binary log."""
     publish("follow", follow_text(quick=quick), whole=not quick)
@@ -149,7 +158,7 @@ RUNS: dict[str, Callable[..., None]] = {
     "facade": run_facade,
     "threads": run_threads,
     "anatomy": run_anatomy,
-    "near": publishing("near", near_text),
+    "near": run_near,
     "follow": run_follow,
 }
 
