@@ -1,6 +1,6 @@
 """Compare this library with what else there is, on private servers; write docs/benchmarks.md and its charts.
 
-python benchmarks/run.py                          all of it, in less than three minutes
+python benchmarks/run.py                          all of it, in about five minutes
 python benchmarks/run.py --quick                  a rough look in half a minute; prints, leaves docs/ alone
 python benchmarks/run.py --only hit --only cold   some parts; writes the sections that are whole
 """
