@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = ["Pace"]
 
@@ -38,9 +37,6 @@ class Pace:
         """Whether the drop has waited long enough."""
         return self._clock() - self._began >= self._patience
 
-    @contextmanager
-    def dropping(self) -> Iterator[None]:
-        """Take the time of a drop, done in the block."""
-        began = self._clock()
-        yield
-        self._patience = min(max(self._clock() - began, _SHORTEST), _LONGEST)
+    def took(self, seconds: float) -> None:
+        """Note how long a drop took, once Redis carried it out."""
+        self._patience = min(max(seconds, _SHORTEST), _LONGEST)

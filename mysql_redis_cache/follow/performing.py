@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.errors import CacheUnavailable, DropTimeout
@@ -28,6 +29,7 @@ class Performing:
         progress: is told how it goes.
         look: called between two attempts; what it raises ends them.
         pause: waits for some seconds, or less.
+        clock: tells seconds.
     """
 
     def __init__(
@@ -36,14 +38,19 @@ class Performing:
         progress: Progress,
         look: Callable[[], object],
         pause: Callable[[float], object],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._drop, self._progress = drop, progress
-        self._look, self._pause = look, pause
+        self._look, self._pause, self._clock = look, pause, clock
 
-    def perform(self, batch: Outdated) -> None:
-        """Drop what is outdated; while Redis is away, nothing moves."""
+    def perform(self, batch: Outdated) -> float:
+        """Drop what is outdated; while Redis is away, nothing moves.
+
+        Returns:
+            seconds that it took, without the attempts that failed before.
+        """
         if not batch:
-            return
+            return 0.0
         counters = self._progress.counters
         unexpected = {name: reason for name, reason in batch.names.items() if reason}
         for reason in sorted(set(unexpected.values())):
@@ -52,13 +59,16 @@ class Performing:
         counters.bump("wide", len(unexpected))
         counters.bump("values", len(batch))
         counters.bump("batches")
-        counters.bump("dropped", self._persistently(batch))
+        dropped, seconds = self._persistently(batch)
+        counters.bump("dropped", dropped)
+        return seconds
 
-    def _persistently(self, batch: Outdated) -> int:
+    def _persistently(self, batch: Outdated) -> tuple[int, float]:
         pause = 0.02
         while True:
+            began = self._clock()
             try:
-                return self._drop(batch)
+                return self._drop(batch), self._clock() - began
             except (CacheUnavailable, DropTimeout) as error:
                 if not self._progress.problem:
                     logger.warning("the follower waits for Redis: %s", error)

@@ -182,8 +182,7 @@ class Session:
         """Wait until what was read is visible, drop what it has made outdated, and only then move on."""
         file, offset, _, _ = self._ended
         self._source.await_visible(self._gtids, file, offset, self._look)
-        with self._pace.dropping():
-            self._performing.perform(self._batch)
+        self._pace.took(self._performing.perform(self._batch))
         self._batch, self._gtids = Outdated(), []
         self._save()
 

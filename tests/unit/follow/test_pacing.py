@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from mysql_redis_cache.errors import CacheUnavailable
+from mysql_redis_cache.follow.outdated import Outdated
 from mysql_redis_cache.follow.pacing import Pace
+from mysql_redis_cache.follow.performing import Performing
+from mysql_redis_cache.follow.progress import Progress
 
 
 def test_a_drop_waits_as_long_as_the_one_before_took() -> None:
@@ -18,15 +22,33 @@ def test_a_drop_waits_as_long_as_the_one_before_took() -> None:
             now += 0.01
         return round(now - began, 1)
 
-    def takes(seconds: float) -> None:
-        nonlocal now
-        with pace.dropping():
-            now += seconds
-
     assert waits() <= 0.1
-    takes(2.5)
+    pace.took(2.5)
     assert waits() == 2.5
-    takes(0.001)
+    pace.took(0.001)
     assert waits() <= 0.1
-    takes(600)
+    pace.took(600)
     assert waits() == 10
+
+
+def test_an_outage_is_no_part_of_what_a_drop_takes() -> None:
+    """However long Redis is away, the next drop need not wait as long."""
+    now, attempts = 0.0, iter([CacheUnavailable("away"), CacheUnavailable("away"), 3])
+
+    def drop(_: Outdated) -> int:
+        nonlocal now
+        now += 0.5
+        outcome = next(attempts)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def pause(_: float) -> None:
+        nonlocal now
+        now += 60
+
+    batch = Outdated()
+    batch.widen(["UserId"], "")
+    performing = Performing(drop, Progress("test", 1, 1), lambda: None, pause, lambda: now)
+
+    assert performing.perform(batch) == 0.5
