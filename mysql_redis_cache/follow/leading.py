@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -60,20 +61,24 @@ class Leading:
             Stopped: the follower is to end.
             CacheUnavailable: Redis did not answer.
         """
-        if not self._ledger.lead():
+        behind = self._ledger.lead()
+        if behind is None:
             logger.info("another follower leads; this one stands by")
-            self._stand_by()
+            behind = self._stand_by()
         if not self._progress.is_leader:
             logger.info("this follower leads")
+            self._progress.begin(time.monotonic() - behind)
         self._progress.is_leader = True
 
-    def _stand_by(self) -> None:
+    def _stand_by(self) -> float:
+        """Wait for the lead; return the seconds by which the one before is behind."""
         while True:
             self._progress.stand_by()
             if self._stopping.wait(self._lease / 4):
                 raise Stopped
-            if self._ledger.lead():
-                return
+            behind = self._ledger.lead()
+            if behind is not None:
+                return behind
 
     def look(self) -> None:
         """Raise ``Stopped`` if the follower is to end, ``Deposed`` if another leads."""
@@ -88,7 +93,7 @@ class Leading:
             if not self._progress.is_leader:
                 continue
             try:
-                self._progress.is_leader = self._ledger.lead()
+                self._progress.is_leader = self._ledger.lead(self._progress.lag) is not None
             except CacheUnavailable:  # whoever saves the position next will see
                 continue
 

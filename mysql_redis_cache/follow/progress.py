@@ -44,7 +44,7 @@ class Progress:
     def stand_by(self) -> None:
         """Note that another follower leads, whose lag is its own to tell."""
         self.is_leader, self.problem = False, ""
-        self.begin(time.monotonic())
+        self._is_level = False
 
     def begin(self, moment: float) -> None:
         """Note that nothing is outdated by what was changed before a moment; of the rest nothing is known."""

@@ -28,13 +28,18 @@ local function run()
 end
 """
 
-# KEYS: the leader. ARGV: token, ms → 1 leads, 0 another does
+# KEYS: the leader, the state. ARGV: token, ms, lag in ms or '' → -2 another leads, else to what the lag that was
+# told last has grown by now, in ms by Redis's clock; -1 if none was
 _LEAD = Script.of(
     """
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+if holder and holder ~= ARGV[1] then return -2 end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local level = tonumber(redis.call('HGET', KEYS[2], 'level') or '')
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
+if ARGV[3] ~= '' then redis.call('HSET', KEYS[2], 'level', now - ARGV[3]) end
+return level and math.max(now - level, 0) or -1
 """
 )
 
@@ -86,6 +91,7 @@ class WentBack(Exception):
     """Redis was started anew, or has another version of the state than it had acknowledged."""
 
 
+_ANOTHER = -2
 _WENT_BACK = "Redis was started anew, or does not have the position that it had acknowledged"
 
 
@@ -106,13 +112,21 @@ class Ledger:
         self._milliseconds = round(lease * 1000)
         self._version = self._run = b""
 
-    def lead(self) -> bool:
-        """Become the leader, or stay it; return whether that is so.
+    def lead(self, lag: float | None = None) -> float | None:
+        """Become the leader, or stay it.
+
+        Args:
+            lag: seconds by which the leader is behind, for its successor.
+
+        Returns:
+            seconds by which who led before is behind by now, ``0.0`` if none told; ``None``: another leads.
 
         Raises:
             CacheUnavailable: Redis did not answer.
         """
-        return bool(self._link.script(_LEAD, [self._leader], self._token, self._milliseconds))
+        told = b"" if lag is None else round(lag * 1000)
+        age = self._link.script(_LEAD, [self._leader, self._state], self._token, self._milliseconds, told)
+        return None if age == _ANOTHER else max(age, 0) / 1000
 
     def resign(self) -> None:
         """Have another lead at once."""

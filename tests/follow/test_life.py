@@ -178,13 +178,13 @@ def test_a_killed_follower_is_followed_by_another(
 def test_only_the_leader_writes_the_position(redis_url: str) -> None:
     """Who was deposed, or does not know what is there, writes nothing."""
     first, second = [Ledger(link(redis_url), "x", 0.2) for _ in range(2)]
-    assert first.lead()
-    assert not second.lead()
+    assert first.lead() == 0
+    assert second.lead() is None
     assert first.load() is None
     first.save({"a": 1})
     with pytest.raises(Deposed):
         second.save({"a": 2})
-    assert wait_until(second.lead)
+    assert wait_until(lambda: second.lead() is not None)
     with pytest.raises(Deposed):
         first.save({"a": 3})
     with pytest.raises(WentBack):
@@ -193,7 +193,19 @@ def test_only_the_leader_writes_the_position(redis_url: str) -> None:
     second.save({"a": 5})
     assert second.peek() == {"a": 5}
     second.resign()
-    assert first.lead()
+    assert first.lead() is not None
+
+
+@pytest.mark.real
+def test_who_takes_over_is_as_far_behind_as_the_one_before(redis_url: str) -> None:
+    """By what that one told last, and the time since then."""
+    first, second = [Ledger(link(redis_url), "x", 0.2) for _ in range(2)]
+    assert first.lead(lag=3600) == 0
+    assert first.lead(lag=60) >= 3600  # type: ignore[operator]  # it leads
+    time.sleep(0.05)
+    first.resign()
+
+    assert 60.05 <= (second.lead() or 0) < 120
 
 
 def test_a_redis_that_was_started_anew_is_not_trusted(private_redis: Callable[..., PrivateRedis]) -> None:

@@ -35,14 +35,15 @@ def test_lag_is_none_while_the_server_says_that_there_is_nothing(clock: list[flo
 
 
 def test_who_stands_by_has_no_lag(clock: list[float]) -> None:
-    """And what it has when it takes over counts from then."""
+    """And when it takes over, that which the leader before left behind."""
     about = Progress("shop", 3.0, 30.0)
     clock[0] += 3600
     about.stand_by()
     assert about.snapshot()["lag"] is None
+    about.begin(clock[0] - 7)
     clock[0] += 1
     about.is_leader = True
-    assert about.snapshot()["lag"] == 1.0
+    assert about.snapshot()["lag"] == 8.0
 
 
 def test_who_leads_again_is_not_level_before_it_has_heard_the_server(clock: list[float]) -> None:
