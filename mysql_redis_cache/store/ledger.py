@@ -28,8 +28,8 @@ local function run()
 end
 """
 
-# KEYS: the leader, the state. ARGV: token, ms, lag in ms or '' → -2 another leads, else to what the lag that was
-# told last has grown by now, in ms by Redis's clock; -1 if none was
+# KEYS: the leader, the state. ARGV: token, ms, lag in ms or '' → -2 another leads, else to what the lag that
+# was told last has grown by now, in ms by Redis's clock; -1 if none was
 _LEAD = Script.of(
     """
 local holder = redis.call('GET', KEYS[1])
