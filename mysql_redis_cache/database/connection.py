@@ -30,7 +30,8 @@ __all__ = ["WHY_UTF8MB4", "Connection"]
 
 _RESET_CONNECTION = 0x1F
 # No reset brings back what it does; who is new is asked no such question, since many are never reset.
-_GREETING = (COMMAND.COM_QUERY, "SELECT @@init_connect AS command")
+_GREETING = "SELECT @@init_connect AS command"
+_ACCOUNT = "CONCAT_WS(' ', CURRENT_USER(), CURRENT_ROLE()) AS account"
 WHY_UTF8MB4 = "values are escaped for utf8mb4, and only that carries every text"
 _START_OVER_TIMEOUT = 2.0
 _TRACKING = ("session_track_schema = 1", "session_track_state_change = 1")
@@ -80,6 +81,7 @@ class Connection(Talk):
         self._is_set_up = False
         self.idle_since = time.monotonic()
         self.server: Identity | None = None
+        self._account: str | None = None  # who the session is, asked where that may change; empty if unknown
         arguments = dict(_with_tls(arguments), autocommit=None)  # part of the set-up, as are these
         self._init_command = arguments.pop("init_command", None)
         self._sql_mode = arguments.pop("sql_mode", None)
@@ -177,7 +179,8 @@ class Connection(Talk):
     def start_over(self) -> bool:
         """Make the session what it was at its beginning; return whether that is so.
 
-        What a new connection begins with by the server's ``init_connect``, and a role, no reset brings back.
+        What a new connection begins with by the server's ``init_connect``, and a role, no reset brings back:
+        whether a routine has changed that is asked.
         """
         state = self.state
         if not state.tracks or state.is_beyond_reset:
@@ -185,15 +188,17 @@ class Connection(Talk):
         if state.has_moved and not self._schema:
             return False
         back = [(COMMAND.COM_INIT_DB, self._schema)] if state.has_moved else []
+        greeting = (COMMAND.COM_QUERY, f"{_GREETING}, {_ACCOUNT}" if self._account else _GREETING)
         try:
             with self._waiting_at_most(_START_OVER_TIMEOUT):
-                outcomes = self._exchange([(_RESET_CONNECTION, ""), *back, *self._beginning(), _GREETING])
-            *_, greeting = [_successful(outcome) for outcome in outcomes]
+                outcomes = self._exchange([(_RESET_CONNECTION, ""), *back, *self._beginning(), greeting])
+            *_, greeted = [_successful(outcome) for outcome in outcomes]
             self._begin(outcomes[1 + len(back) : -1])
         except (err.Error, _UnfitSession):
             self._force_close()  # between two states
             return False
-        return not greeting.result_sets[0][0]["command"]
+        row = greeted.result_sets[0][0]
+        return not row["command"] and row.get("account", self._account) == self._account
 
     # Statements
 
@@ -208,23 +213,32 @@ class Connection(Talk):
             pymysql.err.Error: the server's error, or the connection was lost.
         """
         state = self.state
-        if effects.asks_back and state.is_used:
-            self._forget_others()
+        self._prepare(effects)
         if state.is_unsure or (for_quotes and state.sql_mode is None):
             self.look()
 
-    def _forget_others(self) -> None:
-        """Have nothing left of the statements that ran for others."""
-        if self.state.is_lent_afresh:
+    def _prepare(self, effects: Effects) -> None:
+        if not (effects.asks_back or effects.changes) or self._is_unread:
+            return
+        if self.state.is_used:
+            self._forget_others(all_of_it=effects.asks_back)
+        if effects.hides and self._account is None and self.state.tracks:
+            self._account = self._asked_account()
+
+    def _forget_others(self, *, all_of_it: bool) -> None:
+        """Have nothing left of the statements that ran for others, or at least no id that they made."""
+        if all_of_it and self.state.is_lent_afresh:
             self.start_over()
             self.ask("SELECT LAST_INSERT_ID(0)")  # a reset leaves FOUND_ROWS()
         elif self.state.has_others_id:
             self.ask("DO LAST_INSERT_ID(0)")
         self.state.has_others_id = False
 
-    def _prepare(self, effects: Effects) -> None:
-        if effects.asks_back and self.state.is_used and not self._is_unread:
-            self._forget_others()
+    def _asked_account(self) -> str:
+        try:
+            return str(self.ask(f"SELECT {_ACCOUNT}").result_sets[0][0]["account"])
+        except err.Error:  # MySQL 5.7 has no roles
+            return ""
 
     def _escape_string(self, s: str) -> str:
         """Escape a string for a cursor, as the session reads it, and not as a reply's flags may have said."""

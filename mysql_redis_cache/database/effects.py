@@ -38,6 +38,7 @@ class Effects(NamedTuple):
         changes: it may leave something in the session that the server does not tell of.
         is_beyond_reset: it may leave what a reset of the session does not undo: another role.
         is_opaque: it may commit, and begin another transaction, so that the server's flags do not show it.
+        hides: it runs what its text does not show: a routine, a prepared statement.
         may_commit: it may commit, which the flags show.
         sets_own_mode: it has an sql_mode of its own, which its reply may show as the session's.
         asks_back: its answer depends on what ran in the session before it.
@@ -48,6 +49,7 @@ class Effects(NamedTuple):
     changes: bool = False
     is_beyond_reset: bool = False
     is_opaque: bool = False
+    hides: bool = False
     may_commit: bool = False
     sets_own_mode: bool = False
     asks_back: bool = False
@@ -87,11 +89,14 @@ _EVIDENT = re.compile(
 )
 _USER_VARIABLE = re.compile(r"(?<![\w@.])@(?!@)")
 _SIGNS = re.compile(r"[^\w$.`\"]+")
-_ROLE = re.compile(r"\brole\b|\bauthorization\b")
+_BEYOND_RESET = re.compile(r"\brole\b|\bauthorization\b|\bresource\b.*\bgroup\b", re.DOTALL)
+# With a value `last_insert_id(…)` is a setting; what is not clearly that, such as a comment, is a question.
+_SETS_ID = r"last_insert_id\s*\(\s*[\w@?%:'\"(+]"
+_SETS_ID_UNTOLD = re.compile(rf"^(?!\s*(?:update|insert|replace)\b).*{_SETS_ID}", re.DOTALL)
 _ASKS_BACK = re.compile(
-    r"last_insert_id\s*\(\s*\)|found_rows|row_count|lastval|\bprevious\s+value\b|\bdiagnostics\b"
-    r"|\bshow\b.*\b(?:warnings|errors|profiles?)\b"
-    r"|@@(?:session\.|local\.)?(?:identity|insert_id|last_insert_id|warning_count|error_count)",
+    rf"(?!{_SETS_ID})last_insert_id|found_rows|row_count|lastval|\bdiagnostics\b"
+    r"|\bprevious\b.*\bvalue\b|\bshow\b.*\b(?:warnings|errors|profiles?)\b"
+    r"|@@.*\b(?:identity|insert_id|warning_count|error_count)\b",
     re.DOTALL,
 )
 
@@ -129,8 +134,10 @@ _cached_effects = lru_cache(maxsize=_CACHED)(_effects)
 
 
 def _may_hold(text: str) -> bool:
-    """Whether it may take a lock or set a user variable, which a SELECT does unnoticed."""
+    """Whether it may take a lock or set a user variable or the last id, which a SELECT does unnoticed."""
     if "get_lock" in text or "service_get" in text or "version_tokens" in text or ":=" in text:
+        return True
+    if "last_insert_id" in text and _SETS_ID_UNTOLD.search(text) is not None:
         return True
     return "@" in text and _USER_VARIABLE.search(text) is not None
 
@@ -173,10 +180,13 @@ def _of_verbs(text: str, lowered: str, *, in_doubt: bool) -> Effects:
     sets_own_mode = has_own_settings or "set_var" in lowered or not lowered
     is_plain = verbs <= _PLAIN
     changes = in_doubt or sets_own_mode or not verbs <= _PLAIN | _TRANSACTIONAL
+    is_opaque = has_own_settings or not verbs <= _TELLING
+    calls_stored = any(map(_calls_stored, readings))
     return Effects(
-        changes=changes or any(map(_calls_stored, readings)),
-        is_beyond_reset=not is_plain and _ROLE.search(lowered) is not None,
-        is_opaque=has_own_settings or not verbs <= _TELLING,
+        changes=changes or calls_stored,
+        is_beyond_reset=not is_plain and _BEYOND_RESET.search(lowered) is not None,
+        is_opaque=is_opaque,
+        hides=is_opaque or (is_plain and calls_stored),
         may_commit=not verbs <= _PLAIN | _TRANSACTIONAL,
         sets_own_mode=sets_own_mode,
         asks_back=len(text) <= _LONGEST and _asks_back(lowered),

@@ -248,6 +248,49 @@ def test_another_role_ends_with_its_use(
         run(mysql_admin, "DROP ROLE mrc_reader")
 
 
+ROUTINES = {
+    "mariadb": ["CALL mrc_become()", "EXECUTE IMMEDIATE CONCAT('SET RO', 'LE mrc_reader')"],
+    "mysql": ["CALL mrc_become()"],
+}
+
+
+def test_a_role_that_a_routine_takes_ends_with_its_use(
+    client: MRCClient, mysql_admin: Connection[Any], server_flavour: str
+) -> None:
+    """Its text does not show it: who the session is, is asked; and where that is the same, it goes on."""
+    run(mysql_admin, "DROP PROCEDURE IF EXISTS mrc_become", "DROP PROCEDURE IF EXISTS mrc_nothing")
+    run(mysql_admin, "DROP ROLE IF EXISTS mrc_reader", "CREATE ROLE mrc_reader")
+    account = run(mysql_admin, "SELECT CURRENT_USER()")[0][0].split("@")
+    run(mysql_admin, f"GRANT mrc_reader TO '{account[0]}'@'{account[1]}'")
+    run(mysql_admin, "CREATE PROCEDURE mrc_become() SQL SECURITY INVOKER SET ROLE mrc_reader")
+    run(mysql_admin, "CREATE PROCEDURE mrc_nothing() DO 1")
+    try:
+        as_new = client.query("SELECT CURRENT_ROLE() AS r")
+        for way in (by_itself, in_transaction, by_cursor):
+            for statement in ROUTINES[server_flavour]:
+                way(client, statement)
+                assert client.query("SELECT CURRENT_ROLE() AS r") == as_new
+        mine = identity(client)
+        for way in (by_itself, in_transaction, by_cursor):
+            way(client, "CALL mrc_nothing()")
+            assert identity(client) == mine
+    finally:
+        run(mysql_admin, "DROP ROLE mrc_reader")
+
+
+def test_who_the_session_is_is_asked_once(
+    mysql_url: str, proxy_to: Callable[..., Proxy], mysql_admin: Connection[Any]
+) -> None:
+    """A call of a procedure is two round trips, with the reset, but for the first."""
+    run(mysql_admin, "DROP PROCEDURE IF EXISTS mrc_nothing", "CREATE PROCEDURE mrc_nothing() DO 1")
+    proxy = proxy_to(mysql_url)
+    with MRCClient(f"{proxy.url}?maxsize=1") as client:
+        client.query("CALL mrc_nothing()")
+        before = proxy.round_trips
+        client.query("CALL mrc_nothing()")
+        assert proxy.round_trips == before + 2
+
+
 def test_one_transaction_s_isolation_is_not_the_next_ones(
     client: MRCClient, mysql_admin: Connection[Any]
 ) -> None:
@@ -264,10 +307,26 @@ def test_one_transaction_s_isolation_is_not_the_next_ones(
 INSERT = "INSERT INTO numbered (v) VALUES (1)"
 
 
-@pytest.mark.parametrize("look", ["SELECT LAST_INSERT_ID() AS v", "SELECT @@identity AS v"])
-def test_the_last_insert_id_is_nobody_elses(client: MRCClient, look: str) -> None:
+@pytest.mark.parametrize(
+    "look",
+    [
+        "SELECT LAST_INSERT_ID() AS v",
+        "SELECT LAST_INSERT_ID/* x */(/**/) AS v",
+        "SELECT `LAST_INSERT_ID`() AS v",
+        "SELECT last_made() AS v",
+        "SELECT @@identity AS v",
+        "SELECT @@session . `identity` AS v",
+    ],
+)
+def test_the_last_insert_id_is_nobody_elses(
+    client: MRCClient, mysql_admin: Connection[Any], look: str
+) -> None:
     """Whoever asks for it asks for one's own, and has it until the end of the block."""
+    run(mysql_admin, "DROP FUNCTION IF EXISTS last_made")
+    run(mysql_admin, "CREATE FUNCTION last_made() RETURNS BIGINT NO SQL RETURN LAST_INSERT_ID()")
     for way in WAYS:
+        way(client, "SELECT LAST_INSERT_ID(42)")
+        assert client.query(look) == [{"v": 0}]
         way(client, INSERT)
         assert client.query(look) == [{"v": 0}]
         way(client, INSERT)

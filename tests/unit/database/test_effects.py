@@ -33,6 +33,7 @@ HARMLESS_TEXTS = [
     "DO 1",
     "SELECT locked_at, `lock` FROM blocks WHERE is_locked FOR UPDATE",
     "SELECT 'it''s; not another statement'",
+    "UPDATE sequences SET id = LAST_INSERT_ID(id + 1)",
 ]
 
 
@@ -67,6 +68,8 @@ CHANGING = [
     "WITH t AS (SELECT GET_LOCK('a', 1)) SELECT 1",
     "SELECT @a := 1",
     "SELECT 1 INTO @a",
+    "SELECT LAST_INSERT_ID(42)",
+    "DELETE FROM t WHERE LAST_INSERT_ID (id) > 1",
     "SELECT @a",
     "SELECT f(1)",
     "SELECT shop.f(1)",
@@ -122,8 +125,26 @@ def test_what_may_commit_and_whether_that_shows(text: str, is_opaque: bool, may_
     assert (effects.is_opaque, effects.may_commit) == (is_opaque, may_commit)
 
 
-def test_roles_are_beyond_a_reset() -> None:
-    """Also behind EXECUTE IMMEDIATE."""
+@pytest.mark.parametrize(
+    ("text", "hides"),
+    [
+        ("CALL p()", True),
+        ("EXECUTE made", True),
+        ("EXECUTE IMMEDIATE 'SELECT 1'", True),
+        ("SELECT f(1)", True),
+        ("SET time_zone = 'SYSTEM'", False),
+        ("SELECT GET_LOCK('a', 1)", False),
+        ("CREATE TABLE t (a INT)", False),
+    ],
+)
+def test_what_runs_more_than_its_text_shows(text: str, hides: bool) -> None:
+    """A routine may do whatever a session can be told to."""
+    assert effects_of(text).hides == hides
+
+
+def test_what_is_beyond_a_reset() -> None:
+    """Roles, also behind EXECUTE IMMEDIATE, and resource groups."""
+    assert effects_of("SET RESOURCE GROUP slow").is_beyond_reset
     assert effects_of("SET ROLE reader").is_beyond_reset
     assert effects_of("set/**/default role reader for me").is_beyond_reset
     assert effects_of("EXECUTE IMMEDIATE 'SET ROLE reader'").is_beyond_reset
@@ -136,6 +157,13 @@ def test_roles_are_beyond_a_reset() -> None:
     [
         ("SELECT LAST_INSERT_ID()", True),
         ("SELECT last_insert_id ( )", True),
+        ("SELECT last_insert_id/**/()", True),
+        ("SELECT last_insert_id(-- nothing\n)", True),
+        ("SELECT `last_insert_id`()", True),
+        ("SELECT PREVIOUS/**/VALUE FOR s", True),
+        ("SELECT @@`identity`", True),
+        ("SELECT @@session . warning_count", True),
+        ("SELECT LAST_INSERT_ID(42)", False),
         ("SELECT FOUND_ROWS()", True),
         ("SELECT ROW_COUNT()", True),
         ("SELECT @@identity", True),
@@ -144,6 +172,7 @@ def test_roles_are_beyond_a_reset() -> None:
         ("SHOW COUNT(*) ERRORS", True),
         ("SELECT LASTVAL(s)", True),
         ("INSERT INTO t VALUES (1) ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id)", False),
+        ("UPDATE sequences SET id = LAST_INSERT_ID(id + 1)", False),
         ("SELECT last_name, warnings, profile FROM users", False),
         ("SHOW TABLES", False),
     ],
