@@ -237,8 +237,10 @@ class Connection(Talk):
     def _asked_account(self) -> str:
         try:
             return str(self.ask(f"SELECT {_ACCOUNT}").result_sets[0][0]["account"])
-        except err.Error:  # MySQL 5.7 has no roles
-            return ""
+        except err.Error:
+            if not self.open:
+                raise
+            return ""  # MySQL 5.7 has no roles
 
     def _escape_string(self, s: str) -> str:
         """Escape a string for a cursor, as the session reads it, and not as a reply's flags may have said."""
