@@ -6,6 +6,7 @@ of them where its rows tell for certain whose each is; otherwise each is loaded 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -81,8 +82,10 @@ class Listed(Batch):
                 return None
             mine.append(place)
         absent = [read for read in reads if not places[_identity(_id(read))]]
-        is_certain = len(absent) in {0, len(reads)} or all(type(_id(read)) is int for read in reads)
-        if not is_certain and ask(self.query, self._params(absent)):
+        is_certain = len(absent) == len(reads) or all(type(_id(read)) is int for read in reads)
+        if not is_certain and _may_be_alike([_id(read) for read in reads if places[_identity(_id(read))]]):
+            return None
+        if not is_certain and absent and ask(self.query, self._params(absent)):
             return None
         return [rows_at(rows, places[_identity(_id(read))]) for read in reads]
 
@@ -154,3 +157,21 @@ def _identity(value: object) -> object:
     """Return what two values have in common that are one for a key: a number, and the text of its digits."""
     own = plain(value)
     return text(own) if type(own) in _AS_TEXT else (type(own), repr(own))
+
+
+def _may_be_alike(ids: Sequence[object]) -> bool:
+    """Whether MySQL may take two of these for one, each having rows: then either alone has those of both.
+
+    Collations pass over case, accents and spaces at the end, and a number is equal to a text that begins
+    with it.
+    """
+    values = [plain(each) for each in ids]
+    texts = [value for value in values if isinstance(value, str)]
+    if len(texts) < len(values):
+        return not all(value.isdecimal() and str(int(value)) == value for value in texts)
+    return len({_folded(value) for value in texts}) < len(texts)
+
+
+def _folded(value: str) -> str:
+    letters = unicodedata.normalize("NFKD", value.casefold())
+    return "".join(each for each in letters if not unicodedata.combining(each)).rstrip(" ")

@@ -128,7 +128,8 @@ def _standing(said: Sequence[str]) -> list[str]:
     standing: list[str] = []
     for text in said:
         back = text.removeprefix("ROLLBACK TO ")
-        if back != text:
-            del standing[standing.index(back) :]
+        if back != text:  # to the last savepoint of that name: the ones before it are released
+            while standing.pop() != back:
+                pass
         standing.append(text)
     return standing

@@ -276,6 +276,23 @@ async def test_text_that_mysql_takes_for_another(client: Any) -> None:
             assert cached == alone
 
 
+@pytest.mark.parametrize(
+    "ids", [["Ann", "ann"], ["Zoé", "Zoe", "Bob"], ["Tim", "Tim "], [1, "1st", "Bob"]], ids=str
+)
+async def test_texts_that_are_one_for_mysql_and_have_rows_each(
+    client: Any, users: Connection, ids: list[Any]
+) -> None:
+    """Either alone has both rows, so that neither is a key; no entry holds half of that."""
+    fill_table(users, [(n, str(each), 9) for n, each in enumerate(ids, 900) if each != "Bob"])
+
+    with pytest.raises(TooManyRows):
+        await client.get_many(NAMES, ids, **BY_NAME)
+    for each in ids:
+        single = NAMES.replace("IN (?)", "= ?")
+        rows = await client.query_with_cache(single, [each], ["Name"])
+        assert rows == await client.query(single, [each])
+
+
 async def test_texts_without_a_row_are_one_more_query(client: Any, loads: Any) -> None:
     """It says that no other's row is theirs."""
     asked = loads(client)

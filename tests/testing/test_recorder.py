@@ -201,6 +201,18 @@ def test_transactions(client: MRCClient) -> None:
     assert seen.writes == [UPDATE, UPDATE]
 
 
+def test_a_savepoint_that_is_undone_takes_no_other_s_writes_along(client: MRCClient) -> None:
+    """Savepoints of one depth have one name; what an earlier one did is committed, and may be forgotten."""
+    with recording(client) as seen, client.transaction():
+        with client.transaction():
+            client.execute(UPDATE, [1])
+        with suppress(LookupError), client.transaction():
+            client.execute("DELETE FROM recorded WHERE id = 2")
+            raise LookupError
+    assert seen.writes == [UPDATE]
+    assert seen.forgotten == ["recorded"]
+
+
 def test_a_failed_write_is_none(client: MRCClient) -> None:
     """The server refused it."""
     with recording(client) as seen, suppress(Exception):
