@@ -44,7 +44,8 @@ def after_commit(session: AnySession, client: Dropper) -> Pending:
     ``after_commit(session, client).drop_outdated_cache(["UserId"], [123])`` drops once all that the session
     does is committed, and its connection given back; all that it was asked for is one drop. What a savepoint
     asked for waits for the outermost COMMIT too, and is dropped also if it was rolled back to. A rollback
-    forgets all. Where COMMIT raised, so that its outcome is not certain, the drops are performed.
+    forgets all, and what is asked for after ``commit()`` waits for the next one. Where COMMIT raised, so that
+    its outcome is not certain, the drops are performed.
 
     Args:
         session: of SQLAlchemy; a scoped one stands for the session of this thread, request or task.
@@ -60,11 +61,10 @@ def after_commit(session: AnySession, client: Dropper) -> Pending:
             failed; do not repeat the write.
     """
     own, is_async = _own(session)
-    work = own.info.get((__name__, client))
-    if work is None:
-        follow, run = _means(client, is_async=is_async)
-        work = own.info[__name__, client] = _AfterCommit(own, follow, run)
-    return Pending(work)
+    waiting = _waiting_of(own)
+    if client not in waiting:
+        waiting[client] = _AfterCommit(*_means(client, is_async=is_async))
+    return Pending(waiting[client])  # type: ignore[arg-type]  # that of a client is an _AfterCommit
 
 
 def _own(session: AnySession) -> tuple[Session, bool]:
@@ -102,19 +102,14 @@ class _Waiting(Generic[T]):
     """What waits for the COMMIT of a session's transactions, one after another.
 
     Args:
-        session: whose end to wait for.
         new: gives what holds that of one transaction.
         run: is given it, and whether it is certain that the transaction was committed (else ``None``).
     """
 
-    def __init__(self, session: Session, new: Callable[[], T], run: Callable[[T, bool | None], None]) -> None:
+    def __init__(self, new: Callable[[], T], run: Callable[[T, bool | None], None]) -> None:
         self._new = new
         self._run = run
         self._held: T | None = None
-        self._committed: bool | None = False  # None, while that is not known
-        event.listen(session, "before_commit", self._commits)
-        event.listen(session, "after_commit", self._has_committed)
-        event.listen(session, "after_transaction_end", self._ends)
 
     @property
     def held(self) -> T:
@@ -123,21 +118,43 @@ class _Waiting(Generic[T]):
             self._held = self._new()
         return self._held
 
-    def _commits(self, session: Session) -> None:
-        if not session.in_nested_transaction():
-            self._committed = None
-
-    def _has_committed(self, session: Session) -> None:
-        if not session.in_nested_transaction():  # else a savepoint is released
-            self._committed = True
-
-    def _ends(self, _session: Session, transaction: SessionTransaction) -> None:
-        if transaction.parent is not None:
-            return
+    def end(self, committed: bool | None) -> None:
+        """Run what has waited for the end of a transaction, or forget it."""
         held, self._held = self._held, None
-        committed, self._committed = self._committed, False
         if held is not None and committed is not False:
             self._run(held, committed)
+
+
+def _waiting_of(session: Session) -> dict[Dropper | None, _Waiting[Any]]:
+    """Return what waits for the COMMIT of a session: drops by their clients, and what is read ``over`` it."""
+    waiting: dict[Dropper | None, _Waiting[Any]] = session.info.setdefault(_WAITING, {})
+    return waiting
+
+
+_WAITING, _COMMITTED = (__name__, "waiting"), (__name__, "committed")
+
+
+# For all sessions, since listeners cannot be added while one of the same kind is called.
+@event.listens_for(Session, "before_commit")
+def _commits(session: Session) -> None:
+    if not session.in_nested_transaction():
+        session.info[_COMMITTED] = None  # while that is not known
+
+
+@event.listens_for(Session, "after_commit")
+def _has_committed(session: Session) -> None:
+    if not session.in_nested_transaction():  # else a savepoint is released
+        session.info[_COMMITTED] = True
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _ends(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is not None:
+        return
+    committed = session.info.pop(_COMMITTED, False)
+    with ExitStack() as all_of_them:  # whatever strikes one
+        for waiting in reversed(_waiting_of(session).values()):
+            all_of_them.callback(waiting.end, committed)
 
 
 class _AfterCommit(_Waiting["Following"]):
@@ -264,10 +281,8 @@ class _SessionConnection(ExternalConnection):
 
     def _waiting(self) -> list[Callable[[], None]]:
         session = self._session()
-        if __name__ not in session.info:
-            calls: _Waiting[list[Callable[[], None]]] = _Waiting(session, list, partial(_call, session))
-            session.info[__name__] = calls
-        held: list[Callable[[], None]] = session.info[__name__].held
+        calls = _waiting_of(session).setdefault(None, _Waiting(list, partial(_call, session)))
+        held: list[Callable[[], None]] = calls.held
         return held
 
     async def in_thread(self, call: Callable[[], T]) -> NoReturn:  # noqa: ARG002

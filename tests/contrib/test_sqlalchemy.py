@@ -183,6 +183,42 @@ def test_a_drop_that_fails_is_told_and_can_be_repeated(
         assert failure.value.retry() == 0
 
 
+def test_a_drop_that_fails_keeps_no_other_client_s_from_being_performed(
+    engine: Engine, client: MRCClient, name_of: NameOf
+) -> None:
+    """Whichever was asked first."""
+    with MRCServer("redis://127.0.0.1:1/0") as away:
+        for name, clients in (("Ann", (away, client)), ("Bea", (client, away))):
+            name_of()
+            with Session(engine) as session:
+                for each in clients:
+                    rename(session, name, each)
+                with pytest.raises(InvalidationFailed):
+                    session.commit()
+                assert name_of() == name
+
+
+@pytest.mark.parametrize("moment", ["before_commit", "after_commit"])
+def test_drops_may_be_asked_for_by_a_listener(
+    engine: Engine, client: MRCClient, name_of: NameOf, moment: str
+) -> None:
+    """Of the session, or of all sessions, which work out there what has changed."""
+
+    def ask(session: Session, *_: object) -> None:
+        after_commit(session, client).drop_outdated_cache(["UserId"], [1])
+
+    for target, name in ((Session, "Ann"), (None, "Bea")):
+        name_of()
+        with Session(engine) as session:
+            event.listen(target or session, moment, ask)
+            try:
+                session.execute(RENAME, {"name": name})
+                session.commit()
+            finally:
+                event.remove(target or session, moment, ask)
+        assert name_of() == name
+
+
 def test_what_strikes_during_the_drop_leaves_it_to_a_thread(
     engine: Engine, client: MRCClient, name_of: NameOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
