@@ -12,7 +12,7 @@ from mysql_redis_cache.errors import InvalidationFailed
 from mysql_redis_cache.keys import Matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mysql_redis_cache.database import ExternalConnection, ExternalDatabase, WriteResult
     from mysql_redis_cache.drops import Drops
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.transaction import UnitOfWork
     from mysql_redis_cache.values import Row
 
-__all__ = ["Joined", "Work", "drop_after_commit", "joined_transaction"]
+__all__ = ["Joined", "Work", "drop_after_commit", "is_ours", "joined_transaction", "run_waiting"]
 
 logger = logging.getLogger("mysql_redis_cache.drops")
 
@@ -136,8 +136,17 @@ class _AfterCommit:
             logger.exception("drops failed after a COMMIT, and so did what was to hear of it")
 
 
+def is_ours(call: Callable[[], object]) -> bool:
+    """Whether what waits for a COMMIT are drops."""
+    return isinstance(getattr(call, "__self__", None), _AfterCommit)
+
+
+def run_waiting(calls: Iterable[Callable[[], object]]) -> None:
+    """Perform the drops among what has waited for a COMMIT, which has happened."""
+    for call in calls:
+        if is_ours(call):
+            call()
+
+
 def _waiting(connection: ExternalConnection) -> Iterator[_AfterCommit]:
-    for call in connection.waiting():
-        owner = getattr(call, "__self__", None)
-        if isinstance(owner, _AfterCommit):
-            yield owner
+    return (call.__self__ for call in connection.waiting() if is_ours(call))  # type: ignore[attr-defined]  # a method

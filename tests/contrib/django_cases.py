@@ -264,6 +264,44 @@ class CommittedTest(Case, TransactionTestCase):
             transaction.set_autocommit(True)
         assert in_redis() == []
 
+    def test_somebody_else_s_function_that_raises_after_the_commit_keeps_no_drop(self) -> None:
+        def fail() -> None:
+            raise Undone
+
+        assert self.name() == "Ada"
+        with undone(), transaction.atomic():
+            transaction.on_commit(fail)
+            User.objects.update(name="Eve")
+            drop_on_commit(["UserId"], [self.ada.pk])
+        assert self.name() == "Eve"
+
+    def test_drops_follow_a_commit_by_hand(self) -> None:
+        def rename(name: str, end: Any) -> list[str]:
+            """The names that others read from the cache before and after the end."""
+            seen = []
+            User.objects.update(name=name)
+            with transaction.atomic():
+                drop_on_commit(["UserId"], [self.ada.pk])
+            drop_on_commit(["UserId"], [self.ada.pk])
+            seen.append(client.read_from_cache(NAMES, [self.ada.pk], ["UserId"]))
+            end()
+            seen.append(client.read_from_cache(NAMES, [self.ada.pk], ["UserId"]))
+            return [rows and rows[0]["name"] for rows in seen]
+
+        for _ in range(2):
+            assert self.name() == "Ada"
+            transaction.set_autocommit(False)
+            try:
+                assert rename("Eve", transaction.rollback) == ["Ada", "Ada"]
+                assert rename("Eve", transaction.commit) == ["Ada", None]
+                assert connection.run_on_commit == []
+            finally:
+                transaction.rollback()
+                transaction.set_autocommit(True)
+            with transaction.atomic():
+                User.objects.update(name="Ada")
+                drop_on_commit(["UserId"], [self.ada.pk])
+
     def test_a_drop_that_fails_after_the_commit_is_told_and_can_be_repeated(self) -> None:
         failures: list[Any] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -10,6 +11,7 @@ from django.db import connections, transaction
 from django.dispatch import Signal
 
 from mysql_redis_cache.database import ExternalConnection
+from mysql_redis_cache.joined import is_ours, run_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -75,15 +77,22 @@ class DjangoConnection(ExternalConnection):
         return transaction.atomic(using=self.alias)
 
     def on_commit(self, call: Callable[[], None]) -> None:
-        """Have *call* called after COMMIT; at once if no transaction is open."""
-        if self.in_transaction:
-            transaction.on_commit(call, using=self.alias, robust=True)
-        else:
+        """Have *call* called after COMMIT, before what else waits for that; at once without a transaction."""
+        if not self.in_transaction:
             call()
+            return
+        wrapper = connections[self.alias]
+        if wrapper.in_atomic_block:
+            transaction.on_commit(call, using=self.alias, robust=True)
+        else:  # by hand: Django refuses to wait, since it would not call before autocommit is on again
+            wrapper.run_on_commit.append((set(), call, True))  # type: ignore[arg-type]  # the stubs lag
+        wrapper.__dict__.setdefault(_HOOKS, partial(_run_hooks, wrapper, wrapper.run_and_clear_commit_hooks))
+        if not (wrapper.in_atomic_block and wrapper.commit_on_exit):
+            wrapper.__dict__.setdefault(_COMMIT, partial(_commit, wrapper))
 
     def waiting(self) -> Iterable[Callable[[], object]]:
         """Return what ``transaction.on_commit`` was given, the newest first."""
-        return (call for _, call, *_ in reversed(connections[self.alias].run_on_commit))
+        return reversed(_waiting(connections[self.alias]))
 
     async def in_thread(self, call: Callable[[], T]) -> T:
         """Run *call* where Django's ORM runs: in the one thread of the request, or of the test."""
@@ -103,3 +112,26 @@ class DjangoConnection(ExternalConnection):
     def tell(self, failure: InvalidationFailed) -> None:
         """Send ``drops_failed``."""
         drops_failed.send(sender=self.alias, failure=failure)
+
+
+def _waiting(wrapper: Any) -> list[Callable[[], object]]:
+    return [call for _, call, *_ in wrapper.run_on_commit]
+
+
+# In place of two methods of Django's connection, where something of ours waits for a COMMIT.
+_HOOKS, _COMMIT = "run_and_clear_commit_hooks", "commit"
+
+
+def _run_hooks(wrapper: Any, go_on: Callable[[], None]) -> None:
+    """Call what is ours first: a function of somebody else's that raises ends the calls."""
+    if not wrapper.in_atomic_block:
+        run_waiting(_waiting(wrapper))
+    go_on()
+
+
+def _commit(wrapper: Any) -> None:
+    """Commit a transaction that is managed by hand, and call what is ours at once."""
+    del wrapper.__dict__[_COMMIT]
+    wrapper.commit()
+    run_waiting(_waiting(wrapper))
+    wrapper.run_on_commit = [each for each in wrapper.run_on_commit if not is_ours(each[1])]
