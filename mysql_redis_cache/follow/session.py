@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
 from mysql_redis_cache.binlog import Wanted, files
-from mysql_redis_cache.gtids import covers
+from mysql_redis_cache.gtids import count_missing, covers
 
 from .outdated import Outdated
 from .pacing import Pace
@@ -77,6 +78,7 @@ class Session:
         self._saved = self._reloaded = self._looked = time.monotonic()
         self._is_saved = True
         self._backlog, self._had = "", position.gtids
+        self._logged, self._unsent = "", math.inf
 
     def run(self) -> None:
         """Follow until something is raised.
@@ -87,7 +89,7 @@ class Session:
             DatabaseUnavailable: the connection was lost.
             pymysql.err.Error: MySQL's answer.
         """
-        self._backlog = self._source.logged()
+        self._backlog = self._logged = self._source.logged()
         try:
             for event in self._stream.events():
                 self._progress.counters.bump("events")
@@ -118,13 +120,19 @@ class Session:
     def _confirm_log(self) -> None:
         """Look whether the server has what it had: of a log that was reset it says that there is no more.
 
-        What was read is not held against it at once: the log may be ahead of the engine, for seconds.
+        What was read is not held against it at once: the log may be ahead of the engine, for seconds. And
+        look whether it has sent what its log had a heartbeat ago: other transactions may have got the names
+        of those that were followed. What it never sent, as of a server that was cloned, is none of those.
         """
         followed = str(self._followed)
         if self._source.has_now(followed):
             self._had = followed
         elif not self._source.has_now(self._had):
             raise LogReset("the server lacks transactions that were followed: its log was reset")
+        unsent = count_missing(followed, self._logged)
+        if unsent > self._unsent:
+            raise LogReset("the server does not send transactions that its log has: it was reset")
+        self._unsent, self._logged = unsent, self._source.logged()
 
     def _finish(self, transaction: Transaction | None) -> None:
         """Have a transaction that has ended be part of the next drop."""
