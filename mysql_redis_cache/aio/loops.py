@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.readthrough.reads import Read
     from mysql_redis_cache.readthrough.steps import Acquire, Claim, Entry
 
-__all__ = ["Loops"]
+__all__ = ["Here", "Loops"]
 
 
 class _Asking(NamedTuple):

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["written_tables"]
 
 _READ = re.compile(
-    r"[\s(]*(?:select|show|set|savepoint|release|rollback|commit|start|begin)\b", re.IGNORECASE
+    r"[\s(]*(?:select|show|set|savepoint|release|rollback|commit|start|begin"
+    r"|(?:explain|describe|desc)\b(?!\s+analyze\b))\b",
+    re.IGNORECASE,
 )
 _SET_STATEMENT = re.compile(r"\s*set\s+statement\b", re.IGNORECASE)
 _NAME = re.compile(r"`((?:[^`]|``)*)`|\"((?:[^\"]|\"\")*)\"|([\w$]+)")
@@ -29,7 +31,7 @@ _MODIFIERS = frozenset(
         *("ONLINE", "TEMPORARY", "WAIT", "NOWAIT", "ONLY", "LATERAL"),
     ]
 )
-_NO_TABLES = _MODIFIERS | {"SELECT"}
+_SUBQUERIES = frozenset(["SELECT", "WITH", "VALUES"])
 _JOINS = frozenset(["JOIN", "STRAIGHT_JOIN"])
 # What may follow a table's name and is no alias.
 _BEHIND = frozenset(
@@ -175,14 +177,22 @@ def _references(
         ended: takes that word, if there is one.
         most: how many to look for.
     """
-    walk, depth = _Walk(), 0
+    walk, depth, subquery, joined = _Walk(), 0, 0, 0
     for each in words:
         depth += (each.word == "(") - (each.word == ")")
+        is_opened = each.word == "(" and depth == joined + 1 and walk.awaits_table  # UPDATE (a, b) SET …
+        joined = depth if is_opened else min(joined, max(depth, 0))
+        if depth > 0 and each.word in _SUBQUERIES:
+            walk.end_table()
+            subquery = subquery or depth
+        if subquery and depth >= subquery:
+            continue
+        subquery = 0
         if depth <= 0 and each.word in _AFTER_TABLES:
             if ended is not None:
                 ended.append(each.word)
             break
-        walk.pass_by(each, is_outside=depth <= 0)
+        walk.pass_by(each, is_outside=depth <= joined)
         if len(walk.found) == most and not walk.may_go_on:
             break
     return walk.found
@@ -199,16 +209,27 @@ class _Walk:
         self.found: dict[str, str] = {}
         self._last = ""
         self._due = "table"
+        self._is_hint = False  # FORCE INDEX FOR JOIN (…)
+
+    @property
+    def awaits_table(self) -> bool:
+        """Whether the next name is that of a table."""
+        return self._due == "table"
 
     @property
     def may_go_on(self) -> bool:
         """Whether the next word may belong to the last table."""
         return self._due != ""
 
+    def end_table(self) -> None:
+        """Stand behind a table, which is none of the database's, or has no alias."""
+        self._due = ""
+
     def pass_by(self, each: _Word, *, is_outside: bool) -> None:
         """Go on behind *each*; *is_outside*, if that is in no parentheses."""
         word, name = each
-        if word in _JOINS or (word == "," and is_outside):
+        was_hint, self._is_hint = self._is_hint, word == "FOR"
+        if (word in _JOINS and not was_hint) or (word == "," and is_outside):
             self._due = "table"
         elif word == "." and self._due == "alias":
             self._due = "rest of the name"
@@ -221,7 +242,7 @@ class _Walk:
             if name:  # else all columns of a table: t.*
                 del self.found[self._last]
                 self._take(name)
-        elif self._due == "table" and name and word not in _NO_TABLES:
+        elif self._due == "table" and name and word not in _MODIFIERS:
             self._due = "alias"
             self._take(name)
 

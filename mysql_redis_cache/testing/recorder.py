@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mysql_redis_cache.keys import AnyValue, Matcher, Whole, as_json
+from mysql_redis_cache.sql import written_tables
 
-from .tables import tables_written
 from .watching import watching
 
 if TYPE_CHECKING:
@@ -161,9 +161,9 @@ class Recorder:
 
     def wrote(self, text: str) -> None:
         """Note a statement, if it writes."""
-        tables = tables_written(text)
+        tables = written_tables(text)
         if tables:
-            self._acts.append(_Write(text, tables))
+            self._acts.append(_Write(text, sorted(tables, key=text.find)))
 
     def _queries(self, how: str) -> list[str]:
         return [seen.query for seen in self.reads if seen.how == how]

@@ -164,6 +164,21 @@ def test_forgotten_drops(client: MRCClient, drop: Any, left: list[str]) -> None:
         seen.assert_nothing_forgotten()
 
 
+@pytest.mark.parametrize(
+    ("write", "tables"),
+    [
+        ("UPDATE recorded a JOIN recorded b USING (id) SET a.name = 'x'", ["recorded"]),
+        ("UPDATE recorded LEFT JOIN (SELECT 1 AS id) d USING (id) SET name = 'x'", ["recorded"]),
+        ("DELETE a FROM recorded AS a JOIN (SELECT 9 AS id) d USING (id)", ["recorded"]),
+    ],
+)
+def test_forgotten_drops_of_joined_tables(client: MRCClient, write: str, tables: list[str]) -> None:
+    """Whatever joins them, and whatever else is read in it."""
+    with recording(client) as seen:
+        client.execute(write)
+    assert seen.forgotten == tables
+
+
 def test_a_drop_before_the_write_does_not_count(client: MRCClient) -> None:
     """It would have dropped what was loaded again before the write."""
     with recording(client) as seen:

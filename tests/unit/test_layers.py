@@ -20,7 +20,7 @@ HOUSE = """
                   | redis_checks key_checks mysql_checks drawing
                   | inventory settings findings health
                   | speaking inputs endings gathering* keyboard | followers*    [click rich]
-    testing/      plugin | recorder | clients conditions fakes watching | faces tables*    [pytest]
+    testing/      plugin | recorder | clients conditions fakes watching | faces    [pytest]
     __init__
     contrib/      fastapi instrumentor | celery flask opentelemetry prometheus sentry sqlalchemy starlette
                   | django/__init__ django/apps django/management/commands/mrc | django/checks django/drops
