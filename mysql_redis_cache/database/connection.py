@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pymysql.constants import CLIENT, COMMAND, CR, ER
 from pymysql.converters import escape_string
 
+from .encryption import with_tls
 from .failures import err
 from .identity import Identity
 from .state import LOOK
@@ -37,11 +38,6 @@ _START_OVER_TIMEOUT = 2.0
 _TRACKING = ("session_track_schema = 1", "session_track_state_change = 1")
 # So that a write's GTID comes with its reply.
 _GTIDS, _MARIADB_GTIDS = "session_track_gtids = OWN_GTID", "session_track_system_variables = 'last_gtid'"
-
-_TLS_FILES = {"ssl_ca": "ca", "ssl_cert": "cert", "ssl_key": "key", "ssl_key_password": "password"}
-_TLS_OPTIONS = {*_TLS_FILES, "ssl_verify_cert", "ssl_verify_identity"}
-
-
 # What taking a greeting apart raises that is none.
 _NO_GREETING = (struct.error, LookupError, ValueError, TypeError, AttributeError, AssertionError)
 _PORTS = "MySQL's port is 3306 as a rule, and 33060 is that of its X protocol"
@@ -82,12 +78,14 @@ class Connection(Talk):
         self.idle_since = time.monotonic()
         self.server: Identity | None = None
         self._account: str | None = None  # who the session is, asked where that may change; empty if unknown
-        arguments = dict(_with_tls(arguments), autocommit=None)  # part of the set-up, as are these
+        arguments = dict(with_tls(arguments), autocommit=None)  # part of the set-up, as are these
         self._init_command = arguments.pop("init_command", None)
         self._sql_mode = arguments.pop("sql_mode", None)
         self._time_zone = arguments.pop("time_zone", None)
         self._schema: str = arguments.get("database") or ""
+        self._chosen: tuple[Any, ...] | None = None
         super().__init__(**arguments)
+        self._chosen = self.charset, self.encoding, self.collation, self.db
         self.autocommit_mode = True
 
     def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
@@ -111,6 +109,7 @@ class Connection(Talk):
             pymysql.err.Error: anything else.
         """
         self._is_set_up = False
+        self._choose_again()
         try:
             with self._waiting_at_most(self.connect_timeout or self._read_timeout):
                 super().connect(sock)
@@ -125,6 +124,11 @@ class Connection(Talk):
             raise err.OperationalError(CR.CR_SERVER_HANDSHAKE_ERR, text) from error
 
     # The session's beginning
+
+    def _choose_again(self) -> None:
+        """Have PyMySQL know of the session what it began with, which ``set_character_set()`` may change."""
+        if self._chosen is not None:
+            self.charset, self.encoding, self.collation, self.db = self._chosen
 
     def set_character_set(self, charset: str, collation: str | None = None) -> None:
         """Send SET NAMES; while connecting, all that a session of ours begins with."""
@@ -185,6 +189,7 @@ class Connection(Talk):
         state = self.state
         if not state.tracks or state.is_beyond_reset:
             return False
+        self._choose_again()
         if state.has_moved and not self._schema:
             return False
         back = [(COMMAND.COM_INIT_DB, self._schema)] if state.has_moved else []
@@ -318,17 +323,6 @@ class Connection(Talk):
         if self._result is not None:
             self._result.unbuffered_active = False  # its finalizer would go on reading
         self._force_close()
-
-
-def _with_tls(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Say in PyMySQL's older form what is asked of TLS: in the newer one it takes some of it for nothing."""
-    rest = {name: value for name, value in arguments.items() if name not in _TLS_OPTIONS}
-    if len(rest) == len(arguments):
-        return rest
-    identity = bool(arguments.get("ssl_verify_identity"))
-    tls = {key: arguments[name] for name, key in _TLS_FILES.items() if name in arguments}
-    tls["check_hostname"], tls["verify_mode"] = identity, identity or bool(arguments.get("ssl_verify_cert"))
-    return {**rest, "ssl": tls}
 
 
 def _successful(outcome: Reply | err.Error) -> Reply:

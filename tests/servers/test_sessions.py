@@ -467,6 +467,27 @@ def test_no_value_is_sent_in_another_character_set(client: MRCClient, statement:
     assert client.query("SELECT ? AS v", ["中'😀"]) == [{"v": "中'😀"}]
 
 
+@pytest.mark.parametrize("collation", [None, "utf8mb4_bin", "latin1_bin"])
+def test_another_character_set_of_pymysql_ends_with_its_use(client: MRCClient, collation: str | None) -> None:
+    """Also what PyMySQL itself knows of it, by which it encodes the next one's text, and connects anew."""
+
+    def look() -> Any:
+        with client.get_mysql_pool().connection() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT %s, @@collation_connection, DATABASE()", ("é日😀",))
+            return cursor.fetchall()
+
+    as_new = look()
+    for is_lost in (False, True):
+        with client.get_mysql_pool().connection() as connection:
+            charset = collation.partition("_")[0] if collation else "latin1"
+            connection.set_character_set(charset, collation)
+            if is_lost:
+                connection.select_db("information_schema")
+                connection.close()
+                connection.connect()
+        assert look() == as_new
+
+
 # What a connection begins with
 
 

@@ -48,7 +48,7 @@ HOUSE = """
     store/        entries ledger noticeboard streams | config | cluster | single sentinel bounds | exchange
                   | connections pinned sharing scripts | failures index* replies topology    [redis]
     database/     database dump external | session | pool | idle | connection | talk | driver | state*
-                  | config effects* sent wire* | optionfile options endings* failures functions*
+                  | config effects* sent wire* | encryption optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
     options*
     observe/      watch | listening metrics* | events* queries reporting traces* explanation*
