@@ -27,7 +27,7 @@ from mysql_redis_cache.readthrough.many import (
 )
 from mysql_redis_cache.readthrough.nearby import AWAY
 from mysql_redis_cache.readthrough.protocol import go_on, is_answer, refresh_behind
-from mysql_redis_cache.readthrough.reads import Write
+from mysql_redis_cache.readthrough.reads import Write, in_form
 from mysql_redis_cache.readthrough.steps import (
     GET,
     Acquire,
@@ -45,6 +45,7 @@ from mysql_redis_cache.readthrough.steps import (
     Settle,
     Wait,
 )
+from mysql_redis_cache.values import Misfit, fitting
 
 from .lanes import run_short
 from .loads import Awaited, Loads
@@ -135,11 +136,12 @@ class LoopDriver:
     async def read(self, read: Read) -> Any:
         """Answer a read that is plain, as ``Core.is_plain`` says."""
         if self._nearby is not None and (answer := self._nearby.at_hand(read)) is not AWAY:
-            return answer
+            return fitting(answer) if type(answer) is Misfit else answer
         entry = await self._performers[Get](read, GET)
         if is_answer(entry, read.policy):
-            return entry.value
-        return await self.run(go_on(entry, read.policy, time.monotonic, random.random), read)
+            return fitting(entry.value) if type(entry.value) is Misfit else entry.value
+        steps = go_on(entry, read.policy, time.monotonic, random.random)
+        return await self.run(in_form(steps, read), read)
 
     def check_function(self, fn: object) -> None:
         """Raise ``TypeError`` unless *fn* can be called."""

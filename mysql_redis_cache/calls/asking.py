@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypedDict, TypeVar
 
+from mysql_redis_cache.readthrough.reads import in_form
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
@@ -70,4 +72,5 @@ def answer(asked: Driven, read: Read, *, refresh: bool, cache: bool) -> Any:
     """Have *read* answered, without any steps if a hit needs none but Get."""
     if cache and not refresh and asked._core.is_plain(read):  # noqa: SLF001 - of this module, as below
         return asked._driver.read(read)  # noqa: SLF001
-    return asked._driver.run(asked._core.steps(read, refresh=refresh, cache=cache), read)  # noqa: SLF001
+    steps = asked._core.steps(read, refresh=refresh, cache=cache)  # noqa: SLF001
+    return asked._driver.run(in_form(steps, read), read)  # noqa: SLF001

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from mysql_redis_cache.policy import DEFAULT_TTL
-from mysql_redis_cache.readthrough.reads import shaped
 
 from .asking import Driven, answer
 
@@ -130,10 +129,9 @@ class Reading(Driven):
         read = core.reads.of_query(query, params, param_names, ttl, windows, tags=tags)
         if label is not None:
             core.observer.label(read, label)
-        if into is None and one is False:
-            return answer(self, read, refresh=refresh, cache=cache)
-        read.decode = core.reads.shape(into, one=one).decode
-        return self._driver.run(shaped(core.steps(read, refresh=refresh, cache=cache)), read)
+        if into is not None or one is not False:
+            read.decode = core.reads.shape(into, one=one).decode
+        return answer(self, read, refresh=refresh, cache=cache)
 
     @overload
     def with_cache(
@@ -220,10 +218,9 @@ class Reading(Driven):
         read = core.reads.of_function(query, params, param_names, ttl, windows, tags=tags, load=load)
         if label is not None:
             core.observer.label(read, label)
-        if into is None:
-            return answer(self, read, refresh=refresh, cache=cache)
-        read.decode = core.reads.shape(into, are_rows=False).decode
-        return self._driver.run(shaped(core.steps(read, refresh=refresh, cache=cache)), read)
+        if into is not None:
+            read.decode = core.reads.shape(into, are_rows=False).decode
+        return answer(self, read, refresh=refresh, cache=cache)
 
     @overload
     def query_many_with_cache(

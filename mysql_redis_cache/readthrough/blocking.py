@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from mysql_redis_cache.runtime import apart
+from mysql_redis_cache.values import Misfit, fitting
 
 from .functions import NEEDS_FACADE, Stopped, check_blocking_function, passable
 from .many import AcquireMany, FillMany, GetMany, JoinNow, LoadMany, Perform
 from .nearby import AWAY
 from .protocol import go_on, is_answer, refresh_behind
-from .reads import Batch
+from .reads import Batch, in_form
 from .steps import (
     Acquire,
     Claim,
@@ -113,11 +114,13 @@ class BlockingDriver:
     def read(self, read: Read) -> Any:
         """Answer a read that is plain, as ``Core.is_plain`` says."""
         if self._nearby is not None and (answer := self._nearby.at_hand(read)) is not AWAY:
-            return answer
+            return fitting(answer) if type(answer) is Misfit else answer
         entry = self._core.cache.get(read)  # type: ignore[union-attr]  # there is one, or it would not be plain
         if is_answer(entry, read.policy):
-            return entry.value  # type: ignore[union-attr]  # it is an Entry
-        return self.run(go_on(entry, read.policy, time.monotonic, random.random), read)
+            value = entry.value  # type: ignore[union-attr]  # it is an Entry
+            return fitting(value) if type(value) is Misfit else value
+        steps = go_on(entry, read.policy, time.monotonic, random.random)
+        return self.run(in_form(steps, read), read)
 
     def check_function(self, fn: object) -> None:
         """Raise ``TypeError`` unless *fn* can be called and gives its result, not something to await."""

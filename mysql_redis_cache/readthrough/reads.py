@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Decode = Callable[[bytes, Between, bool], object]
 
-__all__ = ["NO_WINDOWS", "Asked", "Batch", "Query", "Read", "Reads", "Write", "shaped"]
+__all__ = ["NO_WINDOWS", "Asked", "Batch", "Query", "Read", "Reads", "Write", "in_form"]
 
 NO_WINDOWS: Mapping[str, Any] = {}
 WINDOWS = ("stale_while_revalidate", "stale_if_error", "early_refresh", "near")
@@ -115,11 +115,15 @@ class Query(NamedTuple):
     tags: Tagged = None
 
 
-def shaped(steps: Steps) -> Steps:
-    """Have the steps of a read in another form raise at their end what does not fit it.
+def in_form(steps: Steps, read: Read) -> Steps:
+    """Have the steps of *read* raise at their end what does not fit the form that it is asked for in.
 
     All else goes on as ever: the entry is good, and others may want it in a form in which it fits.
     """
+    return steps if read.decode is codec.decode else _fitting(steps)
+
+
+def _fitting(steps: Steps) -> Steps:
     return fitting((yield from steps))
 
 
