@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.real]
 QUERY, NAMES = "SELECT name FROM users WHERE id = ?", ["UserId"]
 ASKED = (QUERY, [123], NAMES)
 # So long that what is seen here is never due to it.
-LONG = Near(ttl=60)
+LONG = Near(ttl=60, heartbeat=30)  # so that no pause of the machine ends what is kept
 
 
 def near_hits(client: Any) -> int:

@@ -79,6 +79,7 @@ def test_what_was_on_its_way_at_a_write_here_is_not_kept(
     """The reply holds what was there before, and the push comes behind it."""
     cache = cache_of(held.url)
     keep(cache, b"first")
+    cache.settle()  # nothing else is on its way
     before, fills = tracked(redis_client), cache.figures()["near_fills"]
     held.pause("replies")
     want(cache)
