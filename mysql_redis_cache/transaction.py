@@ -57,6 +57,7 @@ class UnitOfWork:
         self.depth: int = 0 if outer is None else outer.depth + 1
         self.following = Following(drops, namespace)
         self.is_over = False
+        self._has_savepoint = False
         # A task that is cancelled leaves its statement running in a thread; what follows waits for that.
         self._turn: _Turn = _Turn() if outer is None else outer._turn  # noqa: SLF001 - one connection
         process.register(self)
@@ -101,14 +102,26 @@ class UnitOfWork:
             raise RuntimeError("the transaction is over; drop by the client")
         self.following.want(*wanted)
 
-    def nested(self) -> UnitOfWork:
-        """Return what belongs to a savepoint in this."""
-        return UnitOfWork(self._session, self._drops, self.namespace, self)
+    @contextmanager
+    def nested(self) -> Iterator[UnitOfWork]:
+        """Open a savepoint in this, for the block; it ends by ``release_savepoint`` or ``undo``.
 
-    def set_savepoint(self) -> None:
-        """Mark where ``undo`` goes back to."""
+        Raises:
+            RuntimeError: another task or thread has one open.
+        """
+        inner = UnitOfWork(self._session, self._drops, self.namespace, self)
         with self._turn.lock:
-            self._session.say_inside(f"SAVEPOINT {self._name}")
+            if self._has_savepoint:
+                raise RuntimeError(
+                    "a transaction inside this one is open already, in another task or thread: on one "
+                    "connection none can be undone without the other; run such blocks one after another"
+                )
+            self._session.say_inside(f"SAVEPOINT {inner._name}")
+            self._has_savepoint = True
+        try:
+            yield inner
+        finally:
+            self._has_savepoint = False
 
     def release_savepoint(self) -> None:
         """Need that mark no more."""
@@ -193,18 +206,17 @@ def _worked(work: UnitOfWork) -> Iterator[UnitOfWork]:
 @contextmanager
 def savepoint(outer: UnitOfWork) -> Iterator[UnitOfWork]:
     """Open a savepoint in a transaction: if the block raises, what it did and its drops are undone."""
-    inner = outer.nested()
-    inner.set_savepoint()
-    try:
-        yield inner
-        inner.is_over = True
-        inner.release_savepoint()
-    except BaseException:
-        inner.is_over = True
-        if not inner.undo():  # the server may have ended, and even committed, all of it
-            outer.following.take_over(inner.following)
-        raise
-    outer.following.take_over(inner.following)
+    with outer.nested() as inner:
+        try:
+            yield inner
+            inner.is_over = True
+            inner.release_savepoint()
+        except BaseException:
+            inner.is_over = True
+            if not inner.undo():  # the server may have ended, and even committed, all of it
+                outer.following.take_over(inner.following)
+            raise
+        outer.following.take_over(inner.following)
 
 
 @contextmanager

@@ -142,6 +142,7 @@ class BlockingClient(Decorating, Listing, Halves, Statements, Dropping, Waiting,
         exception in the block rolls back. All that this thread or task asks of this client inside the block
         is part of it: cached reads go to the transaction, past the cache, and drops wait for the COMMIT. A
         transaction inside it is a savepoint: if its block raises, what it did and its drops are undone.
+        One is open at a time.
 
         Raises:
             InvalidationFailed: (at the block's end) committed, but a drop failed; do not repeat the write.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mysql_redis_cache import InvalidationFailed, MRCServer, TransactionEnded
+from mysql_redis_cache import InvalidationFailed, MRCClient, MRCServer, TransactionEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,6 +175,27 @@ async def test_an_exception_inside_undoes_what_is_inside(
             await client.execute(RENAME, ["Ida", 125])
     assert names_in(users) == {123: "Eve", 124: "Bob", 125: "Ida"}
     assert are_cached(redis_client) == {124, 125}
+
+
+def test_two_inside_at_one_time_are_refused(mysql_url: str, users: Connection) -> None:
+    """As tasks that are gathered would open them: undoing one would undo what the other has done."""
+    with MRCClient(mysql_url) as client:
+        with client.transaction():
+            sibling = copy_context()
+
+            def by_sibling() -> None:
+                with client.transaction() as tx:
+                    tx.execute(RENAME, ["Flo", 124])
+
+            with suppress(LookupError), client.transaction() as inner:
+                inner.execute(RENAME, ["Eve", 123])
+                with pytest.raises(RuntimeError, match="open already, in another task or thread"):
+                    sibling.run(by_sibling)
+                with client.transaction() as inmost:
+                    inmost.execute(RENAME, ["Gus", 123])
+                raise LookupError
+            sibling.run(by_sibling)
+        assert (names_in(users)[123], names_in(users)[124]) == ("Ada", "Flo")
 
 
 async def test_an_exception_outside_undoes_all(
