@@ -163,7 +163,7 @@ def test_a_crowd_that_waits_too_long_is_told_so(mysql_url: str, redis_url: str) 
 
 def test_a_read_without_a_redis_connection_goes_to_mysql(mysql_url: str, redis_url: str) -> None:
     """It waits for one as for an answer; that all are in use is not Redis failing, so it is asked again."""
-    with MRCClient(mysql_url, f"{redis_url}?max_connections=2&socket_timeout=0.05") as client:
+    with MRCClient(mysql_url, f"{redis_url}?max_connections=2&socket_timeout=0.5") as client:
         cache: Any = client._core.cache
         connections, guard = connections_of(client), cache._guard
         assert read(client, 1)

@@ -238,7 +238,7 @@ def test_the_drops_of_a_transaction_have_one_time(
 ) -> None:
     """Redis is silent: eight drops give up as soon as one would, and say what is missing."""
     proxy = proxy_to(redis_url)
-    client = make_client(f"{proxy.url}?socket_timeout=0.3", namespace="shop")
+    client = make_client(f"{proxy.url}?socket_timeout=1", namespace="shop")
     client.write_to_cache("q", 1, [1], ["A"])
 
     def write() -> None:
@@ -251,7 +251,7 @@ def test_the_drops_of_a_transaction_have_one_time(
     began = time.monotonic()
     with pytest.raises(InvalidationFailed, match="dropping A, A\\+B failed") as caught:
         write()
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 6
     failed = caught.value
     assert failed.pairs == [*((["A"], [number], True) for number in range(8)), (["A", "B"], [1, "2"], False)]
     assert (failed.namespace, failed.timeout) == ("shop", 60)
