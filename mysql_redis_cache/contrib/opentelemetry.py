@@ -20,7 +20,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from mysql_redis_cache import sql
 from mysql_redis_cache.calls import watch_of
 from mysql_redis_cache.observe import Bypass, Drop, Hit, Load, Loading, Miss, NearHit, Stale, Watch
-from mysql_redis_cache.observe.metrics import DURATIONS, METRICS, SECONDS, together
+from mysql_redis_cache.observe.metrics import DURATIONS, METRICS, SECONDS
+from mysql_redis_cache.observe.readings import together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.calls import Watched
     from mysql_redis_cache.observe import Answer
-    from mysql_redis_cache.observe.metrics import Duration, Metric
+    from mysql_redis_cache.observe.readings import Duration, Metric
 
 __all__ = ["instrument"]
 

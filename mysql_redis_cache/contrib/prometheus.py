@@ -18,7 +18,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from mysql_redis_cache.calls import watch_of
-from mysql_redis_cache.observe.metrics import DURATIONS, METRICS, SECONDS, together
+from mysql_redis_cache.observe.metrics import DURATIONS, METRICS, SECONDS
+from mysql_redis_cache.observe.readings import together
 from mysql_redis_cache.runtime import Repeater, process
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from mysql_redis_cache.calls import Watched
     from mysql_redis_cache.follow import Follower
     from mysql_redis_cache.observe import Watch
-    from mysql_redis_cache.observe.metrics import Duration, Metric
+    from mysql_redis_cache.observe.readings import Duration, Metric
 
     _State = dict[str, Any]
     _Values = dict[str, float]

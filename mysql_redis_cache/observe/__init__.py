@@ -2,34 +2,36 @@
 
 from .counters import Counters
 from .events import (
+    Drop,
+    Event,
+    LateInvalidation,
+    PoolTimeout,
+    PoolWait,
+    RedisDown,
+    RedisUp,
+    Write,
+)
+from .explanation import Explanation, Holder, Room
+from .listening import Events
+from .queries import check_label
+from .read_events import (
     Answer,
     Bypass,
     Corrupt,
-    Drop,
-    Event,
     Fill,
     Hit,
-    LateInvalidation,
     Load,
     Loading,
     Miss,
     NearHit,
-    PoolTimeout,
-    PoolWait,
     ReadEvent,
-    RedisDown,
-    RedisUp,
     Refresh,
     RefusedFill,
     Server,
     Stale,
     StaleFound,
     Wait,
-    Write,
 )
-from .explanation import Explanation, Holder, Room
-from .listening import Events
-from .queries import check_label
 from .reporting import Notices, Summaries
 from .stats import QueryStats, Stats
 from .traces import Outcome, Trace, TracedRead

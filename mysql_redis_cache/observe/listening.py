@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .events import (
-    Bypass,
     Event,
+)
+from .read_events import (
+    Bypass,
     Fill,
     Hit,
     Miss,

@@ -1,4 +1,4 @@
-"""The metrics that exporters show: what they are called, and how they are read off a snapshot.
+"""The metrics that exporters show, and what they are called.
 
 Each is a count or a gauge that stands there as it is: none is a difference of two counts, which could go back
 for a moment and would look like a restart.
@@ -6,120 +6,14 @@ for a moment and would look like a restart.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from .events import Drop, PoolTimeout, PoolWait
+from .read_events import Load
+from .readings import Duration, Metric, by_label, by_query, drops_by_result, loads_by_result, one
 
-from .events import Drop, Load, PoolTimeout, PoolWait
-
-if TYPE_CHECKING:
-    from .stats import QueryStats, Stats
-
-__all__ = ["DURATIONS", "METRICS", "SECONDS", "Duration", "Metric", "together"]
-
-Samples: TypeAlias = Mapping[tuple[str, ...], float]
+__all__ = ["DURATIONS", "METRICS", "SECONDS"]
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Bounds of the buckets of durations: a load by primary key takes half a millisecond, a sweep seconds."""
-
-
-class Metric(NamedTuple):
-    """A metric that is read off a snapshot.
-
-    Attributes:
-        name: OpenTelemetry's name.
-        prometheus: Prometheus' name, without ``_total``.
-        unit: as OpenTelemetry writes it.
-        help: what it is.
-        labels: the names of its labels.
-        read: gives its values by the values of its labels.
-        is_gauge: whether it may go down.
-        combine: what several clients of one name make together, of a gauge.
-    """
-
-    name: str
-    prometheus: str
-    unit: str
-    help: str
-    labels: tuple[str, ...]
-    read: Callable[[Stats], Samples]
-    is_gauge: bool = False
-    combine: Callable[[Iterable[float]], float] = sum
-
-
-class Duration(NamedTuple):
-    """A histogram of seconds, filled by events.
-
-    Attributes:
-        name: OpenTelemetry's name.
-        prometheus: Prometheus' name.
-        help: what it is.
-        kinds: the events that it is filled by.
-        results: the values that its label ``result`` may have; none if it has no such label.
-    """
-
-    name: str
-    prometheus: str
-    help: str
-    kinds: tuple[type[Load | Drop | PoolWait | PoolTimeout], ...]
-    results: tuple[str, ...] = ()
-
-    def result_of(self, event: Any) -> tuple[str, ...]:
-        """Return the value of its label for an event, if it has one."""
-        if not self.results:
-            return ()
-        if event.error is None:
-            return (self.results[0],)
-        return ("timeout" if event.error == "DropTimeout" else self.results[-1],)
-
-
-def together(metric: Metric, named: Iterable[tuple[str, Stats]]) -> dict[tuple[str, ...], float]:
-    """Return what clients have together of a metric, by name and labels.
-
-    Args:
-        metric: which.
-        named: their names and snapshots; several may have one name.
-    """
-    values: dict[tuple[str, ...], list[float]] = {}
-    for name, stats in named:
-        for labels, value in metric.read(stats).items():
-            values.setdefault((name, *labels), []).append(value)
-    return {labels: metric.combine(each) for labels, each in values.items()}
-
-
-def _one(name: str) -> Callable[[Stats], Samples]:
-    number = attrgetter(name)
-    return lambda stats: {(): number(stats)}
-
-
-def _by_label(**numbers: str) -> Callable[[Stats], Samples]:
-    """Read numbers by the values of the one label."""
-    return lambda stats: {(value,): stats[name] for value, name in numbers.items()}
-
-
-def _loads(stats: Stats) -> Samples:
-    return {("ok",): stats.loads - stats.load_failures, ("error",): stats.load_failures}
-
-
-def _drops(stats: Stats) -> Samples:
-    unavailable = stats.drop_failures - stats.drop_timeouts
-    return {("ok",): stats.drops, ("timeout",): stats.drop_timeouts, ("unavailable",): unavailable}
-
-
-def _by_query(read: Callable[[QueryStats], Samples]) -> Callable[[Stats], Samples]:
-    """Read figures of queries by their labels; those without one are left out: they may be any number."""
-
-    def summed(stats: Stats) -> Samples:
-        sums: Counter[tuple[str, ...]] = Counter()
-        for query in stats.queries:
-            if query.label is not None:
-                for labels, value in read(query).items():
-                    sums[query.label, *labels] += value  # type: ignore[assignment]  # a Counter of floats
-        return sums
-
-    return summed
-
 
 METRICS = (
     Metric(
@@ -128,7 +22,7 @@ METRICS = (
         "{request}",
         "Cached reads, by what the cache said.",
         ("result",),
-        _by_label(
+        by_label(
             hit="hits", near_hit="near_hits", miss="misses", bypass="bypasses", unavailable="unavailable"
         ),
     ),
@@ -138,7 +32,7 @@ METRICS = (
         "{request}",
         "Reads answered with an entry past its ttl, as the windows allow.",
         (),
-        _one("stale"),
+        one("stale"),
     ),
     Metric(
         "mysql_redis_cache.shared_loads",
@@ -146,7 +40,7 @@ METRICS = (
         "{request}",
         "Reads answered by a load that another read of the same key had under way.",
         (),
-        _one("shared_loads"),
+        one("shared_loads"),
     ),
     Metric(
         "mysql_redis_cache.refreshes",
@@ -154,7 +48,7 @@ METRICS = (
         "{refresh}",
         "Refreshes begun behind a reader's back.",
         (),
-        _one("refreshes"),
+        one("refreshes"),
     ),
     Metric(
         "mysql_redis_cache.loads",
@@ -162,7 +56,7 @@ METRICS = (
         "{load}",
         "Queries sent to MySQL for cached reads, and calls of cached functions.",
         ("result",),
-        _loads,
+        loads_by_result,
     ),
     Metric(
         "mysql_redis_cache.fills",
@@ -170,16 +64,16 @@ METRICS = (
         "{fill}",
         "Answers to be stored in Redis, by what became of that.",
         ("result",),
-        _by_label(stored="fills", refused="refused_fills", oversized="oversized_entries"),
+        by_label(stored="fills", refused="refused_fills", oversized="oversized_entries"),
     ),
-    Metric("mysql_redis_cache.drops", "mrc_drops", "{drop}", "Drops.", ("result",), _drops),
+    Metric("mysql_redis_cache.drops", "mrc_drops", "{drop}", "Drops.", ("result",), drops_by_result),
     Metric(
         "mysql_redis_cache.drop.entries",
         "mrc_dropped_entries",
         "{entry}",
         "Entries deleted by drops.",
         (),
-        _one("dropped_entries"),
+        one("dropped_entries"),
     ),
     Metric(
         "mysql_redis_cache.redis.available",
@@ -197,7 +91,7 @@ METRICS = (
         "{command}",
         "Commands that Redis did not answer, or refused.",
         (),
-        _one("cache_failures"),
+        one("cache_failures"),
     ),
     Metric(
         "mysql_redis_cache.corrupt_entries",
@@ -205,7 +99,7 @@ METRICS = (
         "{entry}",
         "Entries that were no JSON.",
         (),
-        _one("corrupt_entries"),
+        one("corrupt_entries"),
     ),
     Metric(
         "mysql_redis_cache.verified",
@@ -213,7 +107,7 @@ METRICS = (
         "{entry}",
         "Entries that verify compared with MySQL.",
         (),
-        _one("verified"),
+        one("verified"),
     ),
     Metric(
         "mysql_redis_cache.stale_found",
@@ -221,7 +115,7 @@ METRICS = (
         "{entry}",
         "Entries that verify found to be outdated.",
         (),
-        _one("stale_found"),
+        one("stale_found"),
     ),
     Metric(
         "db.client.connection.count",
@@ -229,7 +123,7 @@ METRICS = (
         "{connection}",
         "Connections to MySQL, by whether they are in use.",
         ("state",),
-        _by_label(used="pool_in_use", idle="pool_idle"),
+        by_label(used="pool_in_use", idle="pool_idle"),
         is_gauge=True,
     ),
     Metric(
@@ -238,7 +132,7 @@ METRICS = (
         "{connection}",
         "Connections to MySQL that there may be.",
         (),
-        _one("pool_size"),
+        one("pool_size"),
         is_gauge=True,
     ),
     Metric(
@@ -247,7 +141,7 @@ METRICS = (
         "{timeout}",
         "Statements that waited for a connection to MySQL in vain.",
         (),
-        _one("pool_timeouts"),
+        one("pool_timeouts"),
     ),
     Metric(
         "mysql_redis_cache.near.size",
@@ -255,7 +149,7 @@ METRICS = (
         "By",
         "Bytes in the near cache.",
         (),
-        _one("near_bytes"),
+        one("near_bytes"),
         is_gauge=True,
     ),
     Metric(
@@ -264,7 +158,7 @@ METRICS = (
         "{entry}",
         "Entries in the near cache.",
         (),
-        _one("near_entries"),
+        one("near_entries"),
         is_gauge=True,
     ),
     Metric(
@@ -273,7 +167,7 @@ METRICS = (
         "{entry}",
         "Entries taken out of the near cache, to make room or because they are outdated.",
         ("reason",),
-        _by_label(full="near_evictions", invalidation="near_invalidations"),
+        by_label(full="near_evictions", invalidation="near_invalidations"),
     ),
     Metric(
         "mysql_redis_cache.near.fills",
@@ -281,7 +175,7 @@ METRICS = (
         "{entry}",
         "Entries put into the near cache.",
         (),
-        _one("near_fills"),
+        one("near_fills"),
     ),
     Metric(
         "mysql_redis_cache.near.losses",
@@ -289,7 +183,7 @@ METRICS = (
         "{loss}",
         "Times that the near cache was emptied because its connection to Redis was lost.",
         (),
-        _one("near_losses"),
+        one("near_losses"),
     ),
     Metric(
         "mysql_redis_cache.query.requests",
@@ -297,7 +191,7 @@ METRICS = (
         "{request}",
         "Cached reads of labelled queries, by what the cache said.",
         ("query", "result"),
-        _by_query(lambda query: {("hit",): query.hits, ("miss",): query.misses}),
+        by_query(lambda query: {("hit",): query.hits, ("miss",): query.misses}),
     ),
     Metric(
         "mysql_redis_cache.query.loads",
@@ -305,7 +199,7 @@ METRICS = (
         "{load}",
         "Loads of labelled queries.",
         ("query",),
-        _by_query(lambda query: {(): query.loads}),
+        by_query(lambda query: {(): query.loads}),
     ),
     Metric(
         "mysql_redis_cache.query.load.time",
@@ -313,7 +207,7 @@ METRICS = (
         "s",
         "How long the loads of labelled queries took, all together.",
         ("query",),
-        _by_query(lambda query: {(): query.load_seconds}),
+        by_query(lambda query: {(): query.load_seconds}),
     ),
 )
 

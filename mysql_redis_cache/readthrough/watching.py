@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mysql_redis_cache.database import errno_of
-from mysql_redis_cache.observe import Trace, TracedRead, check_label, events
+from mysql_redis_cache.observe import Trace, TracedRead, check_label, read_events
 from mysql_redis_cache.runtime import Marks, is_clear
 
 from .steps import (
@@ -103,14 +103,16 @@ class Observer:
             traces = [] if is_clear() else self.traces_of(read)
         return _watched(steps, read, self._watch, traces, ends=ends) if traces or self.is_on else steps
 
-    def tell_loading(self, read: Read, server: events.Server | None) -> None:
+    def tell_loading(self, read: Read, server: read_events.Server | None) -> None:
         """Tell that a load begins, by *server*, or by a function."""
         if self._watch.events.heard:
             since = monotonic() - read.began if read.number else 0.0
-            _tell(self._watch, read, events.Loading, server=server, is_behind=read.is_behind, since=since)
+            _tell(
+                self._watch, read, read_events.Loading, server=server, is_behind=read.is_behind, since=since
+            )
 
     def tell_load(
-        self, read: Read, server: events.Server | None, took: float, outcome: Loaded | BaseException
+        self, read: Read, server: read_events.Server | None, took: float, outcome: Loaded | BaseException
     ) -> None:
         """Tell how a load ended that took so many seconds."""
         if not self._watch.events.heard:
@@ -120,7 +122,7 @@ class Observer:
             about["bytes"] = len(outcome.payload)
         else:
             about |= {"error": type(outcome).__name__, "code": errno_of(outcome)}
-        _tell(self._watch, read, events.Load, **about)
+        _tell(self._watch, read, read_events.Load, **about)
 
     def note_refresh(self, read: Read, left: float) -> None:
         """Count a refresh behind a reader's back, and what was given meanwhile if it is past its ttl."""
@@ -212,10 +214,10 @@ class _Story:
         if is_shared:
             self._answered("shared", None)
         if is_shared or took > 0.001:  # else it was not a wait, but a flight founded
-            self._tell(events.Wait, seconds=took, is_shared=is_shared)
+            self._tell(read_events.Wait, seconds=took, is_shared=is_shared)
 
     def _waited(self, step: Wait, outcome: Any, took: float) -> None:  # noqa: ARG002
-        self._tell(events.Wait, seconds=took, is_shared=False)
+        self._tell(read_events.Wait, seconds=took, is_shared=False)
 
     def _claimed(self, step: Acquire, outcome: Any, took: float) -> None:  # noqa: ARG002
         if isinstance(outcome, Entry):  # that somebody else has loaded meanwhile
@@ -228,13 +230,13 @@ class _Story:
         self._answered("loaded", None)
 
     def _filled(self, step: Fill, outcome: Any, took: float) -> None:
-        kind = events.Fill if outcome is True else events.RefusedFill
+        kind = read_events.Fill if outcome is True else read_events.RefusedFill
         self._tell(kind, seconds=took, bytes=len(step.payload))
 
     def _refreshed(self, step: Refresh, outcome: Any, took: float) -> None:  # noqa: ARG002
         if step.left <= self._read.policy.grace:
             self._told.outcome, self._told.reason = "stale", "it is being refreshed"
-        self._tell(events.Refresh, left=step.left)
+        self._tell(read_events.Refresh, left=step.left)
 
     def _answered(self, outcome: Outcome, left: float | None) -> None:
         self._told.outcome = outcome
@@ -264,7 +266,7 @@ class _Story:
 
     def _conclude(self, error: str | None) -> None:
         told = self._told
-        kind = _KINDS.get(told.outcome, events.Miss)
+        kind = _KINDS.get(told.outcome, read_events.Miss)
         missed: dict[str, Any] = {
             "is_shared": told.outcome == "shared",
             "is_unavailable": self._is_unavailable,
@@ -279,10 +281,10 @@ class _Story:
             bytes=told.bytes,
             reason=told.reason,
             error=error,
-            **(missed if kind is events.Miss else {}),
+            **(missed if kind is read_events.Miss else {}),
         )
 
-    def _tell(self, kind: type[events.ReadEvent], **about: Any) -> None:
+    def _tell(self, kind: type[read_events.ReadEvent], **about: Any) -> None:
         _tell(self._watch, self._read, kind, **about)
 
 
@@ -291,14 +293,14 @@ def _name_of(error: BaseException) -> str:
     return "CancelledError" if isinstance(error, GeneratorExit) else type(error).__name__
 
 
-def _tell(watch: Watch, read: Read, kind: type[events.ReadEvent], **about: Any) -> None:
+def _tell(watch: Watch, read: Read, kind: type[read_events.ReadEvent], **about: Any) -> None:
     if watch.events.hears(kind):
         watch.tell(kind(**read.described(), **about), read.key)
 
 
-_KINDS: dict[str, type[events.ReadEvent]] = {
-    "hit": events.Hit,
-    "near": events.NearHit,
-    "stale": events.Stale,
-    "bypassed": events.Bypass,
+_KINDS: dict[str, type[read_events.ReadEvent]] = {
+    "hit": read_events.Hit,
+    "near": read_events.NearHit,
+    "stale": read_events.Stale,
+    "bypassed": read_events.Bypass,
 }

@@ -51,8 +51,8 @@ HOUSE = """
                   | config effects* sent wire* | encryption optionfile options endings* failures functions*
                   | identity*    [pymysql dbutils]
     options*
-    observe/      watch | listening metrics* | events* queries reporting traces* explanation*
-                  | stats* counters*
+    observe/      watch | listening metrics* | readings* | read_events* | events* queries reporting
+                  | traces* explanation* | stats* counters*
     binlog/       reader | rows | layouts | tables | declared mariadb_gtids readers
                   | columns json_binary statements transactions
                   | charsets compressed decimals files gtids networks payloads temporal variables
