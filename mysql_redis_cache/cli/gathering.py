@@ -9,7 +9,7 @@ from typing import Any
 
 from .followers import Follower
 
-__all__ = ["ORDERS", "Gathered", "Line", "Process", "gathered", "rates"]
+__all__ = ["ORDERS", "RATES", "Gathered", "Line", "Process", "gathered", "rates"]
 
 ORDERS = ("reads", "ratio", "loads", "mean", "worst")
 """What queries may be sorted by."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ from .endings import FAILED, NOTHING, UNAVAILABLE, give_up
 from .inputs import ITEM, Pair, head_of, named_pairs, pairs_of, params_of, sql_of
 from .inventory import ORDERS, Entry, Filter, chosen, entries, look_up
 from .settings import servers
-from .speaking import LONGEST_TABLE, as_json, printable, printable_lines, say, show_rows, write
+from .speaking import LONGEST_TABLE, as_json, escaped, printable, printable_lines, say, show_rows, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -109,7 +110,8 @@ def get(*, settings: Settings, name: str, is_json: bool) -> None:
 
     Neither MySQL is asked nor the entry changed. Ends with 3 if there is none.
     """
-    found = look_up(settings.link(), name.encode())
+    wanted = os.fsencode(name)  # as it was typed: a key need not be UTF-8
+    found = look_up(settings.link(), wanted)
     if found is None:
         give_up("no such entry", NOTHING)
     entry, payload, is_loading = found
@@ -118,12 +120,12 @@ def get(*, settings: Settings, name: str, is_json: bool) -> None:
     except ValueError:
         give_up(f"the entry's {entry.size} bytes are no JSON; a read replaces it", FAILED)
     if is_json:
-        about = {"key": name, "ttl": entry.ttl, "bytes": entry.size, "loading": is_loading}
+        about = {"key": _text(wanted), "ttl": entry.ttl, "bytes": entry.size, "loading": is_loading}
         write(as_json(about | {"value": _plain(value)}))
         return
     left = "no end" if entry.ttl is None else f"{entry.ttl} s left"
     say(f"{left}, {entry.size} bytes{', being loaded anew' if is_loading else ''}")
-    write(json.dumps(_plain(value), ensure_ascii=False, indent=2))
+    write(escaped(json.dumps(_plain(value), ensure_ascii=False, indent=2)))
 
 
 def _plain(value: Any) -> Any:

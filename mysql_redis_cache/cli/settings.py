@@ -250,8 +250,11 @@ def _table(file: Path, *, named: bool) -> dict[str, Any]:
         if not named:
             return {}
         raise click.UsageError(f"{file} cannot be read as TOML: {type(error).__name__}") from None
-    project = content.get("tool", {}).get(TABLE)
-    found = content if named and project is None else project or {}
+    tools = content.get("tool", {})
+    project = tools.get(TABLE) if isinstance(tools, dict) else None
+    found = content if named and project is None else {} if project is None else project
+    if not isinstance(found, dict):
+        raise click.UsageError(f"{file}: {TABLE} must be a table: [tool.{TABLE}]")
     for field, said in found.items():
         _check(file, field, said)
     return {field.replace("-", "_"): said for field, said in found.items()}

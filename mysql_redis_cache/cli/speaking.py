@@ -16,7 +16,17 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["as_json", "is_asking", "printable", "printable_lines", "progress", "say", "show_rows", "write"]
+__all__ = [
+    "as_json",
+    "escaped",
+    "is_asking",
+    "printable",
+    "printable_lines",
+    "progress",
+    "say",
+    "show_rows",
+    "write",
+]
 
 LONGEST_TABLE = 1000
 """Rows up to which a terminal gets a table, which has to be held; more are lines, as in a pipe."""
@@ -34,7 +44,17 @@ def say(text: str) -> None:
 
 def as_json(value: object) -> str:
     """Return the one line of JSON that ``--json`` promises."""
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return escaped(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")))
+
+
+def escaped(text: str) -> str:
+    """Return JSON with what is not printable written as JSON escapes it, but for the ends of its lines.
+
+    A terminal obeys more characters than JSON has to escape, and a lone surrogate has no bytes.
+    """
+    if text.isprintable():
+        return text
+    return "".join([char if char == "\n" or char.isprintable() else json.dumps(char)[1:-1] for char in text])
 
 
 def printable(text: str) -> str:

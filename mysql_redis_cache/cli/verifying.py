@@ -8,21 +8,24 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mysql_redis_cache.database.failures import err
+from mysql_redis_cache.errors import CacheUnavailable, DatabaseUnavailable, MRCError, PoolTimeout
 from mysql_redis_cache.readthrough import Query, verifying
 from mysql_redis_cache.readthrough.verifying import Checked, Verdict, Verifier
 from mysql_redis_cache.store import Entries
 
-from .endings import NOTHING, STALE, give_up
+from .endings import FAILED, NOTHING, STALE, give_up, text_of
 from .settings import servers
 from .speaking import as_json, printable, progress, say, write
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mysql_redis_cache.client import MRCClient
     from mysql_redis_cache.readthrough.reads import Read
@@ -68,11 +71,14 @@ def verify(*, settings: Settings, source: str, sample: int, is_json: bool) -> No
         chosen = random.sample(queries, min(sample, len(queries)))
         make = client._core.reads.of_query  # noqa: SLF001 - one package
         reads = [make(*each[:3], 1, tags=each.tags) for each in chosen]
-        verdicts, outdated = _look(client, settings.link(), reads)
+        look = _Look(client, settings.link())
+        outdated = look.at(reads)
+    verdicts, failed = look.verdicts, look.failed
     checked, void = verdicts[Verdict.FRESH] + verdicts[Verdict.STALE], verdicts[Verdict.VOID]
     if is_json:
         found = [{"query": each.query, "names": _names(each), "key": each.key} for each in outdated]
-        write(as_json({"checked": checked, "stale": len(outdated), "not_cached": void, "found": found}))
+        counts = {"checked": checked, "stale": len(outdated), "not_cached": void, "failed": failed}
+        write(as_json({**counts, "found": found}))
     else:
         for each in outdated:
             names = ", ".join(_names(each)) or "no pairs"
@@ -80,6 +86,8 @@ def verify(*, settings: Settings, source: str, sample: int, is_json: bool) -> No
         say(f"{len(outdated)} stale of {checked} checked; {void} not cached, or changed meanwhile")
     if outdated:
         give_up("outdated entries: a drop of these pairs is missing somewhere", STALE)
+    if failed:
+        give_up(f"{failed} of {len(reads)} could not be loaded", FAILED)
     if not checked:
         give_up("none of these queries is cached", NOTHING)
 
@@ -110,23 +118,63 @@ def _query(number: int, given: Any) -> Query:
     return Query(*given)
 
 
-def _look(client: MRCClient, link: Link, reads: Sequence[Read]) -> tuple[Counter[Verdict], list[Read]]:
-    """Judge each; those in doubt all together, a moment later."""
-    core = client._core  # noqa: SLF001 - the command line and the client are one package
-    verifier = Verifier(Entries(link, 1.0), core.afresh, core.watch, 1.0)
-    verdicts: Counter[Verdict] = Counter()
-    doubts: list[Checked] = []
-    with progress("verifying", len(reads)) as done:
-        for number, read in enumerate(reads):
-            verdict, checked = verifier.first_look(read)
+class _Look:
+    """Judges each of some reads; those in doubt all together, a moment later.
+
+    Args:
+        client: of the servers.
+        link: the way to Redis.
+
+    Attributes:
+        verdicts: how often which was given.
+        failed: how many could not be loaded.
+    """
+
+    def __init__(self, client: MRCClient, link: Link) -> None:
+        core = client._core  # noqa: SLF001 - the command line and the client are one package
+        self._verifier = Verifier(Entries(link, 1.0), core.afresh, core.watch, 1.0)
+        self.verdicts: Counter[Verdict] = Counter()
+        self.failed = 0
+
+    def at(self, reads: Sequence[Read]) -> list[Read]:
+        """Return those that are outdated.
+
+        Raises:
+            CacheUnavailable: Redis did not answer.
+            DatabaseUnavailable: MySQL did not.
+        """
+        doubts: list[Checked] = []
+        with progress("verifying", len(reads)) as done:
+            for number, read in enumerate(reads):
+                doubts += self._first(read)
+                done(number + 1)
+        if doubts:
+            time.sleep(verifying.LATER)
+        return [each.read for each in doubts if self._is_stale(each)]
+
+    def _first(self, read: Read) -> list[Checked]:
+        """Look for the first time; return it if it is in doubt."""
+        with self._failing(read):
+            verdict, checked = self._verifier.first_look(read)
             if verdict is Verdict.DOUBTFUL:
-                doubts.append(checked)
-            else:
-                verdicts[verdict] += 1
-            done(number + 1)
-    if doubts:
-        time.sleep(verifying.LATER)
-    outdated = [each.read for each in doubts if verifier.look_again(each) is Verdict.STALE]
-    verdicts[Verdict.STALE] = len(outdated)
-    verdicts[Verdict.VOID] += len(doubts) - len(outdated)
-    return verdicts, outdated
+                return [checked]
+            self.verdicts[verdict] += 1
+        return []
+
+    def _is_stale(self, checked: Checked) -> bool:
+        verdict = None
+        with self._failing(checked.read):
+            verdict = self._verifier.second_look(checked)
+            self.verdicts[verdict] += 1
+        return verdict is Verdict.STALE
+
+    @contextmanager
+    def _failing(self, read: Read) -> Iterator[None]:
+        """Say what is wrong with one, and raise what is wrong with all."""
+        try:
+            yield
+        except (CacheUnavailable, DatabaseUnavailable, PoolTimeout):
+            raise
+        except (err.Error, MRCError) as error:
+            self.failed += 1
+            say(f"{printable(read.query)}: {printable(text_of(error))}")

@@ -78,7 +78,7 @@ def warm(*, settings: Settings, file: IO[str], jobs: int, is_json: bool) -> None
     already is not loaded again. Unless every line is good nothing is loaded.
     """
     calls = _calls(file, Reads(settings.names, Policy()))
-    jobs = min(jobs, parse_mysql_config(settings.mysql_url).maxsize)
+    jobs = min(jobs, parse_mysql_config(settings.mysql_config).maxsize)
     if calls:
         look_up(settings.link(), calls[0].key.encode())  # without Redis the loads would be for nothing
     with settings.client() as client:

@@ -14,7 +14,7 @@ from mysql_redis_cache.store import Noticeboard, Refused
 
 from .drawing import screen
 from .endings import NOTHING, give_up
-from .gathering import ORDERS, Gathered, gathered, rates
+from .gathering import ORDERS, RATES, Gathered, gathered, rates
 from .keyboard import Keyboard
 from .settings import servers
 from .speaking import as_json, printable, say, write
@@ -47,6 +47,8 @@ def stats(*, settings: Settings, interval: float | None, count: int | None, is_j
 
     Sums since their starts; with --interval what happens each second. Clients share with share_stats=True.
     """
+    if count is not None and interval is None:
+        raise click.UsageError("--count needs an --interval")
     watched = Watched(settings.link(), settings.prefix)
     now = watched.look()
     if interval is not None:
@@ -60,7 +62,7 @@ def stats(*, settings: Settings, interval: float | None, count: int | None, is_j
     if now.memory is not None:
         write(f"Redis memory\t{now.memory}")
     for name, number in sorted(now.counts.items()):
-        write(f"{printable(name)}\t{number:.6g}")
+        write(f"{printable(name)}\t{number if isinstance(number, int) else f'{number:.6g}'}")
     for follower in now.followers:
         write(f"follower {printable(follower.name)}\t{printable(follower.line)}")
 
@@ -107,12 +109,15 @@ def _memory(link: Link) -> dict[str, int]:
 
 
 def _roll(watched: Watched, before: Gathered, interval: float, count: int | None, *, is_json: bool) -> None:
-    """Write a line every *interval* seconds."""
+    """Write a line every *interval* seconds; while nobody has told anything new it is as the one before."""
     lines, began = 0, time.monotonic()
+    each = dict.fromkeys(RATES, 0.0)
     while count is None or lines < count:
         time.sleep(interval)
         now, moment = watched.look_again(), time.monotonic()
-        each = rates(before, now, moment - began)
+        if now.at > before.at:
+            each = rates(before, now, moment - began)
+            before, began = now, moment
         if is_json:
             write(as_json({"clients": now.clients, "hit_ratio": now.hit_ratio, **each}))
         else:
@@ -123,7 +128,7 @@ def _roll(watched: Watched, before: Gathered, interval: float, count: int | None
                     (str(now.clients), f"{now.hit_ratio:.4f}", *[f"{rate:.1f}" for rate in each.values()])
                 )
             )
-        before, began, lines = now, moment, lines + 1
+        lines += 1
 
 
 @click.command(

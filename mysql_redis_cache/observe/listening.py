@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mysql_redis_cache.runtime import process
 
 from .events import (
     Event,
@@ -52,6 +55,13 @@ class Events:
         self.heard: tuple[_Subscription, ...] = ()
         self.follows_reads = False
         self._failed: set[int] = set()
+        self.after_fork_in_child()
+        process.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Go on with those who listen; a thread that only the parent has may be subscribing."""
+        # Re-entrant: a signal handler may subscribe, too, and strike where it is held.
+        self._lock = RLock()
 
     def subscribe(
         self, hook: Hook, kinds: Collection[type[Event]] | None = None, *, keys: bool = False
@@ -75,10 +85,13 @@ class Events:
         if not callable(hook):
             raise TypeError(f"who listens to events must be a function of one, not {type(hook).__name__}")
         subscription = _Subscription(hook, _kinds(kinds), keys)
-        self._hear((*self.heard, subscription))
+        with self._lock:
+            self._hear((*self.heard, subscription))
 
         def unsubscribe() -> None:
-            self._hear(tuple(each for each in self.heard if each is not subscription))
+            with self._lock:
+                self._hear(tuple(each for each in self.heard if each is not subscription))
+                self._failed.discard(id(subscription))
 
         return unsubscribe
 
@@ -99,11 +112,11 @@ class Events:
             try:
                 each.hook(told)
             except Exception:  # noqa: BLE001 - it is logged, with its traceback, where that is not done yet
-                self._complain(each.hook)
+                self._complain(each)
 
-    def _complain(self, hook: Hook) -> None:
-        if id(hook) not in self._failed:
-            self._failed.add(id(hook))
+    def _complain(self, subscription: _Subscription) -> None:
+        if id(subscription) not in self._failed:
+            self._failed.add(id(subscription))
             logger.exception("a hook that listens to events raised; this is logged once")
 
 

@@ -53,9 +53,7 @@ class Watch:
         self._gauges: WeakMethod[Callable[[], Mapping[str, int]]] | None = None
         self.after_fork_in_child()
         process.register(self)
-        _watches.add(self)
-        for hook in tuple(_hooks):
-            hook(self)
+        _everybody.add(self)
 
     def after_fork_in_child(self) -> None:
         """Count from nought: what was counted is the parent's."""
@@ -75,10 +73,12 @@ class Watch:
         Returns:
             a function that ends that.
         """
-        self._used = (*self._used, hook)
+        with self._lock:
+            self._used = (*self._used, hook)
 
         def end() -> None:
-            self._used = tuple(each for each in self._used if each is not hook)
+            with self._lock:
+                self._used = tuple(each for each in self._used if each is not hook)
 
         return end
 
@@ -162,8 +162,43 @@ def _failure_of(error: Exception) -> str:
     return "drop_timeouts" if isinstance(error, TimeoutError) else "drop_failures"
 
 
-_watches: WeakSet[Watch] = WeakSet()
-_hooks: list[Callable[[Watch], object]] = []
+class _Everybody:
+    """The watches of this process, and the hooks that each of them is told to, once."""
+
+    def __init__(self) -> None:
+        self._watches: WeakSet[Watch] = WeakSet()
+        self._hooks: list[Callable[[Watch], object]] = []
+        self.after_fork_in_child()
+        process.register(self)
+
+    def after_fork_in_child(self) -> None:
+        """Go on with the same; a thread that only the parent has may be making a client."""
+        self._lock = RLock()
+
+    def add(self, watch: Watch) -> None:
+        """Add a watch."""
+        with self._lock:
+            self._watches.add(watch)
+            hooks = tuple(self._hooks)
+        for hook in hooks:
+            hook(watch)
+
+    def add_hook(self, hook: Callable[[Watch], object]) -> None:
+        """Add a hook."""
+        with self._lock:
+            self._hooks.append(hook)
+            watches = list(self._watches)
+        for watch in watches:
+            hook(watch)
+
+    def remove_hook(self, hook: Callable[[Watch], object]) -> None:
+        """Remove a hook, if it is there."""
+        with self._lock:
+            if hook in self._hooks:
+                self._hooks.remove(hook)
+
+
+_everybody = _Everybody()
 
 
 def on_each(hook: Callable[[Watch], object]) -> Callable[[], None]:
@@ -172,12 +207,5 @@ def on_each(hook: Callable[[Watch], object]) -> Callable[[], None]:
     Returns:
         a function that ends that.
     """
-    _hooks.append(hook)
-    for watch in list(_watches):
-        hook(watch)
-
-    def end() -> None:
-        if hook in _hooks:
-            _hooks.remove(hook)
-
-    return end
+    _everybody.add_hook(hook)
+    return lambda: _everybody.remove_hook(hook)

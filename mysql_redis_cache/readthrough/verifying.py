@@ -123,12 +123,19 @@ class Verifier:
         return True
 
     def first_look(self, read: Read) -> tuple[Verdict, Checked]:
-        """Look at the entry of a read at once; what is doubtful is for ``look_again``, a moment later."""
+        """Look at the entry of a read at once; what is doubtful is for ``second_look``, a moment later.
+
+        Raises:
+            Exception: what Redis or the load raised.
+        """
         return self._look(self._check_of(read))
 
     def look(self, checked: Checked) -> Verdict:
         """Look at an entry for the first time; what differs is looked at again later."""
-        verdict, seen = self._look(checked)
+        try:
+            verdict, seen = self._look(checked)
+        except Exception:  # noqa: BLE001 - whatever it is, a reader will meet it and be told
+            return Verdict.VOID
         if verdict is Verdict.DOUBTFUL:
             self._doubts.append(seen)
         return verdict
@@ -146,7 +153,18 @@ class Verifier:
         return Checked(again, apart(here))
 
     def look_again(self, checked: Checked) -> Verdict:
-        """Look at one that differed; if it is as it was, and still differs, it is stale."""
+        """Look at one that differed as ``second_look`` does, but raise nothing."""
+        try:
+            return self.second_look(checked)
+        except Exception:  # noqa: BLE001 - as in look
+            return Verdict.VOID
+
+    def second_look(self, checked: Checked) -> Verdict:
+        """Look at one that differed; if it is as it was, and still differs, it is stale.
+
+        Raises:
+            Exception: what Redis or the load raised.
+        """
         verdict, seen, left = self._compare(checked)
         if verdict is not Verdict.DOUBTFUL or seen != checked.seen:
             return Verdict.VOID
@@ -157,14 +175,11 @@ class Verifier:
     def _compare(self, checked: Checked) -> tuple[Verdict, bytes, float]:
         """Return what a look gives, the bytes that were there, and the seconds that they had left."""
         read = checked.read
-        try:
-            before = self._entries.get_aged(read.raw)
-            if before is None or before.left <= read.policy.grace:
-                return _NOTHING
-            loaded = checked.load()
-            after = self._entries.get(read.raw)
-        except Exception:  # noqa: BLE001 - whatever it is, a reader will meet it and be told
+        before = self._entries.get_aged(read.raw)
+        if before is None or before.left <= read.policy.grace:
             return _NOTHING
+        loaded = checked.load()
+        after = self._entries.get(read.raw)
         if after != before.payload:
             return _NOTHING
         is_same = compare(loaded, before.payload, is_query=read.is_query)

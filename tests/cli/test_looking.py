@@ -227,3 +227,24 @@ def many_entries() -> Iterator[str]:
         for first in range(0, ENTRIES, 100_000):
             admin.eval(FILL, 0, first, min(first + 100_000, ENTRIES) - 1, "0" * 40)
         yield server.url
+
+
+def test_a_value_cannot_write_to_the_terminal(run: Callable[..., Result], redis_client: redis.Redis) -> None:
+    """Nor does what has no bytes end the command; it is JSON, and says the same."""
+    key = "UserId=1\x9b_" + "a" * 40
+    redis_client.set(key, '["\x9b31m\u202e", "\\ud800", "é"]')
+
+    value, told, listed = run("get", key), run("get", "--json", key), run("ls", "--json")
+
+    assert json.loads(value.stdout) == ["\x9b31m\u202e", "\ud800", "é"]
+    assert json.loads(told.stdout)["key"] == json.loads(listed.stdout)["key"] == key
+    assert "é" in value.stdout
+    assert all(line.isprintable() for each in (value, told, listed) for line in each.stdout.splitlines())
+
+
+def test_a_key_need_not_be_utf8(run: Callable[..., Result], redis_client: redis.Redis) -> None:
+    """It is got as it is typed."""
+    key = b"UserId=\xff_" + b"a" * 40
+    redis_client.set(key, "[1]")
+
+    assert json.loads(run("get", "--json", os.fsdecode(key)).stdout)["value"] == [1]

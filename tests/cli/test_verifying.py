@@ -82,3 +82,32 @@ def test_a_function_may_list_them(run: Callable[..., Result], listed: str, clien
 def test_what_lists_nothing_is_refused(run: Callable[..., Result], listed: str, source: str) -> None:
     """Before a server is asked."""
     assert run("verify", "--module", source.format(listed=listed)).exit_code == 2
+
+
+def test_servers_that_are_away_are_told_apart(
+    run: Callable[..., Result], listed: str, client: MRCClient
+) -> None:
+    """From queries that nobody has cached: nothing can be said of them."""
+    client.query_with_cache(NAME, [1], ["UserId"])
+
+    for server in ("--redis=redis://127.0.0.1:1/0", "--mysql=mysql://app@127.0.0.1:1/app"):
+        result = run("verify", "--module", listed, server)
+        assert (result.exit_code, "not cached" in result.stderr) == (4, False), result.stderr
+
+
+def test_a_query_that_fails_is_named(
+    run: Callable[..., Result], listed: str, client: MRCClient, mysql_admin: Connection
+) -> None:
+    """A change of the schema is no entry that is missing."""
+    client.query_with_cache(NAME, [1], ["UserId"])
+    with mysql_admin.cursor() as cursor:
+        cursor.execute("ALTER TABLE verified RENAME COLUMN name TO called")
+    try:
+        result = run("verify", "--module", listed)
+        told = json.loads(run("verify", "--module", listed, "--json").stdout)
+    finally:
+        with mysql_admin.cursor() as cursor:
+            cursor.execute("ALTER TABLE verified RENAME COLUMN called TO name")
+
+    assert (result.exit_code, told["failed"]) == (1, 1)
+    assert f"{NAME}: MySQL: Unknown column" in result.stderr

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mysql_redis_cache.cli.app import mrc
+from mysql_redis_cache.cli.settings import Settings
 from tests.cli.conftest import QUERY
+from tests.support.commands import runner
 from tests.support.terminals import in_pipe, in_terminal
 
 if TYPE_CHECKING:
@@ -132,3 +135,12 @@ def test_a_terminal_sees_how_far_it_is(env: dict[str, str], tmp_path: Path) -> N
     assert (code, "loading" in seen, seen.rstrip().endswith("20")) == (0, True, True)
     piped = in_pipe("warm", str(file), env=env)
     assert (piped.returncode, piped.stdout, piped.stderr) == (0, "20\n", "")
+
+
+def test_servers_may_be_an_application_s() -> None:
+    """Whose config names a socket; MySQL is not asked before Redis is there."""
+    theirs = Settings({"unix_socket": "/run/mysql.sock"}, "redis://127.0.0.1:1/0", None, index=False)
+
+    ended = runner().invoke(mrc, ["warm", "-"], input=line(1), obj=theirs)
+
+    assert (ended.exit_code, "Redis is not available" in ended.stderr) == (4, True)

@@ -6,11 +6,14 @@ import json
 import os
 import socket
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mysql_redis_cache import MRCClient
+from mysql_redis_cache.cli import watching
+from mysql_redis_cache.cli.gathering import Gathered
 from mysql_redis_cache.readthrough import reports
 from mysql_redis_cache.store import Noticeboard, link
 from mysql_redis_cache.store.noticeboard import LIFE
@@ -168,3 +171,23 @@ def test_no_redis_is_no_trouble_for_the_client(mysql_url: str, monkeypatch: pyte
             assert client.query_with_cache("SELECT ? AS n", [number]) == [{"n": number}]
     with MRCClient(mysql_url, None, share_stats=True) as client:
         assert client.query_with_cache("SELECT 1 AS n") == [{"n": 1}]
+
+
+def test_no_news_is_no_standstill(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients tell every few seconds; a line between two notices is as the one before."""
+    told = [Gathered(clients=1, counts=Counter(hits=hits), at=at) for hits, at in [(0, 1), (9, 2), (9, 2)]]
+    monkeypatch.setattr(watching.Watched, "look_again", lambda _: told.pop(0))
+
+    lines = run("stats", "--interval", "1", "--count", "2", "--json").stdout.splitlines()
+
+    first, second = [json.loads(line)["hits"] for line in lines]
+    assert first == second > 0
+
+
+def test_counts_are_whole(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large; and how many lines is asked of a list that rolls."""
+    now = Gathered(clients=1, counts=Counter(hits=123_456_789))
+    monkeypatch.setattr(watching.Watched, "look_again", lambda _: now)
+
+    assert "hits\t123456789\n" in run("stats").stdout
+    assert run("stats", "--count", "2").exit_code == 2

@@ -68,6 +68,9 @@ def test_a_named_file_may_be_of_any_name(tmp_path: Path) -> None:
         ("redis = 1", "redis must be a str"),
         ("failover = 's3cret'", "failover must be a list"),
         ("redis = s3cret", "TOML"),
+        ("tool = 's3cret'", "unknown field 'tool'"),
+        ("[tool]\nmysql-redis-cache = 's3cret'", "must be a table"),
+        ("[[tool.mysql-redis-cache]]\nredis = 's3cret'", "must be a table"),
     ],
 )
 def test_a_bad_file_is_a_usage_error(tmp_path: Path, content: str, said: str) -> None:
@@ -76,6 +79,13 @@ def test_a_bad_file_is_a_usage_error(tmp_path: Path, content: str, said: str) ->
 
     result = probed("--config", "c.toml")
     assert (result.exit_code, said in result.output, "s3cret" in result.output) == (2, True, False)
+
+
+def test_a_pyproject_of_odd_tools_is_not_ours(tmp_path: Path) -> None:
+    """It is passed over, as one without our table."""
+    (tmp_path / "pyproject.toml").write_text("tool = 1\n")
+
+    assert probed("--redis", "redis://a/0").exit_code == 0
 
 
 def test_a_password_comes_from_a_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -71,3 +72,57 @@ def test_bad_subscriptions_are_refused(hook: Any, kinds: Any) -> None:
     """At once, not with the first event."""
     with pytest.raises(TypeError, match="must"):
         Events().subscribe(hook, kinds)
+
+
+class _Interrupted(Events):
+    """One thread subscribes while another is about to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: list[Thread] = []
+
+    def _hear(self, subscriptions: tuple[Any, ...]) -> None:
+        if not self.others:
+            other = Thread(target=self.subscribe, args=(print,))
+            self.others.append(other)
+            other.start()
+            other.join(0.2)  # it is over by then, or waits
+        super()._hear(subscriptions)
+
+
+def test_threads_may_subscribe_at_one_time() -> None:
+    """Both are heard."""
+    events = _Interrupted()
+    events.subscribe(repr)
+    events.others[0].join(10)
+
+    assert {each.hook for each in events.heard} == {repr, print}
+
+
+def test_a_hook_may_end_its_own_subscription() -> None:
+    """Those after it hear the event all the same."""
+    events = Events()
+    heard: list[Event] = []
+    ends: list[Any] = []
+    ends.append(events.subscribe(lambda _: ends[0]()))
+    events.subscribe(heard.append)
+    events.publish(RedisUp())
+    events.publish(RedisUp())
+
+    assert (len(heard), len(events.heard)) == (2, 1)
+
+
+def test_each_subscription_is_complained_of(caplog: pytest.LogCaptureFixture) -> None:
+    """One that takes the place of another that ended, too."""
+    events = Events()
+
+    def fail(event: Event) -> None:
+        raise LookupError
+
+    for _ in range(2):
+        end = events.subscribe(fail)
+        events.publish(RedisUp())
+        events.publish(RedisUp())
+        end()
+
+    assert len(caplog.records) == 2

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from threading import Thread
+from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakSet
 
 from mysql_redis_cache.errors import DropTimeout
 from mysql_redis_cache.observe import Stats, Watch, on_each
+from mysql_redis_cache.observe import watch as watching
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    import pytest
 
 
 class Owner:
@@ -57,3 +63,28 @@ def test_whoever_wants_all_is_told_of_each() -> None:
     assert told[-1] is later
     assert after not in told
     assert Stats() == before.stats()
+
+
+class _Growing(WeakSet[Watch]):
+    """A thread makes a client while somebody goes through all there are."""
+
+    made: ClassVar[list[Watch]] = []
+
+    def __iter__(self) -> Iterator[Watch]:
+        yield from super().__iter__()
+        if not self.made:
+            maker = Thread(target=lambda: self.made.append(Watch("meanwhile")))
+            maker.start()
+            maker.join(0.2)  # it is over by then, or waits
+
+
+def test_one_that_is_made_meanwhile_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wants to know of all may begin while threads make clients."""
+    everybody = watching._Everybody()
+    monkeypatch.setattr(watching, "_everybody", everybody)
+    monkeypatch.setattr(everybody, "_watches", _Growing([before := Watch("before")]))
+    told: list[str] = []
+    on_each(lambda watch: told.append(watch.name))
+
+    assert wait_until(lambda: len(told) > 1)
+    assert (before.name, sorted(told)) == ("before", ["before", "meanwhile"])
