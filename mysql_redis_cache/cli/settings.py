@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 import click
 from click.core import ParameterSource
@@ -205,7 +205,7 @@ def _read(file: str) -> str:
 
 def with_password(url: str, password: str) -> str:
     """Put a password into a URL, in place of one that it may have."""
-    parts = urlsplit(url)
+    parts = _taken_apart(url)
     account, _, place = parts.netloc.rpartition("@")
     user = account.partition(":")[0]
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}"))
@@ -213,8 +213,17 @@ def with_password(url: str, password: str) -> str:
 
 def with_account(url: str, like: str) -> str:
     """Put the account of another URL into one that has none."""
-    parts, (account, at, _) = urlsplit(url), urlsplit(like).netloc.rpartition("@")
+    parts, (account, at, _) = _taken_apart(url), _taken_apart(like).netloc.rpartition("@")
     return url if "@" in parts.netloc else urlunsplit(parts._replace(netloc=f"{account}{at}{parts.netloc}"))
+
+
+def _taken_apart(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # which may quote the account
+        raise click.UsageError(
+            "a URL is not valid; percent-encode special characters in user and password"
+        ) from None
 
 
 def without_password(url: str) -> str:

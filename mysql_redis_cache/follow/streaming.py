@@ -33,6 +33,7 @@ __all__ = ["StreamFollower"]
 logger = logging.getLogger("mysql_redis_cache.follow")
 
 _SCHEMES = {"redis-stream": "redis", "rediss-stream": "rediss"}
+_FORM = "changes must be redis-stream://host:6379/0/prefix, with Debezium's topic.prefix"
 _LOOK_EVERY = 5.0
 _VISIBLE_WITHIN = 60.0
 
@@ -206,10 +207,13 @@ class _Invisible(Exception):
 
 def _parsed(changes: str) -> tuple[str, str]:
     """Return the URL of the Redis, and the prefix of the streams. Errors do not quote what has passwords."""
-    parts = urlsplit(changes)
+    try:
+        parts = urlsplit(changes)
+    except ValueError:
+        raise ValueError(_FORM) from None
     database, _, topic = parts.path.strip("/").partition("/")
     if parts.scheme not in _SCHEMES or not database.isdecimal() or not topic:
-        raise ValueError("changes must be redis-stream://host:6379/0/prefix, with Debezium's topic.prefix")
+        raise ValueError(_FORM)
     return urlunsplit(parts._replace(scheme=_SCHEMES[parts.scheme], path=f"/{database}")), topic
 
 

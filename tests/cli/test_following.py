@@ -194,6 +194,7 @@ def test_change_events_are_followed_from_streams(cached: Cached, env: Env, redis
         ([], "[follow.t]\nk = 1", "write it with its schema"),
         (["--json"], "[follow]\ntable_tags = true", "--json is for --check"),
         (["--from", "redis://:s3cret@h:1/0/p"], "[follow.a.b]\nK = 'k'", "changes must be redis-stream://"),
+        (["--from", "redis-stream://:s3cret@h\u2100:1/0/p"], "[follow.a.b]\nK = 'k'", "changes must be"),
         (["--health", "9477"], "[follow]\ntable_tags = true", "no HOST:PORT"),
     ],
 )

@@ -292,6 +292,7 @@ def test_a_check_looks_at_the_streams(changed: Changed, monkeypatch: pytest.Monk
     ("changes", "rules", "said"),
     [
         ("redis://:s3cret@h:1/0/p", {"a.b": {"K": "k"}}, "changes must be redis-stream://"),
+        ("redis-stream://:s3cret@h\u2100:1/0/p", {"a.b": {"K": "k"}}, "changes must be redis-stream://"),
         ("redis-stream://:s3cret@h:1/0", {"a.b": {"K": "k"}}, "topic.prefix"),
         ("redis-stream://:s3cret@h:1/p", {"a.b": {"K": "k"}}, "topic.prefix"),
         ("redis-stream://:s3cret@h:1/0/p", {"table_tags": True}, "table_tags needs the binary log"),

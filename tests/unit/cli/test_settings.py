@@ -97,6 +97,18 @@ def test_a_password_comes_from_a_file(tmp_path: Path) -> None:
     assert probed("--redis", "redis://h/", "--redis-password-file", "missing").exit_code == 2
 
 
+@pytest.mark.parametrize("place", ["h\u2100", "[::1"])
+def test_a_url_that_cannot_be_taken_apart_is_not_shown(tmp_path: Path, place: str) -> None:
+    """What Python says of one may have its account."""
+    (tmp_path / "secret").write_text("s3cret")
+    url = f"redis://:s3cret@{place}:1/2"
+
+    result = probed("--redis", url, "--redis-password-file", "secret")
+    assert (result.exit_code, "s3cret" in result.output) == (2, False)
+    with pytest.raises(click.UsageError, match="percent-encode"):
+        with_account("mysql://b", url)
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
