@@ -175,7 +175,9 @@ def _add(found: Gathered, notice: dict[str, Any]) -> None:
     found.processes.append(process)
     found.counts.update(counts)
     for told in notice["queries"]:
-        line = found.queries.setdefault(told["sha1"], Line(told["label"] or " ".join(told["query"].split())))
+        line = found.queries.setdefault(
+            told["sha1"], Line(str(told["label"] or " ".join(told["query"].split())))
+        )
         line.add(told)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -207,7 +208,8 @@ def explain(
     text = sql_of(query)
     values, names = params_of(text, params)
     with MRCClient({}, settings.redis_config, namespace=settings.namespace, index=settings.index) as client:
-        found = client.explain(text, values, names, tags=list(tags) or None)
+        # The windows are this client's, not those of the application's.
+        found = replace(client.explain(text, values, names, tags=list(tags) or None), windows={})
     write(as_json(found.as_dict()) if is_json else printable_lines(str(found)))
     if found.redis_problem:
         give_up(found.redis_problem, UNAVAILABLE)

@@ -14,11 +14,13 @@ class Room:
 
     Attributes:
         bytes: its JSON.
-        left: seconds until it ends there; ``None`` if it does not end by itself.
+        left: seconds until it ends there, windows and all; ``None`` if it does not end by itself.
+        is_stale: whether its ttl is over, so that it is only served as the windows allow.
     """
 
     bytes: int
     left: float | None
+    is_stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Explanation:
         pairs: names and values that a drop finds it by, as they stand in the key.
         folded: what went into the digest besides the query, and why; empty if nothing did.
         refusal: why ``query_with_cache`` does not take the statement; empty if it does.
-        windows: seconds of ``stale_while_revalidate`` and ``stale_if_error``, and ``early_refresh``.
+        windows: seconds of ``stale_while_revalidate`` and ``stale_if_error``, and ``early_refresh``; empty if
+            those of the clients are not known, as on the command line.
         drops: the calls that drop it.
         redis_problem: why Redis could not be asked; empty if it answered.
         redis: the entry in Redis, if it is there.
@@ -82,16 +85,19 @@ class Explanation:
             ("query", f"SHA-1 {self.sha1}"),
             ("digest", f"the query, and {self.folded}" if self.folded else "the query alone"),
             ("cacheable", f"no: {self.refusal}" if self.refusal else "yes"),
-            (
-                "windows",
-                ", ".join(f"{name} {value:g}" for name, value in self.windows.items() if value) or "none",
-            ),
+            ("windows", self._windows),
             ("drops", "\n".join(self.drops)),
             ("in Redis", self.redis_problem or _said(self.redis)),
             ("in process", _said(self.near)),
             ("load", self._load),
         ]
         return "\n".join(f"{title:<12}{text.replace(chr(10), _INDENT)}" for title, text in lines)
+
+    @property
+    def _windows(self) -> str:
+        if not self.windows:
+            return "those of the clients, which are not known here"
+        return ", ".join(f"{name} {value:g}" for name, value in self.windows.items() if value) or "none"
 
     @property
     def _load(self) -> str:
@@ -114,4 +120,5 @@ def _said(room: Room | None) -> str:
     if room is None:
         return "no"
     left = "without an end" if room.left is None else f"{room.left:.1f} s left"
-    return f"yes: {room.bytes:,} bytes, {left}"
+    past = ", past its ttl: served as the windows allow" if room.is_stale else ""
+    return f"yes: {room.bytes:,} bytes, {left}{past}"

@@ -79,7 +79,10 @@ def _near(core: Core, read: Read) -> Room | None:
         return None
     now = monotonic()
     kept = core.nearby.near.get(read.raw, now)
-    return None if kept is None else Room(len(kept.payload), min(kept.until, kept.ends) - now)
+    if kept is None:
+        return None
+    is_stale = kept.ends - now <= read.policy.grace
+    return Room(len(kept.payload), min(kept.until, kept.ends) - now, is_stale)
 
 
 def _in_redis(core: Core, read: Read) -> dict[str, Any]:
@@ -93,7 +96,12 @@ def _in_redis(core: Core, read: Read) -> dict[str, Any]:
     except CacheUnavailable as error:
         return {"redis_problem": str(error)}
     token, left = lease or (b"", None)
-    return {"redis": None if entry is None else Room(*entry), "lease_left": left, "holder": _holder(token)}
+    room = None if entry is None else _room(*entry, read.policy.grace)
+    return {"redis": room, "lease_left": left, "holder": _holder(token)}
+
+
+def _room(size: int, left: float | None, grace: float) -> Room:
+    return Room(size, left, left is not None and left <= grace)
 
 
 def _holder(token: bytes) -> Holder | None:

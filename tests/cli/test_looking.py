@@ -178,6 +178,8 @@ def test_a_query_is_explained(run: Callable[..., Result], filled: Callable[..., 
     assert shown.stdout.splitlines()[0] == f"key         {key}"
     assert found["key"] == key
     assert found["redis"]["bytes"] == 20
+    assert found["windows"] == {}  # the application's
+    assert "windows     those of the clients" in shown.stdout
 
 
 def test_an_explanation_needs_redis_for_half_of_it(run: Callable[..., Result]) -> None:

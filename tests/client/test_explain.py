@@ -204,3 +204,18 @@ async def test_what_could_never_be_cached_is_refused(client: Any, params: Any, n
     """As reads refuse it."""
     with pytest.raises((TypeError, ValueError)):
         await client.explain(USER, params, names)
+
+
+async def test_an_entry_past_its_ttl(
+    make_client: Callable[..., Any], users: Connection, redis_client: redis.Redis
+) -> None:
+    """It is there for the windows' sake; who sees 40 seconds left would take it for fresh."""
+    client = make_client(stale_while_revalidate=50)
+    await client.query_with_cache(USER, [123], ["UserId"], 100)
+    fresh = await client.explain(USER, [123], ["UserId"])
+    redis_client.expire(fresh.key, 40)
+    stale = await client.explain(USER, [123], ["UserId"])
+
+    assert (fresh.redis.is_stale, stale.redis.is_stale) == (False, True)
+    assert "past its ttl" in str(stale)
+    assert "past its ttl" not in str(fresh)

@@ -74,6 +74,14 @@ def test_followers_are_told_of_beside_the_clients() -> None:
     assert gathered([json.dumps({"follower": "shop", "at": 7.0, "state": {}}).encode()]).followers == []
 
 
+def test_a_label_of_another_kind_is_a_text() -> None:
+    """Whoever wrote it: top filters and draws texts."""
+    notice = json.loads(posted(QueryStats("1" * 40, "SELECT 1", None, 5, 1, 1, 0, 0.5, 0.5)))
+    notice["queries"][0]["label"] = 7
+
+    assert [line.query for line in gathered([json.dumps(notice).encode()]).lines("reads", "7")] == ["7"]
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"7", b'{"counts": 1}', b'{"counts": {}, "at": "x"}'])
 def test_what_is_no_notice_is_passed_over(text: bytes) -> None:
     """Another version, or somebody else, may have written it."""
