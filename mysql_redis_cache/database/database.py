@@ -90,6 +90,7 @@ class Database:
             PoolTimeout: no connection became free in time.
             DatabaseUnavailable: MySQL cannot be reached, or hung up. A read is tried once more first.
             QueryTimeout: it took longer than ``query_timeout``, and was stopped.
+            TransactionEnded: a procedure has left a transaction open, which is rolled back.
             ClosedError: after ``close``.
             pymysql.err.Error: the server's answer is an error.
         """
@@ -149,7 +150,7 @@ class Database:
                     raise
                 used = lease.renew()
                 reply = send(self.pool, used, statement, params)
-            if is_write and not used.state.is_at_rest:
+            if (is_write or effects.is_opaque) and not used.state.is_at_rest:
                 raise TransactionEnded("the statement has left a transaction open, now rolled back", None)
             return reply
 

@@ -679,8 +679,10 @@ def test_a_statement_that_leaves_a_transaction_open_is_no_success(
         "CREATE PROCEDURE half() BEGIN START TRANSACTION; INSERT INTO numbered (v) VALUES (1); END",
     )
 
-    with pytest.raises(TransactionEnded, match="left a transaction open"):
-        client.execute("CALL half()")
+    ways = [client.execute, client.query, client.query_to_promise, client.query_with_cache]
+    for way in ways:
+        with pytest.raises(TransactionEnded, match="left a transaction open"):
+            way("CALL half()")
 
     assert client.query("SELECT COUNT(*) AS n FROM numbered") == [{"n": 0}]
 
