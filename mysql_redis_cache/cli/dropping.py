@@ -47,7 +47,7 @@ Examples:
 @click.option(
     "--many",
     nargs=2,
-    type=(str, click.File()),
+    type=(str, click.File(encoding="utf-8-sig")),
     metavar="NAME FILE",
     help="Entries that carry any of the values in FILE, one a line (- for standard input).",
 )
@@ -104,7 +104,8 @@ def _wanted(
         return names.matcher(*named_pairs(pairs), not is_any)
     if many is not None:
         name, file = many
-        return names.of_many(name, [line for line in file.read().splitlines() if line])
+        # Not by splitlines(): a value may have what Unicode takes for the end of a line.
+        return names.of_many(name, [line for line in file.read().split("\n") if line])
     return Whole(names.prefix, head_of(query)) if query is not None else names.everything()
 
 

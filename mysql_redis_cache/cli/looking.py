@@ -11,9 +11,10 @@ import click
 
 from mysql_redis_cache.client import MRCClient
 from mysql_redis_cache.drops import Budget
+from mysql_redis_cache.errors import DropTimeout
 from mysql_redis_cache.values import codec
 
-from .endings import FAILED, NOTHING, UNAVAILABLE, give_up
+from .endings import FAILED, NOTHING, TIMEOUT, UNAVAILABLE, give_up
 from .inputs import ITEM, Pair, head_of, named_pairs, pairs_of, params_of, sql_of
 from .inventory import ORDERS, Entry, Filter, chosen, entries, look_up
 from .settings import servers
@@ -69,7 +70,10 @@ def ls(
     matcher = settings.names.matcher(*named_pairs(pairs)) if pairs else None
     wanted = Filter(settings.prefix, matcher, head_of(query) if query else "")
     found = chosen(entries(settings.link(), wanted, Budget(timeout)), sort, limit)
-    count = _list_json(found) if is_json else _list(found, limit)
+    try:
+        count = _list_json(found) if is_json else _list(found, limit)
+    except DropTimeout:  # which speaks of a drop
+        give_up(f"not all keys could be looked at within {timeout:g} s; --timeout gives more", TIMEOUT)
     if not count:
         give_up("no such entries", NOTHING)
     if count == limit:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import redis
     from click.testing import Result
 
+    from mysql_redis_cache import MRCClient
+
 pytestmark = pytest.mark.real
 
 
@@ -54,6 +56,17 @@ def test_what_is_asked_for_is_dropped(
     assert (dry.exit_code, dry.stdout, entries_of(redis_client)) == (0, f"{count}\n", 4)
     wet = run("drop", *arguments, "--yes", "--json", given="1\n2\n\n")
     assert (json.loads(wet.stdout), entries_of(redis_client)) == ({"dropped": count}, 4 - count)
+
+
+@pytest.mark.parametrize("value", ["a\x85b", "a\u2028b", "a\x0cb", " a", "é"])
+def test_a_line_is_one_value(
+    run: Callable[..., Result], client: MRCClient, tmp_path: Path, value: str
+) -> None:
+    """Whatever else ends lines somewhere; a mark of UTF-8 and the line ends of Windows are no part of it."""
+    client.query_with_cache("SELECT ? AS name", [value], ["Name"])
+    (tmp_path / "names").write_bytes(f"\ufeff{value}\r\nb\r\n".encode())
+
+    assert run("drop", "--many", "Name", "names", "--yes").stdout == "1\n"
 
 
 def test_other_keys_stay(run: Callable[..., Result], redis_client: redis.Redis) -> None:

@@ -231,6 +231,15 @@ def many_entries() -> Iterator[str]:
         yield server.url
 
 
+def test_a_list_out_of_time_is_no_drop(run: Callable[..., Result], filled: Callable[..., str]) -> None:
+    """Nothing was to be deleted, and nothing is outdated for it."""
+    filled(1, 6)
+
+    result = run("ls", "--timeout", "0")
+
+    assert (result.exit_code, "within 0 s" in result.stderr, "drop" in result.stderr) == (5, True, False)
+
+
 def test_a_value_cannot_write_to_the_terminal(run: Callable[..., Result], redis_client: redis.Redis) -> None:
     """Nor does what has no bytes end the command; it is JSON, and says the same."""
     key = "UserId=1\x9b_" + "a" * 40
