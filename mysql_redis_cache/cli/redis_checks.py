@@ -105,6 +105,8 @@ def _memory(about: Info, *, indexed: bool) -> Iterator[Finding]:
         yield Finding(Level.WARNING, topic, f"{used:,} bytes used, and no maxmemory", advice)
         return
     text = f"{used:,} of {most:,} bytes used, {policy}, {int(about.get('evicted_keys', 0)):,} keys evicted"
+    if policy.startswith("allkeys"):
+        text += "; near caches with strict=True stay off"
     if policy == "noeviction":
         advice = "maxmemory-policy volatile-ttl: when it is full nothing more is cached"
         yield Finding(Level.WARNING if used > FULL * most else Level.NOTE, topic, text, advice)

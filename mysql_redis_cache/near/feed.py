@@ -8,6 +8,7 @@
     push null                      everything may have changed, as by FLUSHALL
     HELLO 3                        the beat: all pushes of what changed before it stand before its reply
     GET call, HSET roll            goes before a beat where drops of other processes wait; see ``roll.py``
+    INFO memory                    once, where they wait: would this Redis evict the roll?
 
 Replies and pushes share one connection, so they come in the order in which the server did what they tell of.
 Hence no push is overtaken by a later answer, and an answered beat proves that none is missing up to when it
@@ -44,6 +45,7 @@ Command = tuple[bytes, ...]
 
 HELLO = (b"HELLO", b"3")
 TRACK = (b"CLIENT", b"TRACKING", b"ON")
+MEMORY = (b"INFO", b"memory")
 
 # Queries that found nothing, and values that are none: what is inserted next makes them wrong, and there is
 # little to gain from so few bytes.
@@ -115,7 +117,7 @@ class Feed:
     def open(self, now: float, former: bytes = b"") -> list[Command]:
         """Return the first commands; *former* is the name of one that has ended, to leave the roll."""
         self._awaited += (_check_role, _check_tracking)
-        return [HELLO, TRACK, *self.leave(former), *self.beat(now)]
+        return [HELLO, TRACK, *self._ask_of_memory(), *self.leave(former), *self.beat(now)]
 
     def leave(self, name: bytes) -> list[Command]:
         """Return what takes *name* off the roll; what came over its feed is served no more."""
@@ -197,6 +199,13 @@ class Feed:
 
     # Inside
 
+    def _ask_of_memory(self) -> list[Command]:
+        """Return what tells whether the roll stays; a drop that finds none does not wait."""
+        if not self.name:
+            return []
+        self._awaited.append(_check_memory)
+        return [MEMORY]
+
     def _sign(self) -> list[Command]:
         """Return what signs the roll; the call is tracked first, so that none after the sign goes unheard."""
         self._awaited += (_check_call, _check_roll)
@@ -237,6 +246,20 @@ def _check_role(reply: Any) -> None:
 def _check_tracking(reply: Any) -> None:
     if reply != b"OK":
         raise Unsuitable(f"CLIENT TRACKING was answered by {_shown(reply)}")
+
+
+def _check_memory(reply: Any) -> None:
+    """Refuse a server that may evict the roll; one that does not tell is taken as it is."""
+    if not isinstance(reply, bytes):  # the account may not ask
+        return
+    about = dict(line.split(":", 1) for line in _shown(reply).splitlines() if ":" in line)
+    policy = about.get("maxmemory_policy", "")
+    if policy.startswith("allkeys") and about.get("maxmemory") != "0":
+        raise Unsuitable(
+            f"with maxmemory-policy {policy} Redis may evict the roll of strict near caches "
+            f"({ROLL.decode()}), and drops would wait for nobody: set maxmemory-policy volatile-ttl, "
+            "or leave strict=True out"
+        )
 
 
 def _check_call(reply: Any) -> None:

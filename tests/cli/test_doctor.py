@@ -70,7 +70,9 @@ def test_memory_and_persistence_are_judged(
     assert "appendonly no" in found["Redis persistence"][0]["advice"]
     with redis.Redis.from_url(bad.url, socket_timeout=10) as admin:
         admin.config_set("maxmemory", "50mb", "maxmemory-policy", "allkeys-lru")
-        assert levels(examine("--redis", bad.url)[1])["Redis memory"] == "ok"
+        memory = examine("--redis", bad.url)[1]["Redis memory"][0]
+        assert memory["level"] == "ok"
+        assert "near caches with strict=True stay off" in str(memory)
         assert levels(examine("--redis", bad.url, "--index")[1])["Redis memory"] == "note"
         admin.config_set("maxmemory-policy", "noeviction")
         assert levels(examine("--redis", bad.url)[1])["Redis memory"] == "note"

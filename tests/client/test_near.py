@@ -191,22 +191,36 @@ async def test_what_another_process_drops_is_served_no_more(
             await anyio.sleep(0.001)
 
 
-@pytest.mark.parametrize("how", ["set", "unlink", "expire", "flush"])
+CHANGES: dict[str, Callable[[redis.Redis, str], object]] = {
+    "set": lambda client, key: client.set(key, b"[]"),
+    "unlink": lambda client, key: client.unlink(key),
+    "expire": lambda client, key: client.pexpire(key, 5),
+    "flush": lambda client, key: client.flushdb(),
+    "persist": lambda client, key: client.persist(key),
+    "getex": lambda client, key: client.getex(key, ex=5),
+    "rename": lambda client, key: client.rename(key, "elsewhere"),
+    "rename onto": lambda client, key: client.rename(other(client), key),
+    "copy onto": lambda client, key: client.copy(other(client), key, replace=True),
+    "restore": lambda client, key: client.restore(key, 0, client.dump(other(client)) or b"", replace=True),
+    "script": lambda client, key: client.eval("redis.call('SET', KEYS[1], '[]')", 1, key),
+}
+
+
+def other(client: redis.Redis) -> str:
+    """Write another entry; return its key."""
+    client.set("other", b"[2]")
+    return "other"
+
+
+@pytest.mark.parametrize("how", CHANGES)
 async def test_whatever_changes_an_entry_empties_it_here(
     make_client: Callable[..., Any], users: Connection, redis_client: redis.Redis, how: str
 ) -> None:
-    """Commands of anybody, an end set anew, a flush of the database."""
+    """Commands of anybody, an end set anew or taken away, a flush of the database."""
     client = make_client(near=LONG)
     key = client.get_key_from_query(*ASKED)
     await keep(client)
-    if how == "set":
-        redis_client.set(key, b"[]")
-    elif how == "unlink":
-        redis_client.unlink(key)
-    elif how == "expire":
-        redis_client.pexpire(key, 5)
-    else:
-        redis_client.flushdb()
+    CHANGES[how](redis_client, key)
 
     await until(lambda: client.stats()["near_entries"] == 0, "the push")
 

@@ -18,7 +18,7 @@ from mysql_redis_cache.drops.budget import Budget
 from mysql_redis_cache.drops.rollcall import RollCall
 from mysql_redis_cache.near import ROLL, Sign
 from mysql_redis_cache.store import link
-from tests.support.keeping import KEY, keep, served
+from tests.support.keeping import KEY, keep, served, want
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -233,3 +233,43 @@ def test_who_was_killed_is_struck_off_by_drops_that_have_little_time(
             calling.hear(Budget(0.1))
 
     assert tries > 1
+
+
+def test_where_the_roll_may_be_evicted_nothing_is_served(
+    cache_of: Callable[..., NearCache],
+    private_redis: Callable[..., PrivateRedis],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is said with what to do; when that is done, the near cache is on."""
+    server = private_redis("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+    with redis.Redis.from_url(server.url) as client:
+        client.set(KEY, b"[1]")
+        cache = cache_of(server.url, STRICT)
+        want(cache)
+        assert wait_until(lambda: cache.figures()["near_losses"] > 0)
+        assert served(cache) is None
+        assert wait_until(lambda: client.exists(ROLL) == 0)  # no drop waits for it
+        (said,) = [each for each in caplog.messages if "near cache is off" in each]
+        assert "set maxmemory-policy volatile-ttl, or leave strict=True out" in said
+
+        client.config_set("maxmemory-policy", "volatile-ttl")
+        keep(cache)
+        assert roll(client)
+
+
+def test_eviction_of_what_has_an_end_leaves_the_roll(
+    cache_of: Callable[..., NearCache], private_redis: Callable[..., PrivateRedis]
+) -> None:
+    """Drops find it, and wait."""
+    server = private_redis("--maxmemory", "8mb", "--maxmemory-policy", "volatile-ttl")
+    with redis.Redis.from_url(server.url) as client:
+        client.set(KEY, b"[1]")
+        keep(cache_of(server.url, PATIENT))
+        (before,) = roll(client)
+        with client.pipeline(transaction=False) as pipe:
+            for number in range(20_000):
+                pipe.set(f"filler:{number}", b"x" * 1000, ex=3600)
+            pipe.execute()
+
+        assert client.info("stats")["evicted_keys"] > 0
+        assert before in roll(client)

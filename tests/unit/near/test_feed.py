@@ -103,10 +103,15 @@ def sign_of(commands: Any) -> Sign:
     return read
 
 
+def about(policy: str = "volatile-ttl", most: int = 1 << 20) -> bytes:
+    """Return what Redis says of its memory."""
+    return f"# Memory\r\nmaxmemory:{most}\r\nmaxmemory_policy:{policy}\r\n".encode()
+
+
 def strict() -> Feed:
     feed = Feed(Shelf(STRICT), STRICT, b"me")
-    assert feed.open(0.0, b"before")[2] == (b"HDEL", ROLL, b"before")
-    for reply in (MASTER, b"OK", 1, *SIGNED):
+    assert feed.open(0.0, b"before")[2:4] == [(b"INFO", b"memory"), (b"HDEL", ROLL, b"before")]
+    for reply in (MASTER, b"OK", about(), 1, *SIGNED):
         feed.replied(reply)
     return feed
 
@@ -155,6 +160,35 @@ def test_a_call_that_is_refused_ends_it_too() -> None:
     feed.beat(1.0)
     with pytest.raises(Unsuitable, match="GET mrc:near:call was answered by NOPERM"):
         feed.replied(ValueError("NOPERM"))
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])
+def test_a_server_that_may_evict_the_roll_is_refused(policy: str) -> None:
+    """A drop that finds no roll takes it that nobody is there."""
+    feed = Feed(Shelf(STRICT), STRICT, b"me")
+    feed.open(0.0)
+    feed.replied(MASTER)
+    feed.replied(b"OK")
+    with pytest.raises(Unsuitable, match=f"{policy} Redis may evict the roll .* set maxmemory-policy"):
+        feed.replied(about(policy))
+
+
+@pytest.mark.parametrize(
+    "reply", [about("noeviction"), about("allkeys-lru", 0), b"# Memory", ValueError("NOPERM")]
+)
+def test_a_server_that_keeps_the_roll_or_does_not_tell_is_taken(reply: Any) -> None:
+    """Nothing is evicted where there is no bound, whatever the policy."""
+    feed = Feed(Shelf(STRICT), STRICT, b"me")
+    feed.open(0.0)
+    for each in (MASTER, b"OK", reply, *SIGNED):
+        feed.replied(each)
+
+    assert feed.voucher.until > 0
+
+
+def test_who_is_not_strict_does_not_ask() -> None:
+    """There is no roll to lose."""
+    assert (b"INFO", b"memory") not in Feed(Shelf(OPTIONS), OPTIONS, b"me").open(0.0)
 
 
 @pytest.mark.parametrize("when", ["before both replies", "between the replies", "after both"])
