@@ -8,6 +8,7 @@ from mysql_redis_cache.policy import DEFAULT_TTL
 from mysql_redis_cache.readthrough.explaining import explain
 from mysql_redis_cache.readthrough.protocol import known, look, put
 from mysql_redis_cache.readthrough.reads import NO_WINDOWS
+from mysql_redis_cache.transaction import UnitOfWork
 
 from .asking import Driven
 
@@ -99,6 +100,9 @@ class Halves(Driven):
     ) -> None:
         """Cache *value*; a load in flight does not overwrite it. Without Redis configured, do nothing.
 
+        Inside ``transaction()``, what others may not see yet is not stored: after the COMMIT the
+        entry that it was to replace is dropped.
+
         Raises:
             CacheUnavailable: Redis did not take it.
             TypeError: the value has no JSON form; the message says where in it.
@@ -106,6 +110,10 @@ class Halves(Driven):
         core = self._core
         core.check_open()
         read = core.reads.of_function(query, params, param_names, ttl, tags=tags)
+        work = core.transaction_here()
+        if isinstance(work, UnitOfWork):  # a framework's may be that of a test, which never commits
+            work.want(work.namespace.of_call(query, params, param_names, tags))
+            return self._driver.run(known(None), read)  # type: ignore[no-any-return]
         if core.is_off:
             read.lifespan = _not_at_all
         return self._driver.run(put(value), read)  # type: ignore[no-any-return]

@@ -95,6 +95,23 @@ async def test_drops_of_the_client_wait_for_the_commit(
     assert are_cached(redis_client) == set()
 
 
+@pytest.mark.parametrize("is_committed", [True, False])
+async def test_what_is_written_to_the_cache_waits_for_the_commit(
+    client: Any, users: Connection, is_committed: bool
+) -> None:
+    """It may be undone; afterwards everybody reads what MySQL has."""
+    await cached(client, 123)
+    with suppress(LookupError):
+        async with client.transaction():
+            await client.execute(RENAME, ["Eve", 123])
+            await client.write_to_cache(QUERY, [{"name": "Eve"}], [123], NAMES)
+            if not is_committed:
+                raise LookupError
+    found = await client.query_with_cache(QUERY, [123], NAMES)
+    assert found == [{"name": names_in(users)[123]}]
+    assert found == [{"name": "Eve" if is_committed else "Ada"}]
+
+
 @pytest.mark.parametrize("drop", ["drop_all", "drop_query"])
 async def test_wide_drops_wait_too(client: Any, redis_client: redis.Redis, drop: str) -> None:
     """Of everything, and of all entries of a query."""
