@@ -57,6 +57,23 @@ def test_growth_is_told_from_noise(seen: list[float], expected: dict[str, Any]) 
     assert grown(samples(*seen)) == expected
 
 
+def counted(*threads: int) -> list[Sample]:
+    return [Sample(place, 60.0, 20, 30, each, 9) for place, each in enumerate(threads)]
+
+
+def test_fuller_pools_are_no_leak() -> None:
+    """They were as empty once as before, which they could not be if threads had been left."""
+    assert grown(counted(*[20, 26, 26, 26] * 10, *[20, 30, 31, 37] * 10)) == {}
+
+
+def test_a_leak_is_seen_however_much_pools_go_up_and_down() -> None:
+    """One thread in eight samples, beside up to seventeen that come and go."""
+    busy = [0, 6, 17, 3, 11, 9, 14, 5]
+    assert grown(counted(*[20 + place // 8 + busy[place % 8] for place in range(80)])) == {
+        "threads": (21, 27)
+    }
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
