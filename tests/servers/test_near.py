@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from mysql_redis_cache import Near
+from mysql_redis_cache.near.feed import Feed
 from tests.support.certificates import Authority
 from tests.support.keeping import KEY, keep, served, want
 from tests.support.waiting import wait_until
@@ -394,3 +395,29 @@ def test_two_with_the_same_way_to_redis_share(
     assert cache_of(place) is cache_of({**place, "port": "6379"})
     assert cache_of(place) is not cache_of({**place, "db": 7})
     assert cache_of(place) is not cache_of({**place, "password": "other"})
+
+
+@pytest.mark.real
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("error", [RuntimeError("a mistake"), MemoryError(), SystemExit(1)])
+def test_a_thread_that_dies_serves_nothing_and_is_begun_anew(
+    cache_of: Callable[..., NearCache],
+    redis_client: redis.Redis,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+) -> None:
+    """Whatever it died of: what it kept goes with it, at once and not by its heartbeat."""
+    redis_client.set(KEY, b"[1]")
+    cache = cache_of(redis_url)
+    keep(cache)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Feed, "pushed", fail)
+        redis_client.set(KEY, b"[2]")
+        assert wait_until(lambda: served(cache) is None)
+
+    assert keep(cache).payload == b"[2]"
