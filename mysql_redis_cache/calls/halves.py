@@ -112,6 +112,7 @@ class Halves(Driven):
         read = core.reads.of_function(query, params, param_names, ttl, tags=tags)
         work = core.transaction_here()
         if isinstance(work, UnitOfWork):  # a framework's may be that of a test, which never commits
+            core.check_value(value)
             work.want(work.namespace.of_call(query, params, param_names, tags))
             return self._driver.run(known(None), read)  # type: ignore[no-any-return]
         if core.is_off:

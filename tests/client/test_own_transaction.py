@@ -112,6 +112,13 @@ async def test_what_is_written_to_the_cache_waits_for_the_commit(
     assert found == [{"name": "Eve" if is_committed else "Ada"}]
 
 
+async def test_a_value_without_a_form_is_refused_inside_too(client: Any, users: Connection) -> None:
+    """As it is outside, though it would not be stored."""
+    async with client.transaction():
+        with pytest.raises(TypeError, match="no JSON form"):
+            await client.write_to_cache(QUERY, object(), [123], NAMES)
+
+
 @pytest.mark.parametrize("drop", ["drop_all", "drop_query"])
 async def test_wide_drops_wait_too(client: Any, redis_client: redis.Redis, drop: str) -> None:
     """Of everything, and of all entries of a query."""
