@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mysql_redis_cache.runtime import process
 
-from .events import (
-    Event,
-)
+from .events import Event
 from .read_events import (
     Bypass,
     Fill,

@@ -9,12 +9,7 @@ from weakref import WeakMethod, WeakSet
 from mysql_redis_cache.runtime import process
 
 from .counters import Counters
-from .events import (
-    Drop,
-    PoolTimeout,
-    PoolWait,
-    Write,
-)
+from .events import Drop, PoolTimeout, PoolWait, Write
 from .listening import Events
 from .queries import Queries
 from .stats import Stats
