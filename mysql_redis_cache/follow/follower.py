@@ -310,8 +310,7 @@ class Follower:
         self._drop(everything)
 
     def _follow_from(self, source: Source, position: Position) -> None:
-        is_here = position.server == source.identity and position.file
-        if not is_here:
+        if position.server != source.identity:
             position = replace(position, file="", offset=0, born=0)
         reader = Reader({}, zone_of(source) or UTC)
         planner = Planner(self._rules, {}, position.prepared)
@@ -329,7 +328,7 @@ class Follower:
             )
             session.reload()
             here = FilePosition(position.file, position.offset)
-            stream.start(here if is_here else GtidPosition(position.gtids))
+            stream.start(here if position.is_exact else GtidPosition(position.gtids))
             self._progress.position = position
             session.run()
 

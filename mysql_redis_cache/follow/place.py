@@ -44,6 +44,11 @@ class Position:
     stamp: int = 0
     prepared: Mapping[str, Outdated] = field(default_factory=dict)
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether file and offset tell where to go on: a start by GTIDs begins at no more than a file."""
+        return bool(self.file) and self.offset > _FIRST
+
     def as_json(self) -> dict[str, Any]:
         """Return it in types that JSON has."""
         prepared = {xid: outdated.as_json() for xid, outdated in self.prepared.items()}

@@ -115,6 +115,8 @@ class Session:
                 self._finish(self._planner.doubt("the server crashed and may have lost what its log has"))
         self._finish(self._planner.feed(event))
         if isinstance(event, (files.Rotate, files.FormatDescription)) and not self._planner.is_within:
+            if self._place.born != self._ended[2]:  # saved at once: by it a log that is reset is told
+                self._saved = -math.inf
             self._move()
 
     def _confirm_log(self) -> None:

@@ -28,17 +28,26 @@ local function run()
 end
 """
 
+# What is no hash is no state of ours.
+_FIELD = """
+local function field(name)
+  local found = redis.pcall('HGET', KEYS[2], name)
+  return type(found) == 'string' and found or ''
+end
+"""
+
 # KEYS: the leader, the state. ARGV: token, ms, lag in ms or '' → -2 another leads, else to what the lag that
 # was told last has grown by now, in ms by Redis's clock; -1 if none was
 _LEAD = Script.of(
-    """
+    _FIELD
+    + """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return -2 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local level = tonumber(redis.call('HGET', KEYS[2], 'level') or '')
+local level = tonumber(field('level'))
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-if ARGV[3] ~= '' then redis.call('HSET', KEYS[2], 'level', now - ARGV[3]) end
+if ARGV[3] ~= '' then redis.pcall('HSET', KEYS[2], 'level', now - ARGV[3]) end
 return level and math.max(now - level, 0) or -1
 """
 )
@@ -52,30 +61,22 @@ return 0
 )
 
 # KEYS: the leader, the state → version, state, which start of Redis this is
-_LOAD = Script.of(
-    _RUN
-    + """
-return {redis.call('HGET', KEYS[2], 'version') or '', redis.call('HGET', KEYS[2], 'state') or '', run()}
-"""
-)
+_LOAD = Script.of(_RUN + _FIELD + "return {field('version'), field('state'), run()}")
 
 # KEYS: the leader, the state. ARGV: version, start of Redis → whether both are what is there
-_IS_KNOWN = Script.of(
-    _RUN
-    + """
-return ((redis.call('HGET', KEYS[2], 'version') or '') == ARGV[1] and run() == ARGV[2]) and 1 or 0
-"""
-)
+_IS_KNOWN = Script.of(_RUN + _FIELD + "return (field('version') == ARGV[1] and run() == ARGV[2]) and 1 or 0")
 
 # KEYS: the leader, the state. ARGV: token, ms, version that is there ('' for none), start of Redis, new
 # version, state → 1 written, 0 another leads, -1 it is another version or start. Who leads is told afresh, if
 # nobody does.
 _SAVE = Script.of(
     _RUN
+    + _FIELD
     + """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
-if (redis.call('HGET', KEYS[2], 'version') or '') ~= ARGV[3] or run() ~= ARGV[4] then return -1 end
+if field('version') ~= ARGV[3] or run() ~= ARGV[4] then return -1 end
+if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then redis.call('DEL', KEYS[2]) end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 redis.call('HSET', KEYS[2], 'version', ARGV[5], 'state', ARGV[6])
 return 1

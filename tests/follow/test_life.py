@@ -100,7 +100,6 @@ def test_a_redis_that_lost_the_position_is_emptied(
             cached.read("t", k=2)
             followed.run(f"UPDATE t SET v = v + 1 WHERE id = {1 + number % 2}")
             cached.wait_gone("t", k=2)
-            redis_client.delete("{mrc:follow:default}")
         assert wait_until(lambda: follower.stats()["afresh"] >= 2)
 
 
@@ -291,7 +290,7 @@ def test_a_log_that_was_reset_is_noticed(private: tuple[PrivateMySQL, LoggedServ
         cached.read("t", k=1)
         server.run("UPDATE t SET v = 2 WHERE id = 1")
         time.sleep(1.1)  # files are told apart by the second of their birth
-        server.run("RESET MASTER")
+        server.reset_log()
         for number in range(40):
             server.run(f"UPDATE t SET v = {number} WHERE id = 2")
         with following(server.url, redis_url, rules("own")) as follower:
@@ -322,7 +321,8 @@ def test_a_log_that_is_reset_beneath_a_follower_is_noticed(
         cached.read("t", k=1)
         before = follower.stats()["afresh"]
         updates = [f"UPDATE t SET v = {100 + number} WHERE id = 1" for number in range(after)]
-        server.run("RESET MASTER", *updates)
+        server.reset_log()
+        server.run(*updates)
         cached.wait_gone("t", k=1)
         assert wait_until(lambda: follower.stats()["afresh"] == before + 1)
         cached.read("t", k=2)

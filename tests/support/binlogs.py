@@ -52,6 +52,10 @@ class LoggedServer:
         (row,) = self.ask("SHOW MASTER STATUS" if self.is_mariadb else "SHOW BINARY LOG STATUS")
         return FilePosition(row["File"], row["Position"])
 
+    def reset_log(self) -> None:
+        """Have the log begin anew, as if the server had never logged anything."""
+        self.run("RESET MASTER" if self.is_mariadb else "RESET BINARY LOGS AND GTIDS")
+
     def packets_since(self, position: FilePosition, checksum: str = "CRC32") -> list[bytes]:
         """The bytes of all events that were logged since, those before it that describe the file first."""
         recorded: list[bytes] = []
