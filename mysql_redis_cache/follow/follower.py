@@ -26,7 +26,7 @@ from .checking import CannotFollow, Report, examine, zone_of
 from .leading import Leading, Stopped
 from .outdated import Outdated
 from .performing import Performing
-from .place import Position
+from .place import Position, is_exact
 from .planning import Planner
 from .progress import Progress
 from .rules import parse_rules
@@ -328,7 +328,7 @@ class Follower:
             )
             session.reload()
             here = FilePosition(position.file, position.offset)
-            stream.start(here if position.is_exact else GtidPosition(position.gtids))
+            stream.start(here if is_exact(position.file, position.offset) else GtidPosition(position.gtids))
             self._progress.position = position
             session.run()
 

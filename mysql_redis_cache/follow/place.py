@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mysql_redis_cache.binlog import Event
 
-__all__ = ["Followed", "Place", "Position"]
+__all__ = ["Followed", "Place", "Position", "is_exact"]
 
 _FIRST = 4
 
@@ -44,11 +44,6 @@ class Position:
     stamp: int = 0
     prepared: Mapping[str, Outdated] = field(default_factory=dict)
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether file and offset tell where to go on: a start by GTIDs begins at no more than a file."""
-        return bool(self.file) and self.offset > _FIRST
-
     def as_json(self) -> dict[str, Any]:
         """Return it in types that JSON has."""
         prepared = {xid: outdated.as_json() for xid, outdated in self.prepared.items()}
@@ -66,6 +61,11 @@ class Position:
 
 
 _PLAIN: dict[str, Any] = {"server": str, "file": str, "offset": int, "born": int, "gtids": str, "stamp": int}
+
+
+def is_exact(file: str, offset: int) -> bool:
+    """Whether file and offset tell where to go on: a start by GTIDs begins at no more than a file."""
+    return bool(file) and offset > _FIRST
 
 
 class Followed:
@@ -133,7 +133,10 @@ class Place:
             self._rotate(event)
         elif isinstance(event, files.FormatDescription):
             return self._describe(event)
-        elif not header.is_artificial and not isinstance(event, files.Heartbeat):
+        elif isinstance(event, files.Heartbeat):
+            if event.file == self.file and event.position > self.offset:
+                self._move(event.position)  # all before it was sent, or need not be
+        elif not header.is_artificial:
             self._has_ended = isinstance(event, files.Stop)
             self._move(header.next_position)
             self.stamp = header.timestamp or self.stamp

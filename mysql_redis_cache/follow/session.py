@@ -11,7 +11,7 @@ from mysql_redis_cache.gtids import count_missing, covers
 
 from .outdated import Outdated
 from .pacing import Pace
-from .place import Followed, Place, Position
+from .place import Followed, Place, Position, is_exact
 from .schema import effects_now
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _MOST_VALUES = 50_000
 
 _SAVE_EVERY = _LOOK_EVERY = 1.0
 _RELOAD_EVERY = 1.0
+_BETWEEN = (files.Rotate, files.FormatDescription, files.Heartbeat)
 
 
 class LogReset(Exception):
@@ -114,10 +115,8 @@ class Session:
             if self._source.loses_commits:
                 self._finish(self._planner.doubt("the server crashed and may have lost what its log has"))
         self._finish(self._planner.feed(event))
-        if isinstance(event, (files.Rotate, files.FormatDescription)) and not self._planner.is_within:
-            if self._place.born != self._ended[2]:  # saved at once: by it a log that is reset is told
-                self._saved = -math.inf
-            self._move()
+        if isinstance(event, _BETWEEN) and not self._planner.is_within:
+            self._move_between()
 
     def _confirm_log(self) -> None:
         """Look whether the server has what it had: of a log that was reset it says that there is no more.
@@ -157,6 +156,17 @@ class Session:
         ):
             self._flush()  # which waits until the change of the schema can be seen
             self.reload()
+
+    def _move_between(self) -> None:
+        """Move to where no transaction has ended: to another file, or past what need not be sent."""
+        file, offset, born, _ = self._ended
+        if (self._place.file, self._place.offset, self._place.born) == (file, offset, born):
+            return
+        if self._place.born != born or not is_exact(
+            file, offset
+        ):  # tell a reset or crashed log: saved at once
+            self._saved = -math.inf
+        self._move()
 
     def _move(self) -> None:
         place = self._place

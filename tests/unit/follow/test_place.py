@@ -36,11 +36,12 @@ def place(*events: object, position: Position | None = None) -> Place:
 
 
 def test_events_move_the_place() -> None:
-    """Each event says where the next one stands; a heartbeat moves nothing."""
-    there = place(
-        begin("bin.1"), described(50), Xid(header(400, 60), 1), Heartbeat(header(999), "bin.1", 999)
-    )
+    """Each event says where the next one stands, a heartbeat up to where there is nothing in its file."""
+    there = place(begin("bin.1"), described(50), Xid(header(400, 60), 1))
     assert (there.file, there.offset, there.born, there.stamp) == ("bin.1", 400, 50, 60)
+    for file, position, offset in [("bin.2", 999, 400), ("bin.1", 300, 400), ("bin.1", 999, 999)]:
+        there.feed(Heartbeat(header(position), file, position))
+        assert (there.file, there.offset, there.born, there.stamp) == ("bin.1", offset, 50, 60)
 
 
 def test_a_rotation_leads_to_the_next_file() -> None:
