@@ -417,6 +417,7 @@ async def test_a_line_that_is_struck_while_it_asks_again_is_closed(client: Async
     said: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["exception"]))
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(direct, "PATIENCE", 60)  # however slow the first, nobody overtakes it
         patch.setattr(Exchange, "ask", strike)
         first = asyncio.ensure_future(read(client, 1))
         await asyncio.sleep(0)

@@ -39,12 +39,17 @@ def alarms() -> Iterator[Callable[[float], None]]:
         if not seconds:
             signal.pthread_sigmask(signal.SIG_BLOCK, ())  # has a signal that came just before handled here
 
-    before = signal.signal(signal.SIGALRM, interrupt)
+    def forget(_: object) -> None:
+        """Keep nothing of what struck a ``__del__``: pytest would, with all that its frames refer to."""
+
+    before, told = signal.signal(signal.SIGALRM, interrupt), sys.unraisablehook
+    sys.unraisablehook = forget
     try:
         yield alarm
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        sys.unraisablehook = told
 
 
 def strike(victim: threading.Thread) -> None:
