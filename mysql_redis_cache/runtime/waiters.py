@@ -174,6 +174,7 @@ class WaitQueue(Generic[T]):
                 self._put_back(thing)  # and look again, since somebody may have come meanwhile
             else:
                 ticket.give(thing)
+                del ticket, thing  # if whoever waited was struck, the thing is lost, and its place free
 
     def leave(self, ticket: Ticket[T]) -> None:
         """Let *ticket* wait no more; what it was given too late is for others."""

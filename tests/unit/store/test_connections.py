@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mysql_redis_cache.runtime import Ticket
 from mysql_redis_cache.store.connections import Connections, Exhausted
 from tests.support.alarms import Interrupted, alarms
 from tests.support.forks import in_child
@@ -358,6 +359,14 @@ def test_a_loss_that_is_interrupted_itself_frees_the_place(connections: Connecti
     sys.setprofile(None)
 
     assert len({connections.lend(), connections.lend()}) == 2
+
+
+def test_who_was_struck_while_waiting_takes_no_place(make: Maker) -> None:
+    """What is handed to whoever waits no more is lost at once, and the next who waits has its place."""
+    connections = Connections(make, limit=1, timeout=0.2)
+    connections._queue.tickets.extend(Ticket(lambda: None) for _ in range(50))
+
+    assert connections.lend().open
 
 
 def test_a_child_opens_connections_of_its_own(connections: Connections) -> None:
