@@ -65,7 +65,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LoopDriver"]
 
-
 logger = logging.getLogger("mysql_redis_cache.reads")
 
 # Bytes of JSON that are decoded in the event loop: half a millisecond's worth.

@@ -265,8 +265,10 @@ async def test_answers_without_rows_are_not_kept(make_client: Callable[..., Any]
         assert await client.query_with_cache(QUERY, [999], NAMES) == []
         await anyio.sleep(0.005)
 
+    absent = client._core.reads.of_query(QUERY, [999], NAMES, 3600)
     assert near_hits(client) == before
-    assert len(client._core.nearby.near._shelf) <= 1
+    assert client._core.nearby.near.get(absent.raw, time.monotonic()) is None
+    assert client.stats()["near_entries"] == 1
 
 
 async def test_what_does_not_decode_is_asked_for_anew(
